@@ -1,0 +1,68 @@
+# `make train` and `make test` set up all that they need. To set on the command line: RECIPE,
+# WORKDIR, SEED, DATA_DIR, ARGS (any more options), ACCELERATOR (cpu, cuda12, cuda13, tpu), PYTHON.
+
+PYTHON ?= python3
+RECIPE ?= standard
+WORKDIR ?= runs/$(RECIPE)
+SEED ?= 0
+ifndef ACCELERATOR
+ACCELERATOR := $(shell \
+  cuda=$$(nvidia-smi 2>/dev/null | sed -n 's/.*CUDA[A-Za-z ]*Version: *\([0-9][0-9]*\).*/\1/p'); \
+  if [ -n "$$cuda" ] && [ "$$cuda" -ge 13 ]; then echo cuda13; \
+  elif [ -n "$$cuda" ]; then echo cuda12; \
+  elif [ -e /dev/accel0 ] || [ -n "$$TPU_NAME" ]; then echo tpu; \
+  else echo cpu; fi)
+endif
+
+BIN := .venv/bin
+EXTRAS := $(patsubst %,[%],$(filter-out cpu,$(ACCELERATOR)))
+INSTALLED := .venv/installed-$(ACCELERATOR)
+DEVELOPING := .venv/installed-dev
+DATA := $(if $(DATA_DIR),--data-dir $(DATA_DIR))
+
+.PHONY: help install train evaluate test lint format clean
+
+help:
+	@echo 'make train     install, train on MNIST, evaluate, draw the curve  RECIPE= WORKDIR= SEED='
+	@echo 'make evaluate  count a trained network'"'"'s errors                  WORKDIR='
+	@echo 'make test      install, run the tests'
+	@echo 'make lint      check style and types; make format repairs style'
+	@echo 'make install   create .venv for what the host has                 ACCELERATOR=$(ACCELERATOR)'
+	@echo 'make clean     remove .venv and caches; runs/ stays'
+
+install: $(INSTALLED)
+
+.venv/created:
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if v >= (3, 11) else \
+	"digits_jax needs Python 3.11 or newer; $(PYTHON) is %d.%d. Name another: make PYTHON=python3.12" % v[:2])'
+	$(PYTHON) -m venv .venv
+	@touch $@
+
+$(INSTALLED): pyproject.toml .venv/created
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.$(EXTRAS)'
+	@touch $@
+
+$(DEVELOPING): pyproject.toml $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+train: install
+	$(BIN)/digits-jax train --recipe $(RECIPE) --workdir $(WORKDIR) --seed $(SEED) $(DATA) $(ARGS)
+
+evaluate: install
+	$(BIN)/digits-jax evaluate $(WORKDIR) $(DATA)
+
+test: $(DEVELOPING)
+	$(BIN)/python -m pytest
+
+lint: $(DEVELOPING)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(DEVELOPING)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,204 @@
+"""Checkpoints of a run, written by Orbax to `checkpoints/` in its work folder.
+
+Kept are the newest three, and the one with the best validation accuracy.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax.sharding import Sharding
+
+from digits_jax.network import Params
+from digits_jax.recipe import Recipe
+from digits_jax.step import Metrics, TrainState, initial_state
+from digits_jax.workdir import WorkdirError, read_run
+
+NEWEST = 3  # checkpoints kept, beside the best one
+
+
+class Progress(NamedTuple):
+    """What a run remembers besides its state: sums over the steps since the last evaluation."""
+
+    loss: float = 0.0
+    accuracy: float = 0.0
+    steps: int = 0
+    training_seconds: float = 0.0  # spent on those steps
+    seconds: float = 0.0  # spent on the run so far, evaluations included, however often stopped
+
+    def after(self, sums: Metrics, steps: int, seconds: float) -> "Progress":
+        """With some more steps and the time they took."""
+        return Progress(
+            self.loss + float(sums.loss),
+            self.accuracy + float(sums.accuracy),
+            self.steps + steps,
+            self.training_seconds + seconds,
+            self.seconds + seconds,
+        )
+
+    @property
+    def mean_loss(self) -> float:
+        return self.loss / self.steps
+
+    @property
+    def mean_accuracy(self) -> float:
+        return self.accuracy / self.steps
+
+    def rate(self, recipe: Recipe) -> float:
+        """Digits learned from in a second."""
+        return self.steps * recipe.batch_size / self.training_seconds
+
+
+class Checkpoints:
+    """The checkpoints of one work folder, over an Orbax `CheckpointManager`."""
+
+    def __init__(self, workdir: Path, *, read_only: bool = False):
+        # Imported here, since Orbax takes seconds that `import digits_jax` should not.
+        import orbax.checkpoint as ocp
+        from orbax.checkpoint.checkpoint_managers import preservation_policy as keep
+
+        self._args = ocp.args
+        kept = keep.AnyPreservationPolicy(
+            [
+                keep.LatestN(NEWEST),
+                keep.BestN(
+                    get_metric_fn=_by_validation, n=1, keep_checkpoints_without_metrics=False
+                ),
+            ]
+        )
+        options = ocp.CheckpointManagerOptions(
+            preservation_policy=kept,
+            best_fn=_by_validation,
+            # On CPU Orbax would read the arrays in the background from memory that the next step
+            # has been given to write to.
+            enable_async_checkpointing=False,
+        )
+        if read_only:
+            options = ocp.CheckpointManagerOptions(
+                read_only=True, create=False, save_interval_steps=0
+            )
+        self._manager = ocp.CheckpointManager((workdir / "checkpoints").absolute(), options=options)
+
+    def steps(self) -> list[int]:
+        """The steps saved, in ascending order."""
+        return sorted(self._manager.all_steps())
+
+    def save(
+        self, state: TrainState, progress: Progress, validation_accuracy: float | None
+    ) -> None:
+        """Saves atomically. An accuracy makes the checkpoint a candidate for the best one."""
+        args = self._args
+        self._manager.save(
+            int(state.step),
+            args=args.Composite(
+                state=args.StandardSave(state),
+                progress=args.JsonSave({**progress._asdict(), "sha256": _digest(state)}),
+            ),
+            metrics=validation_accuracy and {"validation_accuracy": validation_accuracy},
+            force=True,
+        )
+
+    def restore(self, step: int, recipe: Recipe, sharding: Sharding) -> tuple[TrainState, Progress]:
+        """Reads one checkpoint onto the given devices.
+
+        Raises:
+          WorkdirError: it is incomplete or damaged.
+        """
+        like = jax.eval_shape(lambda: initial_state(recipe, jax.random.key(0)))
+        like = jax.tree.map(
+            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), like
+        )
+        args = self._args
+        items = args.Composite(state=args.StandardRestore(like), progress=args.JsonRestore())
+        try:
+            restored = self._manager.restore(step, args=items)
+            state, progress = restored["state"], dict(restored["progress"])
+            expected = progress.pop("sha256")
+        except Exception as error:  # Orbax and TensorStore raise many kinds for damaged files
+            reason = str(error).strip().splitlines()[0][:200]
+            raise WorkdirError(f"checkpoint {step} cannot be read: {reason}") from error
+        if _digest(state) != expected:
+            raise WorkdirError(f"checkpoint {step} does not hold what was saved")
+        return state, Progress(**progress)
+
+    def restore_newest(
+        self, recipe: Recipe, sharding: Sharding, say: Callable[[str], None]
+    ) -> tuple[TrainState, Progress] | None:
+        """Reads the newest checkpoint that is whole, and deletes damaged ones after it."""
+        for step in reversed(self.steps()):
+            try:
+                return self.restore(step, recipe, sharding)
+            except WorkdirError as error:
+                say(f"{error}; it is deleted and the one before it used")
+                self._manager.delete(step)
+        return None
+
+    def best_step(self) -> int:
+        """The step with the best validation accuracy, the later of equals.
+
+        Raises:
+          WorkdirError: there is no checkpoint.
+        """
+        if not self.steps():
+            raise WorkdirError("it holds no checkpoint yet")
+        return max(self.steps(), key=lambda step: (self._validation_accuracy(step), step))
+
+    def _validation_accuracy(self, step: int) -> float:
+        metrics: Any = self._manager.metrics(step)
+        return _by_validation(metrics) if metrics else -1.0
+
+    def close(self) -> None:
+        self._manager.close()
+
+
+def _by_validation(metrics: Any) -> float:
+    return metrics["validation_accuracy"]
+
+
+@contextmanager
+def open_checkpoints(workdir: Path, *, read_only: bool = False) -> Iterator[Checkpoints]:
+    """Opens the checkpoints of a work folder and closes them at the end."""
+    checkpoints = Checkpoints(workdir, read_only=read_only)
+    try:
+        yield checkpoints
+    finally:
+        checkpoints.close()
+
+
+def _digest(state: TrainState) -> str:
+    digest = hashlib.sha256()
+    for leaf in jax.tree.leaves(state):
+        digest.update(np.ascontiguousarray(np.asarray(leaf)).tobytes())
+    return digest.hexdigest()
+
+
+def load_checkpoint(workdir: str | Path) -> Params:
+    """The parameters of a run: of its checkpoint with the best validation accuracy.
+
+    Args:
+      workdir: a folder that `digits-jax train` has written to.
+
+    Returns:
+      The parameters, on the default device.
+
+    Raises:
+      WorkdirError: the folder holds no run or no checkpoint, or the checkpoint is damaged.
+    """
+    return load_best(Path(workdir))[1]
+
+
+def load_best(workdir: Path) -> tuple[int, Params]:
+    """As `load_checkpoint`, with the step that the parameters are of."""
+    recipe = read_run(workdir).recipe
+    sharding = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    with open_checkpoints(workdir, read_only=True) as checkpoints:
+        try:
+            step = checkpoints.best_step()
+            state, _ = checkpoints.restore(step, recipe, sharding)
+        except WorkdirError as error:
+            raise WorkdirError(f"{workdir}: {error}") from error
+    return step, state.params

@@ -1,0 +1,171 @@
+"""One training step as pure functions, and the program that runs many of them on a mesh."""
+
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import lax
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+from jaxtyping import Array, Float, Int, Key, UInt8
+
+from digits_jax.data import Dataset
+from digits_jax.network import Params, classify, init
+from digits_jax.recipe import Recipe
+
+
+class TrainState(NamedTuple):
+    """All that a run carries from one step to the next."""
+
+    step: Int[Array, ""]  # updates done
+    params: Params
+    opt_state: Any
+
+
+class Batch(NamedTuple):
+    """Digits to learn from: pixels in 0–1, ink bright, and their classes."""
+
+    images: Float[Array, "n 28 28 1"]
+    labels: UInt8[Array, " n"]
+
+
+class Metrics(NamedTuple):
+    """Sums over the steps of one dispatch; divide by the number of steps."""
+
+    loss: Float[Array, ""]
+    accuracy: Float[Array, ""]
+    bad_step: Int[Array, ""]  # the first step whose loss was not finite, else −1
+
+
+def data_mesh(batch_size: int) -> Mesh:
+    """A mesh with one axis, `data`, over as many devices as divide the batch evenly."""
+    devices = jax.devices()
+    count = math.gcd(batch_size, len(devices))
+    return Mesh(devices[:count], ("data",))
+
+
+def pixels(images: UInt8[Array, "n 28 28"]) -> Float[Array, "n 28 28 1"]:
+    """Grey levels 0–255 as the network takes them: float32 in 0–1 with a channel axis."""
+    return images[..., None].astype(jnp.float32) / 255
+
+
+def sample(key: Key[Array, ""], dataset: Dataset, n: int) -> Batch:
+    """Draws n digits of the dataset uniformly, with replacement."""
+    rows = jax.random.randint(key, (n,), 0, dataset.labels.shape[0])
+    return Batch(pixels(dataset.images[rows]), dataset.labels[rows])
+
+
+def shift(
+    key: Key[Array, ""], images: Float[Array, "n 28 28 1"], limit: int
+) -> Float[Array, "n 28 28 1"]:
+    """Moves each image by its own whole number of pixels, filling with zeros (section 3.1).
+
+    Both offsets are uniform on −limit … limit, in pixels.
+    """
+    n, height, width, _ = images.shape
+    padded = jnp.pad(images, ((0, 0), (limit, limit), (limit, limit), (0, 0)))
+    offsets = jax.random.randint(key, (n, 2), 0, 2 * limit + 1)
+
+    def cut(image: Float[Array, "H W 1"], offset: Int[Array, "2"]) -> Float[Array, "h w 1"]:
+        return lax.dynamic_slice(image, (offset[0], offset[1], 0), (height, width, 1))
+
+    return jax.vmap(cut)(padded, offsets)
+
+
+def loss_and_accuracy(
+    params: Params, batch: Batch, mesh: Mesh
+) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    """The mean cross-entropy −Σ_j I(y = j) log f_θ^j(x) (section 2.1) and the share right.
+
+    Each device of the mesh takes its part of the batch; differentiate it from outside, and the
+    gradient is that of the mean over the whole batch, whatever the number of devices.
+    """
+
+    # Unchecked, the transpose sums the devices' gradients of the replicated parameters.
+    @partial(jax.shard_map, mesh=mesh, in_specs=(P(), P("data")), out_specs=P(), check_vma=False)
+    def mean_over_devices(params: Params, batch: Batch) -> tuple[Array, Array]:
+        logits = classify(params, batch.images)
+        labels = batch.labels.astype(jnp.int32)
+        losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
+        right = jnp.argmax(logits, axis=-1) == labels
+        return lax.pmean((losses.mean(), right.astype(jnp.float32).mean()), "data")
+
+    return mean_over_devices(params, batch)
+
+
+def train_step(
+    state: TrainState, batch: Batch, key: Key[Array, ""], *, recipe: Recipe, mesh: Mesh
+) -> tuple[TrainState, Metrics]:
+    """Shifts the batch and moves the parameters one step against the loss's gradient."""
+    images = shift(key, batch.images, recipe.shift)
+    gradient = jax.value_and_grad(loss_and_accuracy, has_aux=True)
+    (loss, accuracy), grads = gradient(state.params, Batch(images, batch.labels), mesh)
+    updates, opt_state = recipe.tx().update(grads, state.opt_state, state.params)
+    params = optax.apply_updates(state.params, updates)
+    bad_step = jnp.where(jnp.isfinite(loss), -1, state.step)
+    return TrainState(state.step + 1, params, opt_state), Metrics(loss, accuracy, bad_step)
+
+
+def initial_state(recipe: Recipe, key: Key[Array, ""]) -> TrainState:
+    """Fresh parameters and optimizer state, at step 0."""
+    params = init(key)
+    return TrainState(jnp.zeros((), jnp.int32), params, recipe.tx().init(params))
+
+
+Advance = Callable[[TrainState, Dataset, Key[Array, ""], int], tuple[TrainState, Metrics]]
+
+
+def steps_per_dispatch(mesh: Mesh) -> int:
+    """How many steps are best run by one call.
+
+    One on CPU, since XLA there runs the body of a loop without spreading its element-wise work
+    over the cores; many on accelerators, where each call costs more than a small step.
+    """
+    return 1 if mesh.devices.flat[0].platform == "cpu" else 100
+
+
+def make_advance(recipe: Recipe, mesh: Mesh, *, longest: int) -> Advance:
+    """Compiles sampling and training into one program on the mesh.
+
+    Step k draws all its randomness from `fold_in(key, k)`, so that a run can stop after any step
+    and go on as if it had not.
+
+    Args:
+      recipe: what a step does.
+      mesh: of `data_mesh`; state, dataset and key are to be replicated on it.
+      longest: the most steps asked of one call; if 1, the program has no loop around the step.
+
+    Returns:
+      `advance(state, dataset, key, count) -> (state, metrics)`, which does `count` steps and
+      donates `state`.
+    """
+    replicated, sharded = NamedSharding(mesh, P()), NamedSharding(mesh, P("data"))
+
+    def one(
+        state: TrainState, dataset: Dataset, key: Key[Array, ""], count: int = 1
+    ) -> tuple[TrainState, Metrics]:
+        sample_key, step_key = jax.random.split(jax.random.fold_in(key, state.step))
+        batch = sample(sample_key, dataset, recipe.batch_size)
+        batch = lax.with_sharding_constraint(batch, sharded)
+        return train_step(state, batch, step_key, recipe=recipe, mesh=mesh)
+
+    def many(
+        state: TrainState, dataset: Dataset, key: Key[Array, ""], count: int
+    ) -> tuple[TrainState, Metrics]:
+        def body(
+            _: Int[Array, ""], carry: tuple[TrainState, Metrics]
+        ) -> tuple[TrainState, Metrics]:
+            state, sums = carry
+            state, step = one(state, dataset, key)
+            bad_step = jnp.where(sums.bad_step < 0, step.bad_step, sums.bad_step)
+            return state, Metrics(sums.loss + step.loss, sums.accuracy + step.accuracy, bad_step)
+
+        zero = jnp.zeros(())
+        return lax.fori_loop(0, count, body, (state, Metrics(zero, zero, jnp.int32(-1))))
+
+    program = one if longest == 1 else many
+    return jax.jit(program, donate_argnums=0, out_shardings=replicated)

@@ -1,0 +1,75 @@
+"""Does the recipe reach the paper's 99.3 % (section 3.2.1), and 90 % by iteration 1000?
+
+Command:   python experiments/accuracy.py --recipe paper --seeds 1
+           python experiments/accuracy.py --recipe standard --seeds 0
+Hardware:  2 CPU cores without a GPU, or any GPU.
+Time:      paper about 90 minutes a seed on 2 cores, standard about 12.
+Result:    experiments/results/accuracy_RECIPE.json and training_curve_RECIPE_SEED.png;
+           the figures are in experiments/LOG.md and the README.
+
+Runs go to runs/RECIPE-SEED and continue there if they were stopped; a finished one is only
+evaluated.
+"""
+
+import dataclasses
+import shutil
+import statistics
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+from provenance import RESULTS, provenance, write_result
+
+from digits_jax.checkpoint import load_best
+from digits_jax.data import load_mnist
+from digits_jax.evaluation import accuracy, count_errors
+from digits_jax.recipe import RECIPES
+from digits_jax.training import train
+from digits_jax.workdir import read_record
+
+
+def main(
+    recipe: Literal["paper", "standard"] = "standard",
+    seeds: Annotated[list[int], tyro.conf.arg(metavar="SEED…")] = [0],  # noqa: B006
+    workdirs: Path = Path("runs"),
+) -> None:
+    """Trains once a seed and writes down what came of it."""
+    runs = [_run(recipe, seed, workdirs / f"{recipe}-{seed}") for seed in seeds]
+    accuracies = [run["test_accuracy"] for run in runs]
+    spread = statistics.stdev(accuracies) if len(runs) > 1 else None
+    result = {
+        "question": "Does the recipe reach 99.3 % test accuracy, and 90 % by iteration 1000?",
+        **provenance(),
+        "recipe": {"name": recipe, **dataclasses.asdict(RECIPES[recipe])},
+        "runs": runs,
+        "test_accuracy_mean": statistics.mean(accuracies),
+        "test_accuracy_standard_deviation": spread,
+    }
+    print(write_result(f"accuracy_{recipe}", result))
+
+
+def _run(recipe: str, seed: int, workdir: Path) -> dict[str, Any]:
+    train(recipe, workdir, seed)
+    step, params = load_best(workdir)
+    mnist = load_mnist()
+    rows = read_record(workdir / "metrics.jsonl")
+    shutil.copy(workdir / "training_curve.png", RESULTS / f"training_curve_{recipe}_{seed}.png")
+    errors = count_errors(params, mnist.test)
+    return {
+        "seed": seed,
+        "checkpoint": step,
+        "validation_accuracy": accuracy(params, mnist.validation),
+        "test_accuracy": 1 - errors / len(mnist.test.labels),
+        "test_errors": errors,
+        "test_accuracy_at_the_last_step": rows[-1].test_accuracy,
+        "test_accuracy_by_step": {row.step: row.test_accuracy for row in rows},
+        "validation_accuracy_by_step": {row.step: row.validation_accuracy for row in rows},
+        "training_minutes": round(rows[-1].seconds / 60, 2),
+        "images_per_second_median": round(
+            statistics.median(row.images_per_second for row in rows), 1
+        ),
+    }
+
+
+if __name__ == "__main__":
+    tyro.cli(main)

@@ -1,0 +1,30 @@
+"""Strict settings for every test: they hold for the package, not only where a test looks."""
+
+import os
+
+# Before JAX starts: four devices to shard over, and a GPU, if any, left alone.
+os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=4"
+os.environ["JAX_PLATFORMS"] = "cpu"
+
+from collections.abc import Iterator
+
+import jax
+import pytest
+
+from digits_jax.data import Mnist, load_mnist
+
+jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+
+
+@pytest.fixture(scope="session")
+def mnist() -> Mnist:
+    """The real MNIST."""
+    return load_mnist()
+
+
+@pytest.fixture
+def optax_promotion() -> Iterator[None]:
+    """For tests that run Adam: Optax's own arithmetic mixes weak and strong types."""
+    with jax.numpy_dtype_promotion("standard"):
+        yield

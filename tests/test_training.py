@@ -1,0 +1,252 @@
+"""Runs that are stopped, killed, damaged or begun wrongly, as real processes."""
+
+import dataclasses
+import itertools
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from short_run import SHORT, first_digits
+
+import digits_jax
+from digits_jax import training
+from digits_jax.checkpoint import open_checkpoints
+from digits_jax.recipe import Recipe
+from digits_jax.training import Diverged, train
+from digits_jax.workdir import WorkdirError, read_record
+
+STEPS = SHORT.steps
+
+
+@pytest.fixture(scope="session")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """One device, and compiled programs shared by the many processes started here."""
+    cache = str(tmp_path_factory.mktemp("compiled"))
+    return {
+        **{name: value for name, value in os.environ.items() if name != "XLA_FLAGS"},
+        "JAX_COMPILATION_CACHE_DIR": cache,
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    }
+
+
+def start(workdir: Path, environment: dict[str, str], steps: int = STEPS) -> subprocess.Popen[str]:
+    script = Path(__file__).with_name("short_run.py")
+    command = [sys.executable, str(script), str(workdir), str(steps)]
+    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+
+
+def finish(workdir: Path, environment: dict[str, str], steps: int = STEPS) -> str:
+    process = start(workdir, environment, steps)
+    _, said = process.communicate(timeout=300)
+    assert process.returncode == 0, said
+    return said
+
+
+def final_parameters(workdir: Path) -> list[np.ndarray]:
+    sharding = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    with open_checkpoints(workdir, read_only=True) as checkpoints:
+        state, _ = checkpoints.restore(checkpoints.steps()[-1], SHORT, sharding)
+    return [np.asarray(leaf) for leaf in jax.tree.leaves(state)]
+
+
+def without_times(workdir: Path) -> list[dict[str, float]]:
+    rows = [row._asdict() for row in read_record(workdir / "metrics.jsonl")]
+    timed = ("seconds", "images_per_second")
+    return [{name: row[name] for name in row if name not in timed} for row in rows]
+
+
+def same(mine: list[np.ndarray], other: list[np.ndarray]) -> bool:
+    return all(np.array_equal(a, b) for a, b in zip(mine, other, strict=True))
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) -> Path:
+    """A run that nothing stopped."""
+    workdir = tmp_path_factory.mktemp("undisturbed") / "run"
+    finish(workdir, environment)
+    return workdir
+
+
+def test_a_run_leaves_its_record_curve_and_checkpoints(undisturbed: Path) -> None:
+    rows = read_record(undisturbed / "metrics.jsonl")
+    assert [row.step for row in rows] == [4, 8, 10, 12, 16, 20, 24]
+    for line in (undisturbed / "metrics.jsonl").read_text().splitlines():
+        assert list(json.loads(line)) == [
+            "step",
+            "train_loss",
+            "train_accuracy",
+            "validation_accuracy",
+            "test_accuracy",
+            "images_per_second",
+            "seconds",
+        ]
+    assert rows[-1].train_loss < rows[0].train_loss
+    assert all(a.seconds < b.seconds for a, b in itertools.pairwise(rows))
+    assert (undisturbed / "training_curve.png").read_bytes()[:4] == b"\x89PNG"
+    description = json.loads((undisturbed / "run.json").read_text())
+    assert description["recipe"] == dataclasses.asdict(SHORT)
+    assert (description["seed"], len(description["data_sha256"])) == (1, 64)
+
+
+def test_kept_are_the_newest_three_and_the_best(undisturbed: Path) -> None:
+    rows = read_record(undisturbed / "metrics.jsonl")
+    best = max(rows, key=lambda row: (row.validation_accuracy, row.step))
+    with open_checkpoints(undisturbed, read_only=True) as checkpoints:
+        assert set(checkpoints.steps()) == {16, 20, 24} | {best.step}
+        assert checkpoints.best_step() == best.step
+
+
+def test_load_checkpoint_gives_parameters_that_classify(undisturbed: Path) -> None:
+    params = digits_jax.load_checkpoint(undisturbed)
+    mnist = first_digits(None, print)
+    images = np.asarray(mnist.validation.images[..., None], np.float32) / 255
+    predicted = np.argmax(digits_jax.classify(params, jax.numpy.asarray(images)), axis=-1)
+    accuracy = float(np.mean(predicted == mnist.validation.labels))
+    rows = read_record(undisturbed / "metrics.jsonl")
+    assert accuracy == max(row.validation_accuracy for row in rows)
+
+
+def test_killed_at_any_moment_it_ends_with_the_same_bits(
+    tmp_path: Path, undisturbed: Path, environment: dict[str, str]
+) -> None:
+    """SIGKILL after random times, from before the first step to amid a save, until it is done."""
+    moments = random.Random(0)
+    for round_ in range(3):
+        workdir = tmp_path / f"killed-{round_}"
+        kills = 0
+        while True:
+            process = start(workdir, environment)
+            try:
+                # Long enough to get somewhere, since each process first starts JAX.
+                process.wait(timeout=moments.uniform(2, 7) + kills)
+            except subprocess.TimeoutExpired:
+                process.send_signal(signal.SIGKILL)
+                process.communicate()
+                kills += 1
+                continue
+            assert process.returncode == 0, process.communicate()[1]
+            break
+        assert kills, "it was done before the first kill"
+        assert same(final_parameters(workdir), final_parameters(undisturbed))
+        assert without_times(workdir) == without_times(undisturbed)
+
+
+def test_killed_amid_a_save_it_ends_with_the_same_bits(
+    tmp_path: Path, undisturbed: Path, environment: dict[str, str]
+) -> None:
+    process = start(tmp_path / "run", environment)
+    saving = (tmp_path / "run" / "checkpoints", "*.orbax-checkpoint-tmp*")
+    deadline = time.monotonic() + 120
+    while not list(saving[0].glob(saving[1])):
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < deadline
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert list(saving[0].glob(saving[1])), "it was not amid a save"
+    finish(tmp_path / "run", environment)
+    assert same(final_parameters(tmp_path / "run"), final_parameters(undisturbed))
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_asked_to_stop_it_saves_and_goes_on_later(
+    signum: signal.Signals, tmp_path: Path, undisturbed: Path, environment: dict[str, str]
+) -> None:
+    process = start(tmp_path / "run", environment)
+    record = tmp_path / "run" / "metrics.jsonl"
+    while not (record.exists() and record.read_text()):
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.01)
+    process.send_signal(signum)
+    process.communicate(timeout=60)
+    assert process.returncode == 128 + signum
+    with open_checkpoints(tmp_path / "run", read_only=True) as checkpoints:
+        saved = checkpoints.steps()[-1]
+    assert 4 <= saved < STEPS
+    said = finish(tmp_path / "run", environment)
+    assert f"going on at step {saved} of {STEPS}" in said
+    assert same(final_parameters(tmp_path / "run"), final_parameters(undisturbed))
+    assert without_times(tmp_path / "run") == without_times(undisturbed)
+
+
+def test_a_truncated_newest_checkpoint_is_reported_and_the_one_before_used(
+    tmp_path: Path, undisturbed: Path, environment: dict[str, str]
+) -> None:
+    subprocess.run(["cp", "-r", str(undisturbed), str(tmp_path / "run")], check=True)
+    newest = tmp_path / "run" / "checkpoints" / str(STEPS)
+    largest = max(newest.rglob("*"), key=lambda path: path.stat().st_size)
+    os.truncate(largest, largest.stat().st_size // 2)
+    said = finish(tmp_path / "run", environment)
+    assert f"checkpoint {STEPS} cannot be read" in said
+    assert f"going on at step 20 of {STEPS}" in said
+    assert same(final_parameters(tmp_path / "run"), final_parameters(undisturbed))
+    assert without_times(tmp_path / "run") == without_times(undisturbed)
+
+
+def test_a_finished_run_says_so_and_more_steps_continue_it(
+    tmp_path: Path, undisturbed: Path, environment: dict[str, str]
+) -> None:
+    subprocess.run(["cp", "-r", str(undisturbed), str(tmp_path / "run")], check=True)
+    assert "is finished: 24 of 24 steps" in finish(tmp_path / "run", environment)
+    assert "going on at step 24 of 30" in finish(tmp_path / "run", environment, steps=30)
+    assert [row.step for row in read_record(tmp_path / "run" / "metrics.jsonl")][-1] == 30
+    finish(tmp_path / "straight", environment, steps=30)
+    assert same(final_parameters(tmp_path / "run"), final_parameters(tmp_path / "straight"))
+
+
+@pytest.mark.parametrize(
+    ("change", "seed", "difference"),
+    [
+        ({"batch_size": 32}, 1, "batch_size: 16 there, 32 now"),
+        ({"steps": 12}, 1, "steps: 24 there, 12 now"),
+        ({}, 2, "seed: 1 there, 2 now"),
+    ],
+)
+def test_a_folder_of_another_run_is_refused_and_left_alone(
+    change: dict[str, int], seed: int, difference: str, undisturbed: Path
+) -> None:
+    before = {path: path.stat().st_mtime_ns for path in undisturbed.rglob("*")}
+    recipe: Recipe = dataclasses.replace(SHORT, **change)  # type: ignore[arg-type]
+    with pytest.raises(WorkdirError, match=difference):
+        train(recipe, undisturbed, seed)
+    assert {path: path.stat().st_mtime_ns for path in undisturbed.rglob("*")} == before
+
+
+def test_divergence_stops_with_the_step_the_rate_and_the_last_good_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "load_mnist", first_digits)
+    recipe = dataclasses.replace(
+        SHORT, optimizer="sgd", learning_rate=1e30, evaluate_every=1, shift=0
+    )
+    with pytest.raises(Diverged, match=r"step 1 \(learning rate 1e\+30\).* none"):
+        train(recipe, tmp_path / "early", seed=1)
+    calm = dataclasses.replace(recipe, learning_rate=1e-3, steps=2)
+    train(calm, tmp_path / "late", seed=1)
+    run = tmp_path / "late" / "run.json"
+    run.write_text(run.read_text().replace("0.001", "1e+30"))
+    with pytest.raises(Diverged, match="checkpoint is of step 2"):
+        train(dataclasses.replace(recipe, steps=9), tmp_path / "late", seed=1)
+    with open_checkpoints(tmp_path / "late", read_only=True) as checkpoints:
+        assert checkpoints.steps() == [1, 2]
+
+
+def test_a_folder_that_holds_no_run_is_named(tmp_path: Path) -> None:
+    with pytest.raises(WorkdirError, match="holds no training run"):
+        digits_jax.load_checkpoint(tmp_path)
+    (tmp_path / "run.json").write_text("{")
+    with pytest.raises(WorkdirError, match=r"run\.json cannot be read"):
+        digits_jax.load_checkpoint(tmp_path)
+
+
+def test_a_run_without_a_checkpoint_is_named(tmp_path: Path, undisturbed: Path) -> None:
+    (tmp_path / "run.json").write_text((undisturbed / "run.json").read_text())
+    with pytest.raises(WorkdirError, match="no checkpoint"):
+        digits_jax.load_checkpoint(tmp_path)
