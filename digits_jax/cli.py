@@ -1,8 +1,8 @@
 """The command line: `digits-jax train` and `digits-jax evaluate`."""
 
-import json
 import sys
 from collections.abc import Callable, Sequence
+from json import dumps
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -12,10 +12,12 @@ from digits_jax import __version__
 from digits_jax.checkpoint import load_best
 from digits_jax.data import DataError, load_mnist
 from digits_jax.evaluation import count_errors
-from digits_jax.recipe import RECIPES, Recipe
+from digits_jax.recipe import RECIPES, Recipe, RecipeError
 from digits_jax.report import say
 from digits_jax.training import Diverged, Interrupted, train
-from digits_jax.workdir import WorkdirError, read_run
+from digits_jax.workdir import WorkdirError, read_record, read_run
+
+TEST_EXAMPLES = 10_000
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -33,6 +35,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         tyro.extras.subcommand_cli_from_dict(
             commands, prog="digits-jax", description=description, args=arguments
         )
+    except RecipeError as error:
+        say(f"digits-jax: {error}")
+        sys.exit(2)
     except (WorkdirError, DataError, Diverged, OSError) as error:
         say(f"digits-jax: {error}")
         sys.exit(1)
@@ -74,11 +79,12 @@ def _train_command(base: str) -> Callable[..., None]:
             fields: The recipe itself, each field an option.
         """
         train(fields, workdir, seed, data_dir=data_dir)
-        result = _evaluate(workdir, data_dir)
+        best = load_best(workdir)[0]
+        row = next(row for row in read_record(workdir / "metrics.jsonl") if row.step == best)
+        errors = round((1 - row.test_accuracy) * TEST_EXAMPLES)
         say(
-            f"Test accuracy {result['test_accuracy']:.2%}: {result['errors']} errors in "
-            f"{result['examples']:,} digits, at step {result['step']:,}, whose validation "
-            f"accuracy is the best kept.\n"
+            f"Test accuracy {row.test_accuracy:.2%}: {errors} errors in {TEST_EXAMPLES:,} digits, "
+            f"at step {best:,}, the best kept on the validation digits.\n"
             f"  curve        {workdir / 'training_curve.png'}\n"
             f"  record       {workdir / 'metrics.jsonl'}\n"
             f"  checkpoints  {workdir / 'checkpoints'}\n"
@@ -102,35 +108,21 @@ def evaluate(
         json: Print one JSON object instead of a sentence.
         data_dir: Folder with MNIST, as for `train`.
     """
-    result = _evaluate(workdir, data_dir)
-    if json:
-        print(_to_json(result))
-    else:
-        print(
-            f"{result['test_accuracy']:.2%} test accuracy: {result['errors']} errors in "
-            f"{result['examples']:,} digits (checkpoint {result['step']:,} of {workdir})"
-        )
-
-
-def _to_json(result: dict[str, Any]) -> str:
-    return json.dumps(result)
-
-
-def _evaluate(workdir: Path, data_dir: Path | None) -> dict[str, Any]:
     step, params = load_best(workdir)
-    run = read_run(workdir)
-    mnist = load_mnist(data_dir, say)
-    errors, examples = count_errors(params, mnist.test), len(mnist.test.labels)
-    wrong, validation_examples = (
-        count_errors(params, mnist.validation),
-        len(mnist.validation.labels),
-    )
-    return {
+    test = load_mnist(data_dir, say).test
+    errors, examples = count_errors(params, test), len(test.labels)
+    result = {
         "test_accuracy": (examples - errors) / examples,
         "errors": errors,
         "examples": examples,
-        "validation_accuracy": (validation_examples - wrong) / validation_examples,
         "step": step,
-        "seed": run.seed,
+        "seed": read_run(workdir).seed,
         "workdir": str(workdir),
     }
+    if json:
+        print(dumps(result))
+    else:
+        print(
+            f"{result['test_accuracy']:.2%} test accuracy: {errors} errors in {examples:,} digits "
+            f"(step {step:,} of {workdir})"
+        )

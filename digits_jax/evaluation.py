@@ -2,7 +2,7 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Int, UInt8
+from jaxtyping import Array, Int
 
 from digits_jax.data import Dataset
 from digits_jax.network import Params, classify
@@ -12,20 +12,16 @@ BATCH = 500  # digits classified at once; 50 MB of features
 
 
 @jax.jit
-def _errors(
-    params: Params, images: UInt8[Array, "n 28 28"], labels: UInt8[Array, " n"]
-) -> Int[Array, ""]:
-    return jnp.sum(jnp.argmax(classify(params, pixels(images)), axis=-1) != labels)
+def _errors(params: Params, dataset: Dataset) -> Int[Array, ""]:
+    predicted = jnp.argmax(classify(params, pixels(dataset.images)), axis=-1)
+    return jnp.sum(predicted != dataset.labels.astype(jnp.int32))
 
 
 def count_errors(params: Params, dataset: Dataset) -> int:
     """The number of digits whose most probable class is not their label."""
-    counts: list[Int[Array, ""]] = [
-        _errors(
-            params, dataset.images[start : start + BATCH], dataset.labels[start : start + BATCH]
-        )
-        for start in range(0, len(dataset.labels), BATCH)
-    ]
+    starts = range(0, len(dataset.labels), BATCH)
+    batches = [jax.tree.map(lambda leaf, i=i: leaf[i : i + BATCH], dataset) for i in starts]
+    counts = [_errors(params, batch) for batch in batches]
     return sum(int(count) for count in counts)
 
 

@@ -6,6 +6,10 @@ from typing import Literal
 import optax
 
 
+class RecipeError(ValueError):
+    """A recipe that cannot be followed."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Recipe:
     """How a network is trained. Two runs of one recipe and one seed are the same run."""
@@ -28,11 +32,11 @@ class Recipe:
     def __post_init__(self) -> None:
         for name in ("batch_size", "steps", "evaluate_every"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1; got {getattr(self, name)}")
+                raise RecipeError(f"{name} must be at least 1; got {getattr(self, name)}")
         if not 0 <= self.shift < 28:
-            raise ValueError(f"shift must be 0 to 27 pixels; got {self.shift}")
+            raise RecipeError(f"shift must be 0 to 27 pixels; got {self.shift}")
         if not 0 < self.learning_rate < float("inf"):
-            raise ValueError(f"learning_rate must be positive; got {self.learning_rate}")
+            raise RecipeError(f"learning_rate must be positive; got {self.learning_rate}")
 
     def learning_rates(self) -> optax.Schedule:
         """The learning rate as a function of the step, counted from 0."""

@@ -116,7 +116,8 @@ def initial_state(recipe: Recipe, key: Key[Array, ""]) -> TrainState:
     return TrainState(jnp.zeros((), jnp.int32), params, recipe.tx().init(params))
 
 
-Advance = Callable[[TrainState, Dataset, Key[Array, ""], int], tuple[TrainState, Metrics]]
+Count = int | Int[Array, ""]
+Advance = Callable[[TrainState, Dataset, Key[Array, ""], Count], tuple[TrainState, Metrics]]
 
 
 def steps_per_dispatch(mesh: Mesh) -> int:
@@ -146,7 +147,7 @@ def make_advance(recipe: Recipe, mesh: Mesh, *, longest: int) -> Advance:
     replicated, sharded = NamedSharding(mesh, P()), NamedSharding(mesh, P("data"))
 
     def one(
-        state: TrainState, dataset: Dataset, key: Key[Array, ""], count: int = 1
+        state: TrainState, dataset: Dataset, key: Key[Array, ""], count: Count = 1
     ) -> tuple[TrainState, Metrics]:
         sample_key, step_key = jax.random.split(jax.random.fold_in(key, state.step))
         batch = sample(sample_key, dataset, recipe.batch_size)
@@ -154,7 +155,7 @@ def make_advance(recipe: Recipe, mesh: Mesh, *, longest: int) -> Advance:
         return train_step(state, batch, step_key, recipe=recipe, mesh=mesh)
 
     def many(
-        state: TrainState, dataset: Dataset, key: Key[Array, ""], count: int
+        state: TrainState, dataset: Dataset, key: Key[Array, ""], count: Count
     ) -> tuple[TrainState, Metrics]:
         def body(
             _: Int[Array, ""], carry: tuple[TrainState, Metrics]

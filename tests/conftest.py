@@ -9,6 +9,7 @@ os.environ["JAX_PLATFORMS"] = "cpu"
 from collections.abc import Iterator
 
 import jax
+import jaxtyping
 import pytest
 
 from digits_jax.data import Mnist, load_mnist
@@ -21,6 +22,14 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 def mnist() -> Mnist:
     """The real MNIST."""
     return load_mnist()
+
+
+@pytest.fixture
+def unchecked() -> Iterator[None]:
+    """Without the checks of annotations, so that a function's own refusals are seen."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 @pytest.fixture

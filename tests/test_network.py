@@ -72,7 +72,8 @@ def test_each_image_is_classified_by_itself() -> None:
 @pytest.mark.parametrize(
     ("shape", "dtype"), [((2, 28, 30, 1), "float32"), ((2, 28, 28, 1), "float16")]
 )
-def test_classify_says_what_it_takes(shape: tuple[int, ...], dtype: str, unchecked: None) -> None:
+@pytest.mark.usefixtures("unchecked")
+def test_classify_says_what_it_takes(shape: tuple[int, ...], dtype: str) -> None:
     params = digits_jax.init(jax.random.key(0))
     with pytest.raises(ValueError, match=r"\[n, 28, 28, 1\] of float32 .* got \[2, 28, .*"):
         digits_jax.classify(params, jnp.zeros(shape, dtype))
