@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax import lax
 from jax.sharding import Mesh, NamedSharding
@@ -48,9 +49,9 @@ def data_mesh(batch_size: int) -> Mesh:
     return Mesh(devices[:count], ("data",))
 
 
-def pixels(images: UInt8[Array, "n 28 28"]) -> Float[Array, "n 28 28 1"]:
+def pixels(images: UInt8[Array | np.ndarray, "n 28 28"]) -> Float[Array, "n 28 28 1"]:
     """Grey levels 0–255 as the network takes them: float32 in 0–1 with a channel axis."""
-    return images[..., None].astype(jnp.float32) / 255
+    return jnp.asarray(images)[..., None].astype(jnp.float32) / 255
 
 
 def sample(key: Key[Array, ""], dataset: Dataset, n: int) -> Batch:
