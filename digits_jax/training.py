@@ -18,7 +18,7 @@ from digits_jax.curve import draw_training_curve
 from digits_jax.data import DATA_SHA256, Mnist, load_mnist
 from digits_jax.evaluation import accuracy
 from digits_jax.network import Params
-from digits_jax.recipe import RECIPES, Recipe
+from digits_jax.recipe import RECIPES, Recipe, RecipeError
 from digits_jax.report import ProgressBar, say, say_evaluation
 from digits_jax.step import (
     Metrics,
@@ -65,19 +65,27 @@ def train(
       The parameters of the kept checkpoint with the best validation accuracy.
 
     Raises:
+      RecipeError: there is no recipe of that name.
       WorkdirError: the folder belongs to another run.
       DataError: MNIST could not be had.
       Diverged: the loss was not finite.
       Interrupted: a SIGINT or SIGTERM came during training; the state was saved.
     """
-    recipe = RECIPES[recipe] if isinstance(recipe, str) else recipe
-    workdir = Path(workdir)
-    begin_run(workdir, Run(recipe, seed, DATA_SHA256))
+    recipe, workdir = _recipe(recipe), Path(workdir)
     mnist = load_mnist(data_dir, say)
+    begin_run(workdir, Run(recipe, seed, DATA_SHA256))
     with open_checkpoints(workdir) as checkpoints, _watch_signals() as received:
         _train(recipe, workdir, seed, mnist, checkpoints, received)
     draw_training_curve(workdir)
     return load_best(workdir)[1]
+
+
+def _recipe(recipe: Recipe | str) -> Recipe:
+    if isinstance(recipe, Recipe):
+        return recipe
+    if recipe not in RECIPES:
+        raise RecipeError(f"there is no recipe {recipe!r}; there are {', '.join(RECIPES)}")
+    return RECIPES[recipe]
 
 
 def _train(

@@ -59,7 +59,7 @@ def _run(recipe: str, seed: int, workdir: Path) -> dict[str, Any]:
         "seed": seed,
         "checkpoint": step,
         "validation_accuracy": accuracy(params, mnist.validation),
-        "test_accuracy": 1 - errors / len(mnist.test.labels),
+        "test_accuracy": (len(mnist.test.labels) - errors) / len(mnist.test.labels),
         "test_errors": errors,
         "test_accuracy_at_the_last_step": rows[-1].test_accuracy,
         "test_accuracy_by_step": {row.step: row.test_accuracy for row in rows},

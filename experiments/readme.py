@@ -50,9 +50,9 @@ def _row(recipe: str, run: dict[str, Any]) -> str:
 
 
 def _made(result: dict[str, Any]) -> str:
-    hardware = result["hardware"]
+    hardware, jax_version = result["hardware"], result["versions"]["jax"]
     return (
-        f"{hardware['cores']} cores of an {hardware['processor']}, jax {result['versions']['jax']}, "
+        f"{hardware['cores']} cores of an {hardware['processor']}, jax {jax_version}, "
         f"commit {result['commit'].split()[0]}, {result['date']}, `{result['command']}`"
     )
 

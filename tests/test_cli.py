@@ -71,6 +71,7 @@ def test_missing_data_is_said_before_anything_is_trained(
     arguments = ("train", "--workdir", str(tmp_path / "run"), "--data-dir", str(tmp_path / "none"))
     assert exit_status(*arguments) == 1
     assert str(tmp_path / "none") in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
