@@ -5,12 +5,15 @@ PYTHON ?= python3
 RECIPE ?= standard
 WORKDIR ?= runs/$(RECIPE)
 SEED ?= 0
+# Google's devices on the bus that are TPUs, by the numbers that JAX knows them by.
+TPU_ON_PCI = $(shell for at in $$(grep -lsx 0x1ae0 /sys/bus/pci/devices/*/vendor); do \
+  grep -sxE '0x00(27|56|5e|62|63|6f|76)' $${at%vendor}device; done)
 ifndef ACCELERATOR
 ACCELERATOR := $(shell \
   cuda=$$(nvidia-smi 2>/dev/null | sed -n 's/.*CUDA[A-Za-z ]*Version: *\([0-9][0-9]*\).*/\1/p'); \
   if [ -n "$$cuda" ] && [ "$$cuda" -ge 13 ]; then echo cuda13; \
   elif [ -n "$$cuda" ]; then echo cuda12; \
-  elif [ -e /dev/accel0 ] || [ -n "$$TPU_NAME" ]; then echo tpu; \
+  elif [ -n "$$TPU_NAME" ] || [ -e /dev/accel0 ] || [ -n "$(TPU_ON_PCI)" ]; then echo tpu; \
   else echo cpu; fi)
 endif
 
@@ -32,13 +35,12 @@ help:
 
 install: $(INSTALLED)
 
-.venv/created:
+# An environment made for another accelerator is made anew, so that the choice always holds.
+$(INSTALLED): pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if v >= (3, 11) else \
 	"digits_jax needs Python 3.11 or newer; $(PYTHON) is %d.%d. Name another: make PYTHON=python3.12" % v[:2])'
-	$(PYTHON) -m venv .venv
-	@touch $@
-
-$(INSTALLED): pyproject.toml .venv/created
+	@[ -e $@ ] || rm -rf .venv
+	[ -x $(BIN)/python ] || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.$(EXTRAS)'
 	@touch $@
 

@@ -4,7 +4,7 @@ Kept are the newest three, and the one with the best validation accuracy.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,7 +16,7 @@ from jax.sharding import Sharding
 from digits_jax.network import Params
 from digits_jax.recipe import Recipe
 from digits_jax.step import Metrics, TrainState, initial_state
-from digits_jax.workdir import WorkdirError, read_run
+from digits_jax.workdir import WorkdirError, read_record, read_run
 
 NEWEST = 3  # checkpoints kept, beside the best one
 
@@ -59,20 +59,14 @@ class Checkpoints:
     def __init__(self, workdir: Path, *, read_only: bool = False):
         # Imported here, since Orbax takes seconds that `import digits_jax` should not.
         import orbax.checkpoint as ocp
-        from orbax.checkpoint.checkpoint_managers import preservation_policy as keep
 
+        # Not kept by Orbax, which reads its metrics on opening and fails on a damaged file.
+        rows = read_record(workdir / "metrics.jsonl")
+        self._validation = {row.step: row.validation_accuracy for row in rows}
         self._args = ocp.args
-        kept = keep.AnyPreservationPolicy(
-            [
-                keep.LatestN(NEWEST),
-                keep.BestN(
-                    get_metric_fn=_by_validation, n=1, keep_checkpoints_without_metrics=False
-                ),
-            ]
-        )
         options = ocp.CheckpointManagerOptions(
-            preservation_policy=kept,
-            best_fn=_by_validation,
+            preservation_policy=_NewestAndBest(self.best_of),
+            cleanup_tmp_directories=True,  # of saves that a killed run left half done
             # On CPU Orbax would read the arrays in the background from memory that the next step
             # has been given to write to.
             enable_async_checkpointing=False,
@@ -91,16 +85,14 @@ class Checkpoints:
         self, state: TrainState, progress: Progress, validation_accuracy: float | None
     ) -> None:
         """Saves atomically. An accuracy makes the checkpoint a candidate for the best one."""
-        args = self._args
-        self._manager.save(
-            int(state.step),
-            args=args.Composite(
-                state=args.StandardSave(state),
-                progress=args.JsonSave({**progress._asdict(), "sha256": _digest(state)}),
-            ),
-            metrics=validation_accuracy and {"validation_accuracy": validation_accuracy},
-            force=True,
+        step, args = int(state.step), self._args
+        if validation_accuracy is not None:
+            self._validation[step] = validation_accuracy
+        items = args.Composite(
+            state=args.StandardSave(state),
+            progress=args.JsonSave({**progress._asdict(), "sha256": _digest(state)}),
         )
+        self._manager.save(step, args=items, force=True)
 
     def restore(self, step: int, recipe: Recipe, sharding: Sharding) -> tuple[TrainState, Progress]:
         """Reads one checkpoint onto the given devices.
@@ -116,47 +108,57 @@ class Checkpoints:
         items = args.Composite(state=args.StandardRestore(like), progress=args.JsonRestore())
         try:
             restored = self._manager.restore(step, args=items)
-            state, progress = restored["state"], dict(restored["progress"])
-            expected = progress.pop("sha256")
+            state, stored = restored["state"], dict(restored["progress"])
+            expected = stored.pop("sha256")
+            progress = Progress(**stored)
         except Exception as error:  # Orbax and TensorStore raise many kinds for damaged files
-            reason = str(error).strip().splitlines()[0][:200]
+            reason = (str(error).strip() or repr(error)).splitlines()[0][:200]
             raise WorkdirError(f"checkpoint {step} cannot be read: {reason}") from error
         if _digest(state) != expected:
             raise WorkdirError(f"checkpoint {step} does not hold what was saved")
-        return state, Progress(**progress)
+        return state, progress
 
     def restore_newest(
         self, recipe: Recipe, sharding: Sharding, say: Callable[[str], None]
     ) -> tuple[TrainState, Progress] | None:
-        """Reads the newest checkpoint that is whole, and deletes damaged ones after it."""
-        for step in reversed(self.steps()):
-            try:
-                return self.restore(step, recipe, sharding)
-            except WorkdirError as error:
-                say(f"{error}; it is deleted and the one before it used")
-                self._manager.delete(step)
-        return None
-
-    def best_step(self) -> int:
-        """The step with the best validation accuracy, the later of equals.
+        """Reads the newest checkpoint that is whole, and deletes damaged ones after it.
 
         Raises:
-          WorkdirError: there is no checkpoint.
+          WorkdirError: there are checkpoints, and none can be read; all are left as they are.
         """
-        if not self.steps():
-            raise WorkdirError("it holds no checkpoint yet")
-        return max(self.steps(), key=lambda step: (self._validation_accuracy(step), step))
+        failures: dict[int, WorkdirError] = {}
+        for step in reversed(self.steps()):
+            try:
+                restored = self.restore(step, recipe, sharding)
+            except WorkdirError as error:
+                failures[step] = error
+                continue
+            for damaged, failure in failures.items():
+                say(f"{failure}; it is deleted, and checkpoint {step} used")
+                self._manager.delete(damaged)
+            return restored
+        if failures:
+            raise WorkdirError("; ".join(map(str, failures.values())))
+        return None
 
-    def _validation_accuracy(self, step: int) -> float:
-        metrics: Any = self._manager.metrics(step)
-        return _by_validation(metrics) if metrics else -1.0
+    def best_of(self, steps: Iterable[int]) -> int:
+        """The step with the best validation accuracy of those given, the later of equals."""
+        return max(steps, key=lambda step: (self._validation.get(step, -1.0), step))
 
     def close(self) -> None:
         self._manager.close()
 
 
-def _by_validation(metrics: Any) -> float:
-    return metrics["validation_accuracy"]
+class _NewestAndBest:
+    """Orbax's question which checkpoints to keep, answered."""
+
+    def __init__(self, best_of: Callable[[Iterable[int]], int]):
+        self._best_of = best_of
+
+    def should_preserve(self, checkpoints: Sequence[Any], *, context: object) -> list[bool]:
+        steps = [checkpoint.step for checkpoint in checkpoints]
+        kept = {*sorted(steps)[-NEWEST:], self._best_of(steps)}
+        return [step in kept for step in steps]
 
 
 @contextmanager
@@ -196,8 +198,11 @@ def load_best(workdir: Path) -> tuple[int, Params]:
     recipe = read_run(workdir).recipe
     sharding = jax.sharding.SingleDeviceSharding(jax.devices()[0])
     with open_checkpoints(workdir, read_only=True) as checkpoints:
+        steps = checkpoints.steps()
+        if not steps:
+            raise WorkdirError(f"{workdir} holds no checkpoint yet")
+        step = checkpoints.best_of(steps)
         try:
-            step = checkpoints.best_step()
             state, _ = checkpoints.restore(step, recipe, sharding)
         except WorkdirError as error:
             raise WorkdirError(f"{workdir}: {error}") from error

@@ -1,5 +1,6 @@
 """The command line: `digits-jax train` and `digits-jax evaluate`."""
 
+import logging
 import sys
 from collections.abc import Callable, Sequence
 from json import dumps
@@ -15,14 +16,13 @@ from digits_jax.evaluation import count_errors
 from digits_jax.recipe import RECIPES, Recipe, RecipeError
 from digits_jax.report import say
 from digits_jax.training import Diverged, Interrupted, train
-from digits_jax.workdir import WorkdirError, read_record, read_run
-
-TEST_EXAMPLES = 10_000
+from digits_jax.workdir import WorkdirError, read_run
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Runs one command and exits: 0 done, 1 failed, 2 wrong usage, 128 + n stopped by signal n."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax warns that it reads what it reads
     if arguments == ["--version"]:
         print(f"digits-jax {__version__}")
         return
@@ -79,12 +79,11 @@ def _train_command(base: str) -> Callable[..., None]:
             fields: The recipe itself, each field an option.
         """
         train(fields, workdir, seed, data_dir=data_dir)
-        best = load_best(workdir)[0]
-        row = next(row for row in read_record(workdir / "metrics.jsonl") if row.step == best)
-        errors = round((1 - row.test_accuracy) * TEST_EXAMPLES)
+        result = _evaluate(workdir, data_dir)
         say(
-            f"Test accuracy {row.test_accuracy:.2%}: {errors} errors in {TEST_EXAMPLES:,} digits, "
-            f"at step {best:,}, the best kept on the validation digits.\n"
+            f"Test accuracy {result['test_accuracy']:.2%}: {result['errors']} errors in "
+            f"{result['examples']:,} digits, at step {result['step']:,}, the best kept on the "
+            "validation digits.\n"
             f"  curve        {workdir / 'training_curve.png'}\n"
             f"  record       {workdir / 'metrics.jsonl'}\n"
             f"  checkpoints  {workdir / 'checkpoints'}\n"
@@ -108,10 +107,21 @@ def evaluate(
         json: Print one JSON object instead of a sentence.
         data_dir: Folder with MNIST, as for `train`.
     """
+    result = _evaluate(workdir, data_dir)
+    if json:
+        print(dumps(result))
+    else:
+        print(
+            f"{result['test_accuracy']:.2%} test accuracy: {result['errors']} errors in "
+            f"{result['examples']:,} digits (step {result['step']:,} of {workdir})"
+        )
+
+
+def _evaluate(workdir: Path, data_dir: Path | None) -> dict[str, Any]:
     step, params = load_best(workdir)
     test = load_mnist(data_dir, say).test
     errors, examples = count_errors(params, test), len(test.labels)
-    result = {
+    return {
         "test_accuracy": (examples - errors) / examples,
         "errors": errors,
         "examples": examples,
@@ -119,10 +129,3 @@ def evaluate(
         "seed": read_run(workdir).seed,
         "workdir": str(workdir),
     }
-    if json:
-        print(dumps(result))
-    else:
-        print(
-            f"{result['test_accuracy']:.2%} test accuracy: {errors} errors in {examples:,} digits "
-            f"(step {step:,} of {workdir})"
-        )

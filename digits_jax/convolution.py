@@ -35,6 +35,8 @@ def convolve(images: Images, kernel: Kernel) -> Features:
 
     y[n, i, j, o] = Σ_{k, l, c} x[n, i + k − 2, j + l − 2, c] · w[k, l, c, o]
 
+    Differentiable in reverse mode; on CPU, where its gradient is written out, not in forward mode.
+
     Args:
       images: `[n, h, w, c]` float32.
       kernel: `[5, 5, c, o]` float32.
@@ -52,9 +54,8 @@ def convolve(images: Images, kernel: Kernel) -> Features:
 @jax.custom_vjp
 def _convolve_cpu(images: Images, kernel: Kernel) -> Features:
     form = _convolve_patches if images.shape[-1] == 1 else _convolve_columns
-    chunks = _chunks(images)
-    features = lax.map(lambda chunk: form(chunk, kernel), chunks)
-    return features.reshape(*images.shape[:3], kernel.shape[-1])
+    features = lax.map(lambda chunk: form(chunk, kernel), _chunks(images))
+    return _unchunk(features, images.shape[0])
 
 
 def _convolve_forward(images: Images, kernel: Kernel) -> tuple[Features, tuple[Images, Kernel]]:
@@ -71,17 +72,26 @@ def _convolve_backward(saved: tuple[Images, Kernel], gradient: Features) -> tupl
 
     chunks = _chunks(images), _chunks(gradient)
     total, image_gradients = lax.scan(add_chunk, jnp.zeros_like(kernel), chunks)
-    return image_gradients.reshape(images.shape), total
+    return _unchunk(image_gradients, images.shape[0]), total
 
 
 _convolve_cpu.defvjp(_convolve_forward, _convolve_backward)
 
 
 def _chunks(images: Array) -> Array:
-    """`[n, …]` to `[n / size, size, …]`, with the largest size up to CHUNK that divides n."""
+    """`[n, …]` to `[count, size, …]` with size up to CHUNK, filled up with images of zeros.
+
+    Zeros convolve to zeros and have no part in a kernel's gradient.
+    """
     n = images.shape[0]
-    size = max(size for size in range(1, CHUNK + 1) if n % size == 0)
-    return images.reshape(n // size, size, *images.shape[1:])
+    count = max(1, -(-n // CHUNK))
+    size = -(-n // count)
+    filled = jnp.pad(images, [(0, count * size - n)] + [(0, 0)] * (images.ndim - 1))
+    return filled.reshape(count, size, *images.shape[1:])
+
+
+def _unchunk(chunks: Array, n: int) -> Array:
+    return chunks.reshape(-1, *chunks.shape[2:])[:n]
 
 
 def _shifted(images: Images, axis: int, by: int) -> Images:

@@ -32,8 +32,9 @@ def _draw(rows: Sequence[Evaluation], path: Path) -> None:
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     steps = [row.step for row in rows]
-    axes.plot(steps, [row.train_accuracy for row in rows], label="training set, shifted digits")
-    axes.plot(steps, [row.test_accuracy for row in rows], label="test set")
+    train = [row.train_accuracy for row in rows]
+    axes.plot(steps, train, marker=".", label="training set, shifted, since the last point")
+    axes.plot(steps, [row.test_accuracy for row in rows], marker=".", label="test set")
     axes.set(xscale="log", xlabel="training iterations", ylabel="accuracy", ylim=(0, 1.01))
     final = rows[-1]
     axes.annotate(

@@ -4,6 +4,7 @@ import hashlib
 import os
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -142,8 +143,9 @@ def _read_kept(folder: Path, say: Callable[[str], None]) -> Raw | None:
         say(f"The cache cannot be used ({error}): set DIGITS_JAX_CACHE to a folder of your own.")
     except DataError as error:
         say(f"The cache is broken and is made anew. {error}")
-        for path in paths:
-            path.unlink()
+        with suppress(OSError):  # not ours to delete, or deleted by another process
+            for path in paths:
+                path.unlink(missing_ok=True)
     return None
 
 

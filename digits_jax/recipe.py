@@ -12,7 +12,11 @@ class RecipeError(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """How a network is trained. Two runs of one recipe and one seed are the same run."""
+    """How a network is trained. Two runs of one recipe and one seed are the same run.
+
+    A finished run that is continued with more steps follows the longer recipe's learning rates from
+    there on; with the one-cycle schedule that is not the run which had them from the beginning.
+    """
 
     # Digits in a step, over all devices together.
     batch_size: int
@@ -58,7 +62,7 @@ class Recipe:
 
 
 RECIPES = {
-    # Section 3.1 to the letter. The paper never states a batch size: see experiments/LOG.md.
+    # Section 3.1; the batch size is ours, as the paper never states it: see experiments/LOG.md.
     "paper": Recipe(
         batch_size=256,
         steps=20_000,
@@ -68,7 +72,7 @@ RECIPES = {
         shift=6,
         evaluate_every=1000,
     ),
-    # The same network and digits, on a schedule that gets there in a ninth of the digits.
+    # The same network and digits, with a ninth of the images: see experiments/LOG.md.
     "standard": Recipe(
         batch_size=128,
         steps=4_500,

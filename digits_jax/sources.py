@@ -8,6 +8,7 @@ import gzip
 import io
 import math
 import os
+import sys
 import urllib.request
 import zlib
 from pathlib import Path
@@ -143,8 +144,8 @@ def read_tfds(folder: Path) -> Raw:
     raise DataError(
         f"{folder}: prepared in the format {builder.info.file_format.value}; expected "
         "array_record, which is read without TensorFlow. Prepare it so with\n"
-        "  pip install '.[tfds]'\n"
-        '  python -c "import tensorflow_datasets as tfds; tfds.builder('
+        f"  {sys.executable} -m pip install tensorflow-cpu importlib_resources\n"
+        f'  {sys.executable} -c "import tensorflow_datasets as tfds; tfds.builder('
         f"'mnist', data_dir='{elsewhere}', file_format='array_record').download_and_prepare()\"\n"
         f"and name that folder with --data-dir {elsewhere}"
     )

@@ -1,6 +1,5 @@
 """One training step as pure functions, and the program that runs many of them on a mesh."""
 
-import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -43,9 +42,9 @@ class Metrics(NamedTuple):
 
 
 def data_mesh(batch_size: int) -> Mesh:
-    """A mesh with one axis, `data`, over as many devices as divide the batch evenly."""
+    """A mesh with one axis, `data`, over the most devices that share the batch evenly."""
     devices = jax.devices()
-    count = math.gcd(batch_size, len(devices))
+    count = max(n for n in range(1, len(devices) + 1) if batch_size % n == 0)
     return Mesh(devices[:count], ("data",))
 
 
@@ -101,7 +100,11 @@ def loss_and_accuracy(
 def train_step(
     state: TrainState, batch: Batch, key: Key[Array, ""], *, recipe: Recipe, mesh: Mesh
 ) -> tuple[TrainState, Metrics]:
-    """Shifts the batch and moves the parameters one step against the loss's gradient."""
+    """Shifts the batch and moves the parameters one step against the loss's gradient.
+
+    Bind the recipe and the mesh with `functools.partial` for the plain
+    `train_step(state, batch, key) -> (state, metrics)`.
+    """
     images = shift(key, batch.images, recipe.shift)
     gradient = jax.value_and_grad(loss_and_accuracy, has_aux=True)
     (loss, accuracy), grads = gradient(state.params, Batch(images, batch.labels), mesh)
@@ -130,7 +133,7 @@ def steps_per_dispatch(mesh: Mesh) -> int:
     return 1 if mesh.devices.flat[0].platform == "cpu" else 100
 
 
-def make_advance(recipe: Recipe, mesh: Mesh, *, longest: int) -> Advance:
+def make_advance(recipe: Recipe, mesh: Mesh, *, looped: bool) -> Advance:
     """Compiles sampling and training into one program on the mesh.
 
     Step k draws all its randomness from `fold_in(key, k)`, so that a run can stop after any step
@@ -139,7 +142,8 @@ def make_advance(recipe: Recipe, mesh: Mesh, *, longest: int) -> Advance:
     Args:
       recipe: what a step does.
       mesh: of `data_mesh`; state, dataset and key are to be replicated on it.
-      longest: the most steps asked of one call; if 1, the program has no loop around the step.
+      looped: whether a call does as many steps as it is asked to; else it does one, by a program
+        without a loop around it.
 
     Returns:
       `advance(state, dataset, key, count) -> (state, metrics)`, which does `count` steps and
@@ -147,9 +151,7 @@ def make_advance(recipe: Recipe, mesh: Mesh, *, longest: int) -> Advance:
     """
     replicated, sharded = NamedSharding(mesh, P()), NamedSharding(mesh, P("data"))
 
-    def one(
-        state: TrainState, dataset: Dataset, key: Key[Array, ""], count: Count = 1
-    ) -> tuple[TrainState, Metrics]:
+    def one(state: TrainState, dataset: Dataset, key: Key[Array, ""]) -> tuple[TrainState, Metrics]:
         sample_key, step_key = jax.random.split(jax.random.fold_in(key, state.step))
         batch = sample(sample_key, dataset, recipe.batch_size)
         batch = lax.with_sharding_constraint(batch, sharded)
@@ -169,5 +171,16 @@ def make_advance(recipe: Recipe, mesh: Mesh, *, longest: int) -> Advance:
         zero = jnp.zeros(())
         return lax.fori_loop(0, count, body, (state, Metrics(zero, zero, jnp.int32(-1))))
 
-    program = one if longest == 1 else many
-    return jax.jit(program, donate_argnums=0, out_shardings=replicated)
+    compiled = partial(jax.jit, donate_argnums=0, out_shardings=replicated)
+    if looped:
+        return compiled(many)
+    step = compiled(one)
+
+    def advance(
+        state: TrainState, dataset: Dataset, key: Key[Array, ""], count: Count
+    ) -> tuple[TrainState, Metrics]:
+        if count != 1:
+            raise ValueError(f"this program does one step a call, not {count}")
+        return step(state, dataset, key)
+
+    return advance

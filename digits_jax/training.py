@@ -21,7 +21,6 @@ from digits_jax.network import Params
 from digits_jax.recipe import RECIPES, Recipe, RecipeError
 from digits_jax.report import ProgressBar, say, say_evaluation
 from digits_jax.step import (
-    Metrics,
     TrainState,
     data_mesh,
     initial_state,
@@ -109,7 +108,7 @@ def _train(
     devices = f"{mesh.size} × {mesh.devices.flat[0].device_kind}"
     say(f"{'going on' if step else 'beginning'} at step {step:,} of {recipe.steps:,} on {devices}")
     longest = steps_per_dispatch(mesh)
-    advance = make_advance(recipe, mesh, longest=longest)
+    advance = make_advance(recipe, mesh, looped=longest > 1)
     state, run_key, mnist = jax.device_put((state, run_key, mnist), replicated)
     with closing(ProgressBar(recipe.steps, step)) as bar:
         while step < recipe.steps:
@@ -118,19 +117,22 @@ def _train(
             state, sums = advance(state, mnist.train, run_key, count)
             sums = jax.device_get(sums)
             progress = progress.after(sums, count, time.monotonic() - begun)
-            _refuse_divergence(sums, state, recipe, checkpoints)
             step += count
+            pause, stop = recipe.evaluates_at(step), received[:1]
+            if sums.bad_step >= 0:
+                raise _diverged(int(sums.bad_step), recipe, checkpoints)
+            if (pause or stop) and not _finite(state.params):
+                raise _diverged(step - 1, recipe, checkpoints)
             bar.update(step, progress.mean_loss, progress.mean_accuracy, progress.rate(recipe))
-            pause = recipe.evaluates_at(step)
             if pause:
                 row, progress = _evaluate(state, progress, recipe, mnist)
                 say_evaluation(row)
                 record.append(row)
                 checkpoints.save(state, progress, row.validation_accuracy)
-            if received:
+            if stop:
                 if not pause:
                     checkpoints.save(state, progress, None)
-                raise Interrupted(received[0], step)
+                raise Interrupted(stop[0], step)
 
 
 def _steps_to_pause(recipe: Recipe, step: int, longest: int) -> int:
@@ -156,21 +158,18 @@ def _evaluate(
     return row, Progress(seconds=seconds)
 
 
-def _refuse_divergence(
-    sums: Metrics, state: TrainState, recipe: Recipe, checkpoints: Checkpoints
-) -> None:
-    bad_step = int(sums.bad_step)
-    if bad_step < 0 and recipe.evaluates_at(int(state.step)):
-        finite = jax.tree.map(lambda leaf: jnp.isfinite(leaf).all(), state.params)
-        bad_step = -1 if all(map(bool, jax.tree.leaves(finite))) else int(state.step) - 1
-    if bad_step >= 0:
-        good = checkpoints.steps()
-        raise Diverged(
-            f"the loss or the parameters are no longer finite at step {bad_step + 1} "
-            f"(learning rate {float(recipe.learning_rates()(bad_step)):g}); the last good "
-            f"checkpoint is {f'of step {good[-1]}' if good else 'none: it is too early'}. "
-            "Try a lower --learning-rate in another --workdir."
-        )
+def _finite(params: Params) -> bool:
+    return all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(params))
+
+
+def _diverged(step: int, recipe: Recipe, checkpoints: Checkpoints) -> Diverged:
+    saved = checkpoints.steps()
+    return Diverged(
+        f"the loss or the parameters are no longer finite at step {step + 1} "
+        f"(learning rate {float(recipe.learning_rates()(step)):g}); the last good checkpoint is "
+        f"{f'of step {saved[-1]}' if saved else 'none: it is too early'}. "
+        "Try a lower --learning-rate in another --workdir."
+    )
 
 
 @contextmanager

@@ -22,13 +22,10 @@ def table() -> str:
         "| run | test accuracy | errors in 10,000 | validation | by iteration 1000 | minutes |",
         "|---|---|---|---|---|---|",
     ]
-    for recipe in ("standard", "paper"):
-        result = _read(f"accuracy_{recipe}")
-        lines += [_row(recipe, run) for run in result.get("runs", [])]
+    runs = [(name, run) for name in ("standard", "paper") for run in _runs(name)]
+    lines += [_row(recipe, run) for recipe, run in runs]
     lines.append("")
-    for recipe in ("standard", "paper"):
-        if result := _read(f"accuracy_{recipe}"):
-            lines.append(f"- `{recipe}`: {_made(result)}.")
+    lines += [f"- `{recipe}`, seed {run['seed']}: {_made(run)}." for recipe, run in runs]
     if speed := _read("training_speed"):
         ratios = " and ".join(
             f"{row['ratio_median']:.2f} at batch {batch}"
@@ -53,8 +50,12 @@ def _made(result: dict[str, Any]) -> str:
     hardware, jax_version = result["hardware"], result["versions"]["jax"]
     return (
         f"{hardware['cores']} cores of an {hardware['processor']}, jax {jax_version}, "
-        f"commit {result['commit'].split()[0]}, {result['date']}, `{result['command']}`"
+        f"commit {result['commit']}, {result['date']}, `{result['command']}`"
     )
+
+
+def _runs(recipe: str) -> list[dict[str, Any]]:
+    return _read(f"accuracy_{recipe}").get("runs", [])
 
 
 def _read(name: str) -> dict[str, Any]:

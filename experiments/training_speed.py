@@ -43,6 +43,7 @@ def _measure(rounds: int, batch_size: int) -> dict[str, object]:
     for name in _CONTENDERS:
         ours, theirs = context.Pipe()
         context.Process(target=_contend, args=(name, batch_size, theirs), daemon=True).start()
+        theirs.close()  # so that a contender's death ends the waiting for it
         ours.recv()  # ready: compiled and warm
         contenders[name] = ours
     rates: dict[str, list[float]] = {name: [] for name in contenders}
@@ -88,7 +89,7 @@ def _digits_jax(batch_size: int) -> Step:
     from digits_jax.step import data_mesh, initial_state, make_advance
 
     recipe = dataclasses.replace(RECIPES["paper"], batch_size=batch_size)
-    advance = make_advance(recipe, data_mesh(batch_size), longest=1)
+    advance = make_advance(recipe, data_mesh(batch_size), looped=False)
     digits, key = jax.device_put((load_mnist().train, jax.random.key(1)))
     state = initial_state(recipe, jax.random.key(0))
 

@@ -122,8 +122,8 @@ def test_whole_steps_on_many_devices_are_the_steps_on_one(
     devices: int, train_digits: Dataset
 ) -> None:
     """By plain descent, since Adam amplifies rounding; the loop that accelerators run, too."""
-    final = _descend(train_digits, mesh_of(devices), longest=5, calls=[3, 2])
-    expected = _descend(train_digits, mesh_of(1), longest=1, calls=[1] * 5)
+    final = _descend(train_digits, mesh_of(devices), looped=True, calls=[3, 2])
+    expected = _descend(train_digits, mesh_of(1), looped=False, calls=[1] * 5)
     assert int(final.step) == int(expected.step) == 5
     for mine, other in zip(
         jax.tree.leaves(final.params), jax.tree.leaves(expected.params), strict=True
@@ -131,11 +131,11 @@ def test_whole_steps_on_many_devices_are_the_steps_on_one(
         np.testing.assert_allclose(mine, other, rtol=0, atol=1e-6)
 
 
-def _descend(digits: Dataset, mesh: Mesh, longest: int, calls: list[int]) -> TrainState:
+def _descend(digits: Dataset, mesh: Mesh, looped: bool, calls: list[int]) -> TrainState:
     replicated = NamedSharding(mesh, P())
     state = jax.device_put(initial_state(SGD, jax.random.key(0)), replicated)
     digits, key = jax.device_put((digits, jax.random.key(1)), replicated)
-    advance = make_advance(SGD, mesh, longest=longest)
+    advance = make_advance(SGD, mesh, looped=looped)
     for count in calls:
         state, _ = advance(state, digits, key, count)
     return state
@@ -143,8 +143,8 @@ def _descend(digits: Dataset, mesh: Mesh, longest: int, calls: list[int]) -> Tra
 
 def test_the_loop_sums_its_metrics_and_names_the_first_bad_step(train_digits: Dataset) -> None:
     mesh = mesh_of(1)
-    advance = make_advance(SGD, mesh, longest=4)
-    single = make_advance(SGD, mesh, longest=1)
+    advance = make_advance(SGD, mesh, looped=True)
+    single = make_advance(SGD, mesh, looped=False)
     key = jax.random.key(1)
     _, sums = advance(initial_state(SGD, jax.random.key(0)), train_digits, key, 4)
     state, total = initial_state(SGD, jax.random.key(0)), np.zeros(2)
@@ -195,7 +195,7 @@ def test_adam_s_first_step_is_the_learning_rate_each_way(train_digits: Dataset) 
 @pytest.mark.usefixtures("optax_promotion")
 def test_training_learns(train_digits: Dataset) -> None:
     recipe = dataclasses.replace(RECIPES["paper"], batch_size=32, learning_rate=1e-3, shift=2)
-    advance = make_advance(recipe, mesh_of(1), longest=1)
+    advance = make_advance(recipe, mesh_of(1), looped=False)
     state, losses = initial_state(recipe, jax.random.key(0)), []
     for _ in range(40):
         state, metrics = advance(state, train_digits, jax.random.key(1), 1)
@@ -203,13 +203,19 @@ def test_training_learns(train_digits: Dataset) -> None:
     assert np.mean(losses[-5:]) < 0.5 * np.mean(losses[:5])
 
 
-def test_the_mesh_is_as_many_devices_as_divide_the_batch() -> None:
-    assert [data_mesh(n).size for n in (50, 51, 256)] == [2, 1, 4]
+def test_the_mesh_is_as_many_devices_as_share_the_batch_evenly() -> None:
+    assert [data_mesh(n).size for n in (50, 51, 256)] == [2, 3, 4]
+
+
+def test_a_program_without_a_loop_refuses_more_than_one_step(train_digits: Dataset) -> None:
+    advance = make_advance(SGD, mesh_of(1), looped=False)
+    with pytest.raises(ValueError, match="one step a call, not 5"):
+        advance(initial_state(SGD, jax.random.key(0)), train_digits, jax.random.key(1), 5)
 
 
 def test_the_state_is_donated(train_digits: Dataset) -> None:
     state = initial_state(SGD, jax.random.key(0))
-    make_advance(SGD, mesh_of(1), longest=1)(state, train_digits, jax.random.key(1), 1)
+    make_advance(SGD, mesh_of(1), looped=False)(state, train_digits, jax.random.key(1), 1)
     assert state.params["dense1"]["kernel"].is_deleted()
 
 
