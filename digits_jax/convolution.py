@@ -23,7 +23,7 @@ from jaxtyping import Array, Float
 
 TAPS = 5  # kernel rows and columns (section 3.1)
 HALO = TAPS // 2
-CHUNK = 32  # images whose gathered arrays still fit a last-level cache of 32 MiB
+CHUNK = 64  # images whose gathered arrays still fit a last-level cache of 32 MiB
 
 Images = Float[Array, "n h w c"]
 Features = Float[Array, "n h w o"]

@@ -29,14 +29,14 @@ def test_a_window_sees_zeros_outside_the_image() -> None:
     np.testing.assert_array_equal(answer[2], [15, 20, 25, 25, 20, 15])
 
 
-# Batches of one, of a chunk, of chunks that do not divide evenly, and of a prime number.
-@pytest.mark.parametrize("n", [1, 32, 37, 50, 64])
+# One, a whole chunk, and batches that whole chunks do not divide.
+@pytest.mark.parametrize("n", [1, 64, 65, 131])
 @pytest.mark.parametrize(("c", "o"), [(1, 8), (3, 2)])
 def test_batches_of_any_size(n: int, c: int, o: int) -> None:
     _compare(n, 6, 7, c, o, seed=n)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(
     n=st.integers(1, 9),
     h=st.integers(1, 12),
