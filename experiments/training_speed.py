@@ -7,7 +7,7 @@ Result:    experiments/results/training_speed.json: images/s and the ratio, batc
 
 Both sides train the paper's network in float32 by Adam at 1e-4, and draw and shift each batch
 themselves. PyTorch runs eager with its fused Adam, in both memory formats, the faster of which is
-the peer. Each contender is a process of its own that waits while another runs; they take turns in
+the peer. All have malloc keep what they free, as `digits-jax train` does. Each contender is a process of its own that waits while another runs; they take turns in
 blocks of a few seconds, and the ratio is the median over the rounds of the ratio within a round.
 """
 
@@ -19,6 +19,8 @@ from multiprocessing.connection import Connection
 
 import tyro
 from provenance import provenance, write_result
+
+from digits_jax.memory import keep_freed_memory
 
 BLOCK_SECONDS = 3.0
 Step = Callable[[], None]  # one whole training step, finished on return
@@ -67,6 +69,7 @@ def _measure(rounds: int, batch_size: int) -> dict[str, object]:
 
 
 def _contend(name: str, batch_size: int, connection: Connection) -> None:
+    keep_freed_memory()
     step = _CONTENDERS[name](batch_size)
     for _ in range(5):
         step()
