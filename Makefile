@@ -17,6 +17,9 @@ ACCELERATOR := $(shell \
   else echo cpu; fi)
 endif
 
+# Huge pages for XLA's temporaries, which are allocated anew in each step; other C libraries ignore it.
+export GLIBC_TUNABLES ?= glibc.malloc.hugetlb=1
+
 BIN := .venv/bin
 EXTRAS := $(patsubst %,[%],$(filter-out cpu,$(ACCELERATOR)))
 INSTALLED := .venv/installed-$(ACCELERATOR)

@@ -13,7 +13,6 @@ from digits_jax import __version__
 from digits_jax.checkpoint import load_best
 from digits_jax.data import DataError, load_mnist
 from digits_jax.evaluation import count_errors
-from digits_jax.memory import keep_freed_memory
 from digits_jax.recipe import RECIPES, Recipe, RecipeError
 from digits_jax.report import say
 from digits_jax.training import Diverged, Interrupted, train
@@ -27,7 +26,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     if arguments == ["--version"]:
         print(f"digits-jax {__version__}")
         return
-    keep_freed_memory()
     commands: dict[str, Callable[..., Any]] = {
         "train": _train_command(_base_recipe(arguments)),
         "evaluate": evaluate,

@@ -1,17 +1,19 @@
 """How fast is a training step beside PyTorch's, on the same cores in the same minutes?
 
-Command:   .venv/bin/pip install torch==2.13.0, then python experiments/training_speed.py
+Command:   .venv/bin/pip install torch==2.13.0, then
+           GLIBC_TUNABLES=glibc.malloc.hugetlb=1 python experiments/training_speed.py
 Hardware:  2 CPU cores, otherwise idle.
 Time:      about 3 minutes.
 Result:    experiments/results/training_speed.json: images/s and the ratio, batch 50 and 256.
 
 Both sides train the paper's network in float32 by Adam at 1e-4, and draw and shift each batch
 themselves. PyTorch runs eager with its fused Adam, in both memory formats, the faster of which is
-the peer. All have malloc keep what they free, as `digits-jax train` does. Each contender is a process of its own that waits while another runs; they take turns in
+the peer. Each contender is a process of its own that waits while another runs; they take turns in
 blocks of a few seconds, and the ratio is the median over the rounds of the ratio within a round.
 """
 
 import multiprocessing as mp
+import os
 import statistics
 import time
 from collections.abc import Callable
@@ -19,8 +21,6 @@ from multiprocessing.connection import Connection
 
 import tyro
 from provenance import provenance, write_result
-
-from digits_jax.memory import keep_freed_memory
 
 BLOCK_SECONDS = 3.0
 Step = Callable[[], None]  # one whole training step, finished on return
@@ -30,6 +30,7 @@ def main(rounds: int = 7, batch_sizes: tuple[int, ...] = (50, 256)) -> None:
     """Measures all contenders at each batch size."""
     table = {str(batch_size): _measure(rounds, batch_size) for batch_size in batch_sizes}
     result = {
+        "environment": {"GLIBC_TUNABLES": os.environ.get("GLIBC_TUNABLES")},
         "question": "How many images a second does training take in, against PyTorch?",
         **provenance(packages=["torch"]),
         "rounds": rounds,
@@ -69,7 +70,6 @@ def _measure(rounds: int, batch_size: int) -> dict[str, object]:
 
 
 def _contend(name: str, batch_size: int, connection: Connection) -> None:
-    keep_freed_memory()
     step = _CONTENDERS[name](batch_size)
     for _ in range(5):
         step()
