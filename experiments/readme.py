@@ -33,7 +33,8 @@ def table() -> str:
         )
         lines.append(
             f"- Training on CPU takes in images at this multiple of PyTorch's rate (eager, fused "
-            f"Adam, the faster of its memory formats; huge pages for both): {ratios}; {_made(speed)}."
+            f"Adam, the faster of its memory formats; both with huge pages): "
+            f"{ratios}; {_made(speed)}."
         )
     return "\n".join(lines)
 
