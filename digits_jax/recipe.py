@@ -32,6 +32,16 @@ class Recipe:
     shift: int
     # Steps between two evaluations, each followed by a checkpoint.
     evaluate_every: int
+    # The most by which a digit is scaled up or down, as a factor, log-uniform; 1 leaves its size.
+    scale: float = 1.0
+    # Mean number of other digits and shapes around a window's subject, 0–3.
+    neighbours: float = 0.0
+    # Shares of the batch that are background, whose target is uniform over the classes (0–1): ...
+    off_centre: float = 0.0  # digits beside the window's centre,
+    wrong_size: float = 0.0  # digits, or parts of one, of another size,
+    shapes: float = 0.0  # letters, signs, lines, curves and figures,
+    textures: float = 0.0  # noise and slopes of grey,
+    blank: float = 0.0  # nothing, on any grey.
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "steps", "evaluate_every"):
@@ -39,8 +49,26 @@ class Recipe:
                 raise RecipeError(f"{name} must be at least 1; got {getattr(self, name)}")
         if not 0 <= self.shift < 28:
             raise RecipeError(f"shift must be 0 to 27 pixels; got {self.shift}")
+        if not 1 <= self.scale <= 2:
+            raise RecipeError(f"scale must be 1 to 2; got {self.scale}")
+        if not 0 <= self.neighbours <= 3:
+            raise RecipeError(f"neighbours must be 0 to 3; got {self.neighbours}")
+        if min(self.background_shares()) < 0 or not sum(self.background_shares()) < 1:
+            names = "off_centre, wrong_size, shapes, textures and blank"
+            raise RecipeError(
+                f"{names} must be shares whose sum is below 1; got {self.background_shares()}"
+            )
         if not 0 < self.learning_rate < float("inf"):
             raise RecipeError(f"learning_rate must be positive; got {self.learning_rate}")
+
+    def background_shares(self) -> tuple[float, ...]:
+        """The shares of the kinds of background window, in their order above."""
+        return self.off_centre, self.wrong_size, self.shapes, self.textures, self.blank
+
+    @property
+    def composes(self) -> bool:
+        """Whether windows are composed, rather than digits shifted and nothing else."""
+        return any(self.background_shares()) or self.neighbours > 0 or self.scale > 1
 
     def learning_rates(self) -> optax.Schedule:
         """The learning rate as a function of the step, counted from 0."""
@@ -74,12 +102,19 @@ RECIPES = {
     ),
     # The same network and digits, with a ninth of the images: see experiments/LOG.md.
     "standard": Recipe(
-        batch_size=128,
-        steps=4_500,
+        batch_size=256,
+        steps=6_000,
         optimizer="adam",
         learning_rate=2e-3,
         schedule="one-cycle",
         shift=3,
+        scale=1.25,
+        neighbours=1.0,
+        off_centre=0.13,
+        wrong_size=0.15,
+        shapes=0.07,
+        textures=0.05,
+        blank=0.02,
         evaluate_every=1000,
     ),
 }

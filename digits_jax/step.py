@@ -13,8 +13,9 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Float, Int, Key, UInt8
 
+from digits_jax.background import compose
 from digits_jax.data import Dataset
-from digits_jax.network import Params, classify, init
+from digits_jax.network import CLASSES, Params, classify, init
 from digits_jax.recipe import Recipe
 
 
@@ -27,10 +28,13 @@ class TrainState(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Digits to learn from: pixels in 0–1, ink bright, and their classes."""
+    """Windows to learn from: pixels in 0–1, ink bright, and their classes, or BACKGROUND."""
 
     images: Float[Array, "n 28 28 1"]
     labels: UInt8[Array, " n"]
+
+
+BACKGROUND = 10  # the label of a window in which no digit is centred
 
 
 class Metrics(NamedTuple):
@@ -39,13 +43,6 @@ class Metrics(NamedTuple):
     loss: Float[Array, ""]
     accuracy: Float[Array, ""]
     bad_step: Int[Array, ""]  # the first step whose loss was not finite, else −1
-
-
-def data_mesh(batch_size: int) -> Mesh:
-    """A mesh with one axis, `data`, over the most devices that share the batch evenly."""
-    devices = jax.devices()
-    count = max(n for n in range(1, len(devices) + 1) if batch_size % n == 0)
-    return Mesh(devices[:count], ("data",))
 
 
 def pixels(images: UInt8[Array | np.ndarray, "n 28 28"]) -> Float[Array, "n 28 28 1"]:
@@ -76,11 +73,20 @@ def shift(
     return jax.vmap(cut)(padded, offsets)
 
 
+def augment(key: Key[Array, ""], batch: Batch, recipe: Recipe) -> Batch:
+    """What the recipe makes of a batch of digits: shifted ones (section 3.1), or whole windows."""
+    if not recipe.composes:
+        return Batch(shift(key, batch.images, recipe.shift), batch.labels)
+    images, centred = compose(key, batch.images[..., 0], recipe)
+    return Batch(images, jnp.where(centred, batch.labels, jnp.uint8(BACKGROUND)))
+
+
 def loss_and_accuracy(
     params: Params, batch: Batch, mesh: Mesh
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
-    """The mean cross-entropy −Σ_j I(y = j) log f_θ^j(x) (section 2.1) and the share right.
+    """The mean cross-entropy −Σ_j t_j log f_θ^j(x) (section 2.1), and the share of digits right.
 
+    t_j is I(y = j) for a digit; for a background window it is 1/10, least at uniform probabilities.
     Each device of the mesh takes its part of the batch; differentiate it from outside, and the
     gradient is that of the mean over the whole batch, whatever the number of devices.
     """
@@ -90,9 +96,12 @@ def loss_and_accuracy(
     def mean_over_devices(params: Params, batch: Batch) -> tuple[Array, Array]:
         logits = classify(params, batch.images)
         labels = batch.labels.astype(jnp.int32)
-        losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
-        right = jnp.argmax(logits, axis=-1) == labels
-        return lax.pmean((losses.mean(), right.astype(jnp.float32).mean()), "data")
+        digit = labels != BACKGROUND
+        targets = jnp.where(digit[:, None], jax.nn.one_hot(labels, CLASSES), 1 / CLASSES)
+        loss = optax.softmax_cross_entropy(logits, targets).mean()
+        right = (jnp.argmax(logits, axis=-1) == labels).astype(jnp.float32)
+        right, digits = lax.psum((right.sum(), digit.astype(jnp.float32).sum()), "data")
+        return lax.pmean(loss, "data"), right / jnp.maximum(digits, 1.0)
 
     return mean_over_devices(params, batch)
 
@@ -100,14 +109,14 @@ def loss_and_accuracy(
 def train_step(
     state: TrainState, batch: Batch, key: Key[Array, ""], *, recipe: Recipe, mesh: Mesh
 ) -> tuple[TrainState, Metrics]:
-    """Shifts the batch and moves the parameters one step against the loss's gradient.
+    """Shifts the batch, or composes windows, and moves the parameters against the gradient.
 
     Bind the recipe and the mesh with `functools.partial` for the plain
     `train_step(state, batch, key) -> (state, metrics)`.
     """
-    images = shift(key, batch.images, recipe.shift)
+    windows = augment(key, batch, recipe)
     gradient = jax.value_and_grad(loss_and_accuracy, has_aux=True)
-    (loss, accuracy), grads = gradient(state.params, Batch(images, batch.labels), mesh)
+    (loss, accuracy), grads = gradient(state.params, windows, mesh)
     updates, opt_state = recipe.tx().update(grads, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
     bad_step = jnp.where(jnp.isfinite(loss), -1, state.step)

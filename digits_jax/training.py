@@ -17,12 +17,12 @@ from digits_jax.checkpoint import Checkpoints, Progress, load_best, open_checkpo
 from digits_jax.curve import draw_training_curve
 from digits_jax.data import DATA_SHA256, Mnist, load_mnist
 from digits_jax.evaluation import accuracy
+from digits_jax.mesh import data_mesh
 from digits_jax.network import Params
 from digits_jax.recipe import RECIPES, Recipe, RecipeError
 from digits_jax.report import ProgressBar, say, say_evaluation
 from digits_jax.step import (
     TrainState,
-    data_mesh,
     initial_state,
     make_advance,
     steps_per_dispatch,

@@ -88,8 +88,9 @@ def _digits_jax(batch_size: int) -> Step:
     import jax
 
     from digits_jax.data import load_mnist
+    from digits_jax.mesh import data_mesh
     from digits_jax.recipe import RECIPES
-    from digits_jax.step import data_mesh, initial_state, make_advance
+    from digits_jax.step import initial_state, make_advance
 
     recipe = dataclasses.replace(RECIPES["paper"], batch_size=batch_size)
     advance = make_advance(recipe, data_mesh(batch_size), looped=False)

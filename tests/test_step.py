@@ -8,12 +8,12 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from digits_jax.data import Dataset, Mnist
+from digits_jax.mesh import data_mesh
 from digits_jax.network import Params, init
 from digits_jax.recipe import RECIPES, Recipe
 from digits_jax.step import (
     Batch,
     TrainState,
-    data_mesh,
     initial_state,
     loss_and_accuracy,
     make_advance,

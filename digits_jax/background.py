@@ -1,0 +1,135 @@
+"""Training windows with what surrounds digits in images, and windows in which no digit is centred.
+
+The paper's network has seen nothing but centred digits, so its margin is high on whatever it is
+shown. These windows teach it the rest: each is composed, on the device, from a subject (a digit of
+about MNIST's size near the centre, or for a background window something else) and neighbours around
+it. A background window's target is uniform over the classes, which asks for a low margin and needs
+no eleventh class (the entropic open-set loss of Dhamija, Günther and Boult, 2018).
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int, Key
+
+from digits_jax.network import SIDE
+from digits_jax.recipe import Recipe
+from digits_jax.shapes import draw_shapes
+
+NEIGHBOURS = 3  # at most, around a subject
+OFF_CENTRE = (6.0, 20.0)  # px that a digit is off, along the axis where it is farther off
+TOO_SMALL, TOO_LARGE = (0.2, 0.62), (1.6, 3.7)  # times the size of MNIST's digits
+ANY_SIZE = (0.3, 3.5)
+
+Images = Float[Array, "n 28 28"]
+
+
+class Place(NamedTuple):
+    """Where in a window a 28×28 picture goes: its scale, and its centre off the window's, in px."""
+
+    scale: Float[Array, " n"]
+    offset: Float[Array, "n 2"]
+
+
+def compose(
+    key: Key[Array, ""], digits: Images, recipe: Recipe
+) -> tuple[Float[Array, "n 28 28 1"], Bool[Array, " n"]]:
+    """Turns digits into training windows, and says in which of them a digit is centred.
+
+    Args:
+      key: of all that is drawn here.
+      digits: `[n, 28, 28]` float32 in 0–1, ink bright; window i has digit i as its subject, or one
+        of its background subjects.
+      recipe: the shares of the kinds of background window, the shift, the scale, the neighbours.
+
+    Returns:
+      The windows, float32 in 0–1, and whether each is to be recognised; if not, it is background.
+    """
+    keys = iter(jax.random.split(key, 32))
+    n = digits.shape[0]
+    shapes = jnp.asarray(draw_shapes())
+    drawn = shapes[jax.random.randint(next(keys), (n,), 0, len(shapes))].astype(jnp.float32) / 255
+    noise = jax.random.uniform(next(keys), digits.shape)
+
+    shares = jnp.array(recipe.background_shares())
+    kind = jnp.searchsorted(jnp.cumsum(shares), jax.random.uniform(next(keys), (n,)), side="right")
+    off_centre, wrong_size, shape, texture, blank = (kind == number for number in range(5))
+    centred = kind == len(shares)
+
+    scale = _log_uniform(next(keys), n, 1 / recipe.scale, recipe.scale)
+    small = _log_uniform(next(keys), n, *TOO_SMALL)
+    large = _log_uniform(next(keys), n, *TOO_LARGE)
+    any_size = _log_uniform(next(keys), n, 0.5, 2.5)
+    wrong = jnp.where(jax.random.bernoulli(next(keys), 0.4, (n,)), small, large)
+    near = jax.random.uniform(next(keys), (n, 2), minval=-1.0) * recipe.shift
+    far = _around(next(keys), n, *(jnp.full((n,), limit) for limit in OFF_CENTRE))
+    anywhere = jax.random.uniform(next(keys), (n, 2), minval=-10.0, maxval=10.0)
+    loose = (shape | texture | (wrong_size & (wrong > 1)))[:, None]
+    place = Place(
+        jnp.select([wrong_size, shape, texture], [wrong, any_size, any_size], scale),
+        jnp.where(off_centre[:, None], far, jnp.where(loose, anywhere, near)),
+    )
+    picture = jnp.where((shape)[:, None, None], drawn, digits)
+    windows = jnp.where(blank[:, None, None], 0.0, put(picture, place))
+    windows = jnp.where(texture[:, None, None], _texture(next(keys), noise, place), windows)
+    for number in range(NEIGHBOURS):
+        kinds = jax.random.uniform(next(keys), (n,))
+        other = jnp.roll(digits, number + 1, axis=0)
+        other = jnp.where((kinds < 0.15)[:, None, None], jnp.roll(drawn, number + 1, axis=0), other)
+        size = _log_uniform(next(keys), n, *ANY_SIZE)
+        size = jnp.where(kinds > 0.5, _log_uniform(next(keys), n, 0.7, 1.4), size)
+        around = _around(next(keys), n, 8.0 + 7.0 * size, 14.0 + 12.0 * size)
+        there = jax.random.bernoulli(next(keys), recipe.neighbours / NEIGHBOURS, (n,))
+        windows += jnp.where(there[:, None, None], put(other, Place(size, around)), 0.0)
+    # Blank paper is of any grey; on some of it, too, something stands at the edge.
+    grey = jax.random.uniform(next(keys), (n,)) * jax.random.bernoulli(next(keys), 0.7, (n,))
+    windows += jnp.where(blank, grey, 0.0)[:, None, None]
+    return jnp.clip(windows, 0.0, 1.0)[..., None], centred
+
+
+def put(pictures: Images, place: Place) -> Images:
+    """Scales each picture and moves it to its place in a window, with linear interpolation.
+
+    A triangle filter, as wide as a pixel of the coarser of the two grids, along y and along x:
+    y = A_y x A_xᵀ. Beyond the picture there is nothing.
+    """
+    along_y, along_x = (_filters(place.scale, place.offset[:, axis]) for axis in (0, 1))
+    return along_y @ pictures @ along_x.transpose(0, 2, 1)
+
+
+def _filters(scale: Float[Array, " n"], offset: Float[Array, " n"]) -> Float[Array, "n 28 28"]:
+    pixel = jnp.arange(SIDE, dtype=jnp.float32) + 0.5 - SIDE / 2
+    source = (pixel[None, :] - offset[:, None]) / scale[:, None]
+    width = jnp.maximum(1.0, 1 / scale)[:, None, None]
+    distance = jnp.abs(source[:, :, None] - pixel[None, None, :])
+    return jnp.maximum(0.0, 1 - distance / width) / width
+
+
+def _texture(key: Key[Array, ""], noise: Images, place: Place) -> Images:
+    """Noise, fine or coarse, of any contrast, on a slope of grey."""
+    keys = jax.random.split(key, 4)
+    n = noise.shape[0]
+    coarse = put(noise, place._replace(scale=_log_uniform(keys[0], n, 1.0, 12.0)))
+    slope, grey = jax.random.normal(keys[1], (n, 2)) * 0.02, jax.random.uniform(keys[2], (n,))
+    pixel = jnp.arange(SIDE, dtype=jnp.float32)[None] - SIDE / 2
+    ramp = (slope[:, :1] * pixel)[:, :, None] + (slope[:, 1:] * pixel)[:, None, :]
+    contrast = _log_uniform(keys[3], n, 0.02, 3.0)[:, None, None]
+    return jnp.clip(grey[:, None, None] + ramp + contrast * (coarse - 0.5), 0.0, 1.0)
+
+
+def _log_uniform(key: Key[Array, ""], n: int, low: float, high: float) -> Float[Array, " n"]:
+    return jnp.exp(jax.random.uniform(key, (n,), minval=jnp.log(low), maxval=jnp.log(high)))
+
+
+def _around(
+    key: Key[Array, ""], n: int, low: Float[Array, " n"], high: Float[Array, " n"]
+) -> Float[Array, "n 2"]:
+    """Points on squares around the centre whose half side is uniform in low – high."""
+    keys = jax.random.split(key, 4)
+    half = low + (high - low) * jax.random.uniform(keys[0], (n,))
+    side = jnp.where(jax.random.bernoulli(keys[1], shape=(n,)), half, -half)
+    along = half * jax.random.uniform(keys[2], (n,), minval=-1.0)
+    point = jnp.stack([side, along], axis=-1)
+    upright: Int[Array, " n"] = jax.random.bernoulli(keys[3], shape=(n,)).astype(jnp.int32)
+    return jnp.where(upright[:, None] == 1, point, point[:, ::-1])

@@ -1,0 +1,330 @@
+"""The classifier's answer for every 28×28 window of an image at stride 2, exactly, in one pass.
+
+A window sees zeros beyond its edge, where a convolution over the whole image would see the
+neighbouring pixels. Windows begin at even pixels, so a window's 2×2 pooling cells are cells of the
+image, and all windows that hold a cell well inside agree on it; only the cells near a window's edge
+depend on how near. Along each axis they fall into few classes, and each class is computed once for
+the whole image:
+
+- a cell of layer 3 is the window's first (T: the kernel's rows above it read zeros), its last (B),
+  or interior (I): 3×3 maps;
+- a row of layer 4 reads five cells, each from T, I, B or from nothing beyond them: 7×7 maps, of
+  which no more is kept than
+- their maxima over pooling cells (layer 5), one for each way that two rows meet: 5×5 maps.
+
+Any window's 7×7×64 features are then cells of these maps, and the dense layers are one product over
+all windows with the trained weights (section 2.4 of the paper, which leaves the edges open). It
+costs 8 MFLOP a window; cutting the windows out and classifying each costs 28.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial, reduce
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.sharding import PartitionSpec as P
+from jaxtyping import Array, Float, Int, PyTree, Shaped
+
+from digits_jax.mesh import data_mesh
+from digits_jax.network import CLASSES, SIDE, Params, classify
+
+STRIDE = 2  # pixels between neighbouring windows (section 2.4)
+
+# Where the five taps of a window's layer-4 row find their cells, for rows 0, 1, 2, those between,
+# 11, 12 and 13: in its first cell (T), an interior one (I), its last (B), or in none (-).
+ROWS = ("--TII", "-TIII", "TIIII", "IIIII", "IIIIB", "IIIB-", "IIB--")
+# The two rows, of those above, that meet in a layer-5 cell: cells 0, 1, those between, 5 and 6.
+PAIRS = ((0, 1), (2, 3), (3, 3), (3, 4), (5, 6))
+# The class, of those above, of each of the window's seven layer-5 cells.
+CELLS = (0, 1, 2, 2, 2, 3, 4)
+# The kernel rows that ever read a cell of that class.
+READERS = {"T": range(3), "I": range(5), "B": range(2, 5)}
+
+WINDOW_CELLS = SIDE // STRIDE  # 14
+HALO = WINDOW_CELLS - 1  # cells that a tile needs beyond its windows' first ones
+TILE_ON_CPU = 48  # windows a side, so that a tile's arrays take some 200 MB
+TILE = 160
+
+Grid = Float[Array, "h w c"]
+Dot = Callable[[Array, Array], Array]
+Finish = Callable[[Float[Array, "h w 10"]], PyTree[Shaped[Array, "..."]]]
+
+
+class ResponseMaps(NamedTuple):
+    """What the network says of each window; cell (i, j) is the window at pixel (2i, 2j)."""
+
+    logits: Float[Array, "n h w 10"]
+    probabilities: Float[Array, "n h w 10"]
+    margin: Float[Array, "n h w"]  # the largest probability less the second, 0–1 (section 2.4)
+    entropy: Float[Array, "n h w"]  # −Σ p ln p, 0 – ln 10, in nats
+    label: Int[Array, "n h w"]  # the class of the largest
+
+
+def window_of_cell(row: int, column: int) -> tuple[int, int, int, int]:
+    """The pixels `(x0, y0, x1, y1)` of a map's cell, x1 and y1 exclusive."""
+    y, x = STRIDE * row, STRIDE * column
+    return x, y, x + SIDE, y + SIDE
+
+
+def map_size(pixels: int) -> int:
+    """Windows along a side of so many pixels: (pixels − 28) // 2 + 1."""
+    return (pixels - SIDE) // STRIDE + 1
+
+
+def response_maps(
+    params: Params,
+    images: Float[Array, "n H W 1"],
+    *,
+    precision: lax.Precision = lax.Precision.HIGHEST,
+) -> ResponseMaps:
+    """The classifier on every window at stride 2, in one pass over the whole images.
+
+    The logits are `classify`'s of each window cut out, to 1e-4 · max(1, the largest |logit|) in
+    float32. Nothing is padded: h = (H − 28) // 2 + 1. Works inside `jit`, `grad` and `vmap`; the
+    memory beyond the maps themselves is bounded. The batch is spread over the devices there are.
+
+    Args:
+      params: as `init` or `load_checkpoint` return them.
+      images: `[n, H, W, 1]` float32 in 0–1, ink bright, at least 28 px a side.
+      precision: of the products on GPU and TPU; less than the default is faster and less exact.
+
+    Returns:
+      The maps, each `[n, h, w]` or `[n, h, w, 10]`, float32; `label` int32.
+
+    Raises:
+      ValueError: when traced with images of another rank or dtype, or smaller than a window.
+    """
+    return describe(map_levels(params, [images], precision=precision)[0])
+
+
+def patch_maps(params: Params, images: Float[Array, "n H W 1"]) -> ResponseMaps:
+    """The same maps by cutting every window out and classifying it: slow, and right by definition.
+
+    Args, returns and raises as for `response_maps`.
+    """
+    _check(images)
+    h, w = map_size(images.shape[1]), map_size(images.shape[2])
+    corners = jnp.stack(jnp.meshgrid(jnp.arange(h), jnp.arange(w), indexing="ij"), -1) * STRIDE
+
+    def logits_of_row(image: Float[Array, "H W 1"], row: Int[Array, "w 2"]) -> Float[Array, "w 10"]:
+        size = (SIDE, SIDE, 1)
+        cut = jax.vmap(lambda corner: lax.dynamic_slice(image, (corner[0], corner[1], 0), size))
+        with jax.default_matmul_precision("highest"):
+            return classify(params, cut(row))
+
+    rows = lax.map(lambda image: lax.map(partial(logits_of_row, image), corners), images)
+    return describe(rows)
+
+
+def describe(logits: Float[Array, "n h w 10"]) -> ResponseMaps:
+    """Probabilities, margin, entropy and label of logits."""
+    log_p = jax.nn.log_softmax(logits)
+    p = jnp.exp(log_p)
+    entropy = -jnp.sum(p * log_p, axis=-1)
+    label = jnp.argmax(logits, axis=-1).astype(jnp.int32)
+    return ResponseMaps(logits, p, margin_of(p), entropy, label)
+
+
+def margin_of(probabilities: Float[Array, "*n 10"]) -> Float[Array, "*n"]:
+    """The largest probability less the second largest."""
+    top = lax.top_k(probabilities, 2)[0]
+    return top[..., 0] - top[..., 1]
+
+
+@partial(jax.jit, static_argnames=("precision", "finish", "overlap"))
+def map_levels(
+    params: Params,
+    levels: Sequence[Float[Array, "n _ _ 1"]],
+    finish: Finish = lambda logits: logits,
+    overlap: int = 0,
+    *,
+    precision: lax.Precision = lax.Precision.HIGHEST,
+) -> list[PyTree[Shaped[Array, "n _ _ ..."]]]:
+    """The logits of every window of several batches of images, or what `finish` makes of them.
+
+    All are cut into tiles of one size, so that one program serves whatever sizes there are.
+
+    Args:
+      params: as for `response_maps`.
+      levels: batches of n images each, of sizes of their own; each as for `response_maps`.
+      finish: takes the logits `[h + overlap, w + overlap, 10]` of a tile's windows to arrays
+        `[h, w, …]`, so that no map of logits need ever be whole.
+      overlap: windows that neighbouring tiles share, for a `finish` that looks around; the result
+        has so many rows and columns fewer than there are windows.
+      precision: as for `response_maps`.
+
+    Returns:
+      `finish`'s arrays for each level, `[n, h, w, …]`.
+    """
+    for images in levels:
+        _check(images)
+    mesh = data_mesh(levels[0].shape[0])
+    maps = partial(_map_tiles, finish=finish, overlap=overlap, precision=precision)
+    if mesh.size > 1:
+        maps = jax.shard_map(
+            maps, mesh=mesh, in_specs=(P(), P("data")), out_specs=P("data"), check_vma=False
+        )
+    return maps(params, list(levels))
+
+
+def _check(images: Float[Array, "n H W 1"]) -> None:
+    shape = images.shape
+    if (
+        len(shape) != 4
+        or shape[3] != 1
+        or min(shape[1:3]) < SIDE
+        or images.dtype != jnp.float32
+        or shape[0] < 1
+    ):
+        raise ValueError(
+            f"the maps take images [n, H, W, 1] of float32 in 0–1, n ≥ 1, at least {SIDE} px a "
+            f"side; got {list(shape)} of {images.dtype}"
+        )
+
+
+def _map_tiles(
+    params: Params,
+    levels: list[Float[Array, "n _ _ 1"]],
+    *,
+    finish: Finish,
+    overlap: int,
+    precision: lax.Precision,
+) -> list[PyTree[Shaped[Array, "n _ _ ..."]]]:
+    sizes = [tuple(map_size(side) - overlap for side in images.shape[1:3]) for images in levels]
+    side = _tile_side(sizes, overlap)
+    grids = [(-(-h // side), -(-w // side)) for h, w in sizes]
+    cut = partial(_cut, tile=STRIDE * (side + overlap + HALO), step=STRIDE * side)
+    tiles = [cut(images[..., 0], grid) for images, grid in zip(levels, grids, strict=True)]
+
+    # Rematerialised, so that a gradient holds one tile's arrays at a time.
+    @jax.checkpoint
+    def answer(tile: Float[Array, "H W"]) -> PyTree[Shaped[Array, "h w ..."]]:
+        return finish(_tile_logits(params, tile, precision=precision))
+
+    answers = lax.map(answer, jnp.concatenate(tiles))
+    ends = np.cumsum([len(tiles_of_level) for tiles_of_level in tiles])
+    maps = []
+    for end, tiles_of_level, grid, (h, w) in zip(ends, tiles, grids, sizes, strict=True):
+        part = jax.tree.map(lambda array: array[end - len(tiles_of_level) : end], answers)  # noqa: B023
+        maps.append(jax.tree.map(lambda array: _join(array, grid)[:, :h, :w], part))  # noqa: B023
+    return maps
+
+
+def _tile_side(sizes: Sequence[tuple[int, ...]], overlap: int) -> int:
+    """Windows along a tile's side, such that few of the tiles' cells are halo or left over."""
+    largest = TILE_ON_CPU if jax.default_backend() == "cpu" else TILE
+    largest = min(largest, max(max(size) for size in sizes))
+
+    def work(side: int) -> int:
+        tiles = sum(-(-h // side) * -(-w // side) for h, w in sizes)
+        return tiles * (3 * side**2 + (side + overlap + HALO) ** 2)
+
+    return min(range(-(-largest // 2), largest + 1), key=work)
+
+
+def _cut(
+    images: Float[Array, "n H W"], grid: tuple[int, int], *, tile: int, step: int
+) -> Float[Array, "m t t"]:
+    """Overlapping square tiles; zeros fill the last ones up, for windows that are then dropped."""
+    n, height, width = images.shape
+    below, beside = ((count - 1) * step + tile for count in grid)
+    padded = jnp.pad(images, ((0, 0), (0, max(below - height, 0)), (0, max(beside - width, 0))))
+    corners = jnp.asarray(np.indices((n, *grid)).reshape(3, -1).T * (1, step, step), jnp.int32)
+    return jax.vmap(lambda corner: lax.dynamic_slice(padded, corner, (1, tile, tile))[0])(corners)
+
+
+def _join(tiles: Shaped[Array, "m t t ..."], grid: tuple[int, int]) -> Shaped[Array, "n _ _ ..."]:
+    side, rest = tiles.shape[1], tiles.shape[3:]
+    rows = tiles.reshape(-1, *grid, side, side, *rest).swapaxes(2, 3)
+    return rows.reshape(-1, grid[0] * side, grid[1] * side, *rest)
+
+
+def _tile_logits(
+    params: Params, tile: Float[Array, "H W"], *, precision: lax.Precision
+) -> Float[Array, "h w 10"]:
+    dot = partial(jnp.dot, precision=precision)
+    maps = _layer_5(_layer_3(tile, params["conv1"], dot), params["conv2"], dot)
+    h, w = (side // STRIDE - HALO for side in tile.shape)
+    features = [
+        maps[CELLS[q], CELLS[p]][2 * q : 2 * q + h, 2 * p : 2 * p + w]
+        for q in range(7)
+        for p in range(7)
+    ]
+    x = lax.optimization_barrier(jnp.concatenate(features, axis=-1).reshape(h * w, -1))
+    x = jax.nn.relu(dot(x, params["dense1"]["kernel"]) + params["dense1"]["bias"][None])
+    x = dot(x, params["dense2"]["kernel"]) + params["dense2"]["bias"][None]
+    return x.reshape(h, w, CLASSES)
+
+
+def _layer_3(tile: Float[Array, "H W"], conv1: dict[str, Array], dot: Dot) -> dict[str, Grid]:
+    """Layers 1–3: each cell as a window's T, I or B along y, then along x.
+
+    The four convolutions that a cell pools read 6×6 pixels between them. T and B cells read zeros
+    for two rows of these, so their kernels lose those rows, and all are one product.
+    """
+    h, w = (side // STRIDE for side in tile.shape)
+    padded = jnp.pad(tile, 2)
+    reach = [padded[y : y + 2 * h : 2, x : x + 2 * w : 2] for y in range(6) for x in range(6)]
+    patches = lax.optimization_barrier(jnp.stack(reach, axis=-1))
+    phases = [((y, 1 - y), (x, 1 - x), (0, 0)) for y in (0, 1) for x in (0, 1)]
+    kernels = jnp.stack([jnp.pad(conv1["kernel"][:, :, 0], phase) for phase in phases])
+    read = {"T": (0, 0, 1, 1, 1, 1), "I": (1, 1, 1, 1, 1, 1), "B": (1, 1, 1, 1, 0, 0)}
+    classes = [v + u for v in "TIB" for u in "TIB"]
+    masks = jnp.array([np.outer(read[c[0]], read[c[1]]) for c in classes], jnp.float32)
+    matrix = jnp.einsum("pyxo,cyx->yxpco", kernels, masks).reshape(36, -1)
+    pixels = dot(patches, matrix).reshape(h, w, 4, len(classes), -1)
+    pooled = jax.nn.relu(pixels.max(axis=2) + conv1["bias"][None, None, None])
+    return {name: pooled[:, :, c] for c, name in enumerate(classes)}
+
+
+def _layer_5(
+    cells: dict[str, Grid], conv2: dict[str, Array], dot: Dot
+) -> dict[tuple[int, int], Grid]:
+    """Layers 4 and 5: the 5×5 classes of pooled cells, each at the first of its two rows.
+
+    As in `convolution`, the horizontal taps are gathered before a product and the vertical ones
+    summed after it; the sums of all seven row classes share the products.
+    """
+    kernel, bias = conv2["kernel"], conv2["bias"]
+    channels = kernel.shape[-1]
+    products = {}
+    for v, readers in READERS.items():
+        for x, taps in enumerate(ROWS):
+            inside = [k for k in range(5) if taps[k] != "-"]
+            columns = [_moved(cells[v + taps[k]], 1, k - 2) for k in inside]
+            matrix = kernel[jnp.array(readers)][:, jnp.array(inside)]
+            matrix = matrix.transpose(1, 2, 0, 3).reshape(len(columns) * kernel.shape[2], -1)
+            gathered = lax.optimization_barrier(jnp.concatenate(columns, axis=-1))
+            products[v, x] = lax.optimization_barrier(dot(gathered, matrix))
+
+    def layer_4(y: int, x: int) -> Grid:
+        total = []
+        for k, v in enumerate(ROWS[y]):
+            if v != "-":
+                start = channels * (k - READERS[v].start)
+                tap = products[v, x][..., start : start + channels]
+                total.append(_moved(tap, 0, k - 2))
+        return reduce(jnp.add, total)
+
+    rows = {(y, x): layer_4(y, x) for y in range(7) for x in range(7)}
+
+    def pooled(y: int, x: int) -> Grid:
+        meeting = [
+            _moved(_moved(rows[PAIRS[y][i], PAIRS[x][j]], 0, i), 1, j)
+            for i in (0, 1)
+            for j in (0, 1)
+        ]
+        return reduce(jnp.maximum, meeting) + bias[None, None]
+
+    return {(y, x): pooled(y, x) for y in range(5) for x in range(5)}
+
+
+def _moved(grid: Grid, axis: int, by: int) -> Grid:
+    """y[i] = x[i + by] along an axis, and zeros where there is none: no window reads those."""
+    widths = [(0, 0)] * 3
+    widths[axis] = (max(-by, 0), max(by, 0))
+    start = max(by, 0)
+    return lax.slice_in_dim(jnp.pad(grid, widths), start, start + grid.shape[axis], axis=axis)

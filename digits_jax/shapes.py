@@ -1,0 +1,120 @@
+"""Drawings that are no digit: letters, signs, lines, curves and figures, for training against."""
+
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image, ImageDraw, ImageFont
+
+from digits_jax.network import SIDE
+
+COUNT = 4096  # drawings
+SEED = 2017
+# Letters and signs that nobody writes like a digit: no I, O, S, Z, b, g, l, q, s, z and the like.
+LETTERS = "ACEFHJKMNPRTUVWXYacdefhkmnprtuvwxyÄÉÑÜäéñü&#@%*+=<>^~{}[]$€§¶ΔΣΨΩαλπφωЖИФШЮЯжфшюя"
+FONTS = ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique", "DejaVuSansMono", "DejaVuSerif",
+         "DejaVuSerif-Bold", "DejaVuSerif-Italic")  # fmt: skip
+FINE = 4  # drawn at four times the size and averaged down
+
+Pencil = Callable[[ImageDraw.ImageDraw, np.random.Generator], None]
+
+
+@lru_cache(maxsize=1)
+def draw_shapes() -> UInt8[np.ndarray, "n 28 28"]:
+    """The same 4,096 drawings on every call, ink bright on black, roughly centred."""
+    rng = np.random.default_rng(SEED)
+    fonts = _fonts()
+    pencils: list[Pencil] = [_lines, _zigzag, _curve, _arc, _polygon, _grid, _dots]
+    drawings = []
+    for number in range(COUNT):
+        canvas = Image.new("L", (SIDE * FINE, SIDE * FINE))
+        draw = ImageDraw.Draw(canvas)
+        if number % 2:
+            font = fonts[rng.integers(len(fonts))].font_variant(
+                size=int(rng.uniform(14, 30) * FINE)
+            )
+            letter = LETTERS[rng.integers(len(LETTERS))]
+            draw.text((SIDE * FINE / 2,) * 2, letter, fill=255, font=font, anchor="mm")
+        else:
+            pencils[rng.integers(len(pencils))](draw, rng)
+        drawings.append(np.asarray(canvas.resize((SIDE, SIDE), Image.Resampling.BOX)))
+    return np.stack(drawings)
+
+
+def _fonts() -> list[ImageFont.FreeTypeFont]:
+    from matplotlib import get_data_path  # only training pays for the import
+
+    folder = Path(get_data_path()) / "fonts" / "ttf"
+    return [ImageFont.truetype(folder / f"{name}.ttf", SIDE * FINE) for name in FONTS]
+
+
+def _points(rng: np.random.Generator, count: int) -> list[tuple[float, float]]:
+    return [(float(x), float(y)) for x, y in rng.uniform(1, SIDE - 1, (count, 2)) * FINE]
+
+
+def _width(rng: np.random.Generator) -> int:
+    return int(rng.uniform(1, 5) * FINE)
+
+
+def _lines(draw: ImageDraw.ImageDraw, rng: np.random.Generator) -> None:
+    """Lines from side to side, none of them upright: ruled paper, crossings, edges."""
+    for _ in range(rng.integers(1, 5)):
+        angle, along = rng.uniform(-0.8, 0.8), rng.uniform(-10, 10)
+        x = SIDE / 2 + along * np.sin(angle) + 40 * np.cos(angle) * np.array([-1, 1])
+        y = SIDE / 2 - along * np.cos(angle) + 40 * np.sin(angle) * np.array([-1, 1])
+        ends = [(float(u) * FINE, float(v) * FINE) for u, v in zip(x, y, strict=True)]
+        draw.line(ends, fill=255, width=_width(rng))
+
+
+def _zigzag(draw: ImageDraw.ImageDraw, rng: np.random.Generator) -> None:
+    corners = _points(rng, int(rng.integers(4, 9)))
+    draw.line(corners, fill=255, width=_width(rng), joint="curve")
+
+
+def _curve(draw: ImageDraw.ImageDraw, rng: np.random.Generator) -> None:
+    """One to three cubic Bézier curves, which go on beyond the drawing's edge."""
+    t = np.linspace(0, 1, 40)[:, None]
+    for _ in range(rng.integers(1, 4)):
+        a, b, c, d = rng.uniform(-10, SIDE + 10, (4, 2)) * FINE
+        path = (1 - t) ** 3 * a + 3 * t * (1 - t) ** 2 * b + 3 * t**2 * (1 - t) * c + t**3 * d
+        draw.line([tuple(p) for p in path.tolist()], fill=255, width=_width(rng), joint="curve")
+
+
+def _arc(draw: ImageDraw.ImageDraw, rng: np.random.Generator) -> None:
+    """Half a ring or less, of any size: a whole one would be a 0."""
+    for _ in range(rng.integers(1, 3)):
+        x, y = rng.uniform(0, SIDE, 2) * FINE
+        radius, start = rng.uniform(4, 25) * FINE, rng.uniform(0, 360)
+        box = (x - radius, y - radius, x + radius, y + radius)
+        draw.arc(box, start, start + rng.uniform(60, 180), fill=255, width=_width(rng))
+
+
+def _polygon(draw: ImageDraw.ImageDraw, rng: np.random.Generator) -> None:
+    """Triangles to hexagons, filled or in outline."""
+    corners = int(rng.integers(3, 7))
+    angles = np.sort(rng.uniform(0, 2 * np.pi, corners))
+    radius = rng.uniform(5, 20)
+    ring = (SIDE / 2 + radius * np.stack([np.cos(angles), np.sin(angles)], -1)) * FINE
+    path = [tuple(p) for p in ring.tolist()]
+    if rng.random() < 0.5 or corners > 4:
+        draw.polygon(path, fill=255)
+    else:
+        draw.line([*path, path[0]], fill=255, width=_width(rng), joint="curve")
+
+
+def _grid(draw: ImageDraw.ImageDraw, rng: np.random.Generator) -> None:
+    """Squared paper, hatching and chequers."""
+    gap, width = int(rng.uniform(3, 12) * FINE), int(rng.uniform(1, 3) * FINE)
+    for at in range(int(rng.integers(gap)), SIDE * FINE, gap):
+        draw.line([(at, 0), (at, SIDE * FINE)], fill=255, width=width)
+        if gap % 2:
+            draw.line([(0, at), (SIDE * FINE, at)], fill=255, width=width)
+
+
+def _dots(draw: ImageDraw.ImageDraw, rng: np.random.Generator) -> None:
+    """Specks and filled blots."""
+    for x, y in _points(rng, int(rng.integers(1, 12))):
+        rx, ry = rng.uniform(0.5, 4, 2) * FINE
+        draw.ellipse((x - rx, y - ry, x + rx, y + ry), fill=255)
