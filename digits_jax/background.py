@@ -21,15 +21,19 @@ NEIGHBOURS = 3  # at most, around a subject
 OFF_CENTRE = (6.0, 20.0)  # px that a digit is off, along the axis where it is farther off
 TOO_SMALL, TOO_LARGE = (0.2, 0.62), (1.6, 3.7)  # times the size of MNIST's digits
 ANY_SIZE = (0.3, 3.5)
+NEAREST = 11.0  # px from the centre to a neighbour of the same size; unlike ones overlap more
+REACH = 5  # px: the widest filter's, of a picture made five times smaller
+BLUR = 2.6  # px: a digit of 15 px a side, scaled up
 
 Images = Float[Array, "n 28 28"]
 
 
 class Place(NamedTuple):
-    """Where in a window a 28×28 picture goes: its scale, and its centre off the window's, in px."""
+    """Where in a window a 28×28 picture goes, and how sharp it is."""
 
     scale: Float[Array, " n"]
-    offset: Float[Array, "n 2"]
+    offset: Float[Array, "n 2"]  # of its centre from the window's, px
+    blur: Float[Array, " n"]  # width of the interpolating triangle, px of the picture, at least 1
 
 
 def compose(
@@ -46,7 +50,7 @@ def compose(
     Returns:
       The windows, float32 in 0–1, and whether each is to be recognised; if not, it is background.
     """
-    keys = iter(jax.random.split(key, 32))
+    keys = iter(jax.random.split(key, 64))
     n = digits.shape[0]
     shapes = jnp.asarray(draw_shapes())
     drawn = shapes[jax.random.randint(next(keys), (n,), 0, len(shapes))].astype(jnp.float32) / 255
@@ -69,6 +73,7 @@ def compose(
     place = Place(
         jnp.select([wrong_size, shape, texture], [wrong, any_size, any_size], scale),
         jnp.where(off_centre[:, None], far, jnp.where(loose, anywhere, near)),
+        _blur(next(keys), n),
     )
     picture = jnp.where((shape)[:, None, None], drawn, digits)
     windows = jnp.where(blank[:, None, None], 0.0, put(picture, place))
@@ -79,9 +84,11 @@ def compose(
         other = jnp.where((kinds < 0.15)[:, None, None], jnp.roll(drawn, number + 1, axis=0), other)
         size = _log_uniform(next(keys), n, *ANY_SIZE)
         size = jnp.where(kinds > 0.5, _log_uniform(next(keys), n, 0.7, 1.4), size)
-        around = _around(next(keys), n, 8.0 + 7.0 * size, 14.0 + 12.0 * size)
+        around = _around(next(keys), n, NEAREST * jnp.minimum(size, 1 / size), 14.0 + 12.0 * size)
         there = jax.random.bernoulli(next(keys), recipe.neighbours / NEIGHBOURS, (n,))
-        windows += jnp.where(there[:, None, None], put(other, Place(size, around)), 0.0)
+        windows += jnp.where(
+            there[:, None, None], put(other, Place(size, around, _blur(next(keys), n))), 0.0
+        )
     # Blank paper is of any grey; on some of it, too, something stands at the edge.
     grey = jax.random.uniform(next(keys), (n,)) * jax.random.bernoulli(next(keys), 0.7, (n,))
     windows += jnp.where(blank, grey, 0.0)[:, None, None]
@@ -91,19 +98,24 @@ def compose(
 def put(pictures: Images, place: Place) -> Images:
     """Scales each picture and moves it to its place in a window, with linear interpolation.
 
-    A triangle filter, as wide as a pixel of the coarser of the two grids, along y and along x:
-    y = A_y x A_xᵀ. Beyond the picture there is nothing.
+    A triangle filter along y and along x, y = A_y x A_xᵀ, as wide as a pixel of the coarser of the
+    two grids, or as the place asks for. Beyond the picture there is nothing.
     """
-    along_y, along_x = (_filters(place.scale, place.offset[:, axis]) for axis in (0, 1))
+    along_y, along_x = (_filters(place, axis) for axis in (0, 1))
     return along_y @ pictures @ along_x.transpose(0, 2, 1)
 
 
-def _filters(scale: Float[Array, " n"], offset: Float[Array, " n"]) -> Float[Array, "n 28 28"]:
+def _filters(place: Place, axis: int) -> Float[Array, "n 28 28"]:
     pixel = jnp.arange(SIDE, dtype=jnp.float32) + 0.5 - SIDE / 2
-    source = (pixel[None, :] - offset[:, None]) / scale[:, None]
-    width = jnp.maximum(1.0, 1 / scale)[:, None, None]
-    distance = jnp.abs(source[:, :, None] - pixel[None, None, :])
-    return jnp.maximum(0.0, 1 - distance / width) / width
+    source = (pixel[None, :] - place.offset[:, axis, None]) / place.scale[:, None]
+    width = jnp.maximum(place.blur, 1 / place.scale)[:, None, None]
+    weights = jnp.maximum(0.0, 1 - jnp.abs(source[:, :, None] - pixel[None, None, :]) / width)
+    # What they would add up to had the picture no end.
+    reach = jnp.arange(-REACH, REACH + 1, dtype=jnp.float32)
+    nearby = jnp.abs(
+        source[:, :, None] - 0.5 - jnp.round(source - 0.5)[:, :, None] - reach[None, None]
+    )
+    return weights / jnp.maximum(0.0, 1 - nearby / width).sum(axis=-1, keepdims=True)
 
 
 def _texture(key: Key[Array, ""], noise: Images, place: Place) -> Images:
@@ -116,6 +128,13 @@ def _texture(key: Key[Array, ""], noise: Images, place: Place) -> Images:
     ramp = (slope[:, :1] * pixel)[:, :, None] + (slope[:, 1:] * pixel)[:, None, :]
     contrast = _log_uniform(keys[3], n, 0.02, 3.0)[:, None, None]
     return jnp.clip(grey[:, None, None] + ramp + contrast * (coarse - 0.5), 0.0, 1.0)
+
+
+def _blur(key: Key[Array, ""], n: int) -> Float[Array, " n"]:
+    """Digits come in fewer pixels than 28, and are blurred when scaled up to it; half do here."""
+    keys = jax.random.split(key)
+    blurred = jax.random.bernoulli(keys[0], 0.5, (n,))
+    return jnp.where(blurred, _log_uniform(keys[1], n, 1.0, BLUR), 1.0)
 
 
 def _log_uniform(key: Key[Array, ""], n: int, low: float, high: float) -> Float[Array, " n"]:

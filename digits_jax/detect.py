@@ -39,12 +39,12 @@ __all__ = [
     "window_of_cell",
 ]
 
-MIN_SCORE = 0.8  # chosen on scenes of validation digits
+MIN_SCORE = 0.5  # chosen on scenes of validation digits
 RATIO = 1.25  # between neighbouring scales: each serves sizes to either side by half of it
 PAD = SIDE // 2  # px of background, so that a digit may lie at the image's edge
 AVERAGED = 3  # windows along each axis whose probabilities are averaged
 PEAK = 5  # windows along each axis of which a peak is the highest
-APART = 0.35  # of the larger window's side: nearer centres are the same digit
+APART = 0.45  # of the smaller window's side: nearer centres are the same digit
 CAPACITY = 256  # detections of an image
 
 
@@ -245,7 +245,7 @@ def _standing(windows: Float[Array, "k 4"], rank: Float[Array, " k"]) -> Bool[Ar
     side = windows[:, 2] - windows[:, 0]
     centre = (windows[:, :2] + windows[:, 2:]) / 2
     distance = jnp.abs(centre[:, None] - centre[None]).max(axis=-1)
-    same = distance < APART * jnp.maximum(side[:, None], side[None])
+    same = distance < APART * jnp.minimum(side[:, None], side[None])
 
     def judge(k: Int[Array, ""], standing: Bool[Array, " k"]) -> Bool[Array, " k"]:
         beaten = (same[k] & standing & (jnp.arange(len(rank)) < k)).any()
