@@ -19,9 +19,9 @@ from digits_jax.shapes import draw_shapes
 
 NEIGHBOURS = 3  # at most, around a subject
 OFF_CENTRE = (6.0, 20.0)  # px that a digit is off, along the axis where it is farther off
-TOO_SMALL, TOO_LARGE = (0.2, 0.62), (1.6, 3.7)  # times the size of MNIST's digits
+TOO_SMALL, TOO_LARGE = (0.2, 0.62), (1.45, 3.7)  # times the size of MNIST's digits
 ANY_SIZE = (0.3, 3.5)
-NEAREST = 11.0  # px from the centre to a neighbour of the same size; unlike ones overlap more
+NEAREST = 14.0  # px from the centre to a neighbour of the same size; unlike ones overlap more
 REACH = 5  # px: the widest filter's, of a picture made five times smaller
 BLUR = 2.6  # px: a digit of 15 px a side, scaled up
 
@@ -131,9 +131,9 @@ def _texture(key: Key[Array, ""], noise: Images, place: Place) -> Images:
 
 
 def _blur(key: Key[Array, ""], n: int) -> Float[Array, " n"]:
-    """Digits come in fewer pixels than 28, and are blurred when scaled up to it; half do here."""
+    """Digits come in fewer pixels than 28, and are blurred when scaled up to it."""
     keys = jax.random.split(key)
-    blurred = jax.random.bernoulli(keys[0], 0.5, (n,))
+    blurred = jax.random.bernoulli(keys[0], 0.4, (n,))
     return jnp.where(blurred, _log_uniform(keys[1], n, 1.0, BLUR), 1.0)
 
 
