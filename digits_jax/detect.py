@@ -18,7 +18,6 @@ from jaxtyping import Array, Bool, Float, Float32, Int, Int64, Num
 
 from digits_jax.ink import tight_box
 from digits_jax.maps import (
-    STRIDE,
     ResponseMaps,
     map_levels,
     margin_of,
@@ -27,6 +26,7 @@ from digits_jax.maps import (
     window_of_cell,
 )
 from digits_jax.network import SIDE, Params
+from digits_jax.tile import STRIDE
 
 __all__ = [
     "BatchDetections",
