@@ -1,0 +1,146 @@
+"""How well are digits found, and how often where there are none: `standard` against `paper`?
+
+The three families of scenes, composed of test digits, and images without a digit: photographs,
+textures and figures that training never saw (scikit-image's own), blank ones of every grey, and
+letters, which are reported apart. Default settings; the weights that the package comes with, or a
+work folder's.
+
+Command:   python experiments/detection.py --weights released runs/paper-0
+Hardware:  any; needs the extra [bench].
+Time:      on 2 cores an hour for each of the weights, most of it on mnist-od; on a GPU minutes.
+Result:    experiments/results/detection.json; the figures are in the README.
+"""
+
+import json
+import string
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import tyro
+from PIL import Image, ImageDraw, ImageFont
+from provenance import RESULTS, provenance, write_result
+from tqdm import tqdm
+
+from digits_jax import detect, scenes
+from digits_jax.network import Params
+from digits_jax.scores import score
+from digits_jax.weights import resolve_weights
+
+PHOTOGRAPHS = ("astronaut", "camera", "chelsea", "coffee", "coins", "moon", "rocket", "retina",
+               "hubble_deep_field", "motorcycle_left")  # fmt: skip
+TEXTURES = ("brick", "grass", "gravel", "ihc", "cell")
+FIGURES = ("horse", "phantom", "chessboard_GRAY", "chessboard_RGB", "logo")
+SIDE = 300  # px: images without digits are cut into squares of it, so that one program serves all
+
+
+def main(
+    weights: Annotated[list[str], tyro.conf.arg(metavar="WEIGHTS…")] = ["released"],  # noqa: B006
+    families: Annotated[list[str], tyro.conf.arg(metavar="FAMILY…")] = [*scenes.FAMILIES],  # noqa: B006
+    count: int = 200,
+    split: str = "test",
+    no_digits: bool = True,
+) -> None:
+    """Scores each of the weights and adds it to what is already written down."""
+    name = "detection" if split == "test" else f"detection_{split}"
+    path = RESULTS / f"{name}.json"
+    rows = json.loads(path.read_text(encoding="utf-8"))["rows"] if path.exists() else []
+    for chosen in weights:
+        params = resolve_weights(chosen)
+        measured = [_scenes(params, family, split, count) for family in families]
+        measured += _without_digits(params) if no_digits else []
+        for row in measured:
+            row = {"weights": Path(chosen).name, **row, **provenance()}
+            same = (row["weights"], row["images"])
+            rows = [other for other in rows if (other["weights"], other["images"]) != same] + [row]
+        write_result(name, {"question": "How well are digits found?", "rows": rows})
+
+
+def _scenes(params: Params, family: str, split: str, count: int) -> dict[str, Any]:
+    composed = scenes.compose(family, split, count, seed=0)
+    begun = time.monotonic()
+    found = [
+        detection
+        for first in tqdm(range(0, count, 10), desc=family)
+        for detection in _found(params, [s.image for s in composed[first : first + 10]])
+    ]
+    seconds = (time.monotonic() - begun) / count
+    scores = score(composed, found, min_score=detect.MIN_SCORE)
+    figures = {key: round(value, 4) for key, value in scores._asdict().items()}
+    return {"images": family, **figures, "seconds_per_image": round(seconds, 2)}
+
+
+def _found(params: Params, images: list[np.ndarray]) -> Iterator[detect.Detections]:
+    batch = detect.detect_batch(params, np.stack(images), min_score=0.05)
+    for i, valid in enumerate(batch.valid):
+        yield detect.Detections(
+            batch.boxes_xyxy[i][valid],
+            batch.windows_xyxy[i][valid],
+            batch.labels[i][valid],
+            batch.scores[i][valid],
+            bool(batch.overflow[i]),
+        )
+
+
+def _without_digits(params: Params) -> list[dict[str, Any]]:
+    from skimage import data
+
+    folder = Path(data.__file__).parent
+    kinds = {
+        "photographs": [_grey(folder, name) for name in PHOTOGRAPHS],
+        "textures": [_grey(folder, name) for name in TEXTURES],
+        "figures": [_grey(folder, name) for name in FIGURES],
+        "blank": [np.full((SIDE, SIDE), grey, np.uint8) for grey in range(0, 256, 15)],
+        "letters": [_letters(seed) for seed in range(10)],
+    }
+    rows = []
+    for kind, images in kinds.items():
+        squares = [square for image in images for square in _squares(image)]
+        found = 0
+        for first in tqdm(range(0, len(squares), 10), desc=kind):
+            batch = squares[first : first + 10]
+            filled = batch + [np.zeros_like(batch[0])] * (10 - len(batch))
+            found += sum(int((d.scores >= detect.MIN_SCORE).sum()) for d in _found(params, filled))
+        megapixels = len(squares) * SIDE**2 / 1e6
+        rate = round(found / megapixels, 2)
+        rows.append(
+            {"images": kind, "megapixels": round(megapixels, 2), "false_per_megapixel": rate}
+        )
+    return rows
+
+
+def _grey(folder: Path, name: str) -> np.ndarray:
+    file = next(folder.glob(f"{name}.*"))
+    return np.asarray(Image.open(file).convert("RGB").convert("L"))
+
+
+def _squares(image: np.ndarray) -> list[np.ndarray]:
+    """Whole squares of an image, from its middle; a smaller image is put on black."""
+    below, beside = (max(0, SIDE - side) for side in image.shape)
+    image = np.pad(image, ((0, below), (0, beside)))
+    rows, columns = (side // SIDE for side in image.shape)
+    top, left = (image.shape[0] - rows * SIDE) // 2, (image.shape[1] - columns * SIDE) // 2
+    return [
+        image[top + SIDE * r : top + SIDE * (r + 1), left + SIDE * c : left + SIDE * (c + 1)]
+        for r in range(rows)
+        for c in range(columns)
+    ]
+
+
+def _letters(seed: int) -> np.ndarray:
+    """Lines of Latin letters of 16 to 60 px, in Pillow's own font."""
+    rng = np.random.default_rng(seed)
+    page = Image.new("L", (SIDE, SIDE))
+    draw, y = ImageDraw.Draw(page), 4.0
+    while y < SIDE - 60:
+        size = float(rng.uniform(16, 60))
+        text = "".join(rng.choice(list(string.ascii_letters), 24))
+        draw.text((4, y), text, fill=255, font=ImageFont.load_default(size))
+        y += 1.2 * size
+    return np.asarray(page)
+
+
+if __name__ == "__main__":
+    tyro.cli(main)

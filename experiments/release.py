@@ -1,0 +1,65 @@
+"""Makes the weights that come with the package from a finished run of `make train`.
+
+Command:   python experiments/release.py runs/standard-0
+Hardware:  any.
+Time:      a minute.
+Result:    digits_jax/released.safetensors, whose header holds the recipe, the seed, the commit
+           that trained it and its scores; run experiments/detection.py with it, then this again,
+           and the scores are those of what is released.
+"""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import tyro
+from provenance import RESULTS, provenance
+
+import digits_jax
+from digits_jax.checkpoint import load_best
+from digits_jax.data import load_mnist
+from digits_jax.evaluation import count_errors
+from digits_jax.weights import RELEASED, load_weights, save_weights
+from digits_jax.workdir import read_run
+
+FILE = Path(digits_jax.__file__).parent / RELEASED
+
+
+def main(workdir: tyro.conf.Positional[Path]) -> None:
+    """Rounds the run's best checkpoint to half precision and counts its errors as rounded."""
+    run = read_run(workdir)
+    step, params = load_best(workdir)
+    made = _result("accuracy_standard", run.seed)
+    header = {
+        "recipe": json.dumps(dataclasses.asdict(run.recipe)),
+        "seed": str(run.seed),
+        "step": str(step),
+        "commit": made["commit"],
+        "hardware": json.dumps(made["hardware"]),
+        "jax": provenance()["versions"]["jax"],
+    }
+    save_weights(FILE, params, header)
+    errors = count_errors(load_weights(FILE), load_mnist().test)
+    scores = {"test_errors": errors} | {
+        row["images"]: {key: row[key] for key in ("ap50", "f1", "right_count") if key in row}
+        for row in _detection()
+    }
+    save_weights(FILE, params, header | {"scores": json.dumps(scores)})
+    print(f"{FILE}: {FILE.stat().st_size / 2**20:.2f} MiB, {errors} test errors")
+
+
+def _result(name: str, seed: int) -> dict[str, str]:
+    runs = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))["runs"]
+    return next(
+        run for run in runs if run["seed"] == seed and run["hardware"]["devices"] == ["cpu"]
+    )
+
+
+def _detection() -> list[dict[str, float]]:
+    path = RESULTS / "detection.json"
+    rows = json.loads(path.read_text(encoding="utf-8"))["rows"] if path.exists() else []
+    return [row for row in rows if row["weights"] == "released"]
+
+
+if __name__ == "__main__":
+    tyro.cli(main)
