@@ -1,9 +1,9 @@
-"""Writes the README's table of results from the JSON under experiments/results/.
+"""Writes the README's tables of results from the JSON under experiments/results/.
 
 Command:   python experiments/readme.py
 Hardware:  any.
 Time:      a second.
-Result:    the part of README.md between its two markers.
+Result:    the parts of README.md between their markers.
 """
 
 import json
@@ -13,7 +13,7 @@ from typing import Any
 from provenance import RESULTS
 
 README = Path(__file__).parent.parent / "README.md"
-BEGIN, END = "<!-- results: written by experiments/readme.py -->", "<!-- end of results -->"
+PARTS = ("training", "detection")  # each between <!-- NAME: … --> and <!-- end of NAME -->
 
 
 RUNS = {  # result's name: what the table calls it
@@ -24,8 +24,8 @@ RUNS = {  # result's name: what the table calls it
 }
 
 
-def table() -> str:
-    """The results as Markdown."""
+def training() -> str:
+    """The training results as Markdown."""
     lines = [
         "| run | on | test accuracy | errors | validation | by iteration 1000 | minutes |",
         "|---|---|---|---|---|---|---|",
@@ -48,6 +48,44 @@ def table() -> str:
             f"{ratios}; {_made(speed)}."
         )
     return "\n".join(lines)
+
+
+def detection() -> str:
+    """The detection results as Markdown."""
+    rows = _read("detection").get("rows", [])
+    scenes = [row for row in rows if "f1" in row]
+    lines = [
+        "| weights | scenes | precision | recall | F1 | right count | AP50 | AP50, VOC07 |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {row['weights']} | {row['scenes']} of `{row['images']}` | {row['precision']:.3f} | "
+        f"{row['recall']:.3f} | {row['f1']:.3f} | {row['right_count']:.3f} | {row['ap50']:.3f} | "
+        f"{row['ap50_voc07']:.3f} |"
+        for row in scenes
+    ]
+    lines += ["", "| weights | images without a digit | megapixels | detections a megapixel |"]
+    lines += ["|---|---|---|---|"]
+    lines += [
+        f"| {row['weights']} | {row['images']} | {row['megapixels']:.1f} | "
+        f"{row['false_per_megapixel']:.1f} |"
+        for row in rows
+        if "megapixels" in row
+    ]
+    made = {f"- {row['weights']}: {_made(row)}." for row in rows}
+    if speed := _read("map_speed"):
+        made.add(
+            f"- The exact maps of a {speed['side']}×{speed['side']} image take "
+            f"1/{speed['times_faster_median']:.1f} of the time that window by window takes, and "
+            f"differ from it by {speed['largest_difference_of_logits']:.1e} in the logits at most; "
+            f"{_made(speed)}."
+        )
+    if memory := _read("detection_memory"):
+        made.add(
+            f"- {memory['question']} {memory['peak_resident_gib']:.2f} GiB with sizes "
+            f"{memory['sizes'][0]:g}–{memory['sizes'][1]:g}; {_made(memory)}."
+        )
+    return "\n".join([*lines, "", *sorted(made)])
 
 
 def _row(name: str, run: dict[str, Any]) -> str:
@@ -84,6 +122,8 @@ def _read(name: str) -> dict[str, Any]:
 
 if __name__ == "__main__":
     text = README.read_text(encoding="utf-8")
-    before, _, rest = text.partition(BEGIN)
-    after = rest.partition(END)[2]
-    README.write_text(f"{before}{BEGIN}\n{table()}\n{END}{after}", encoding="utf-8")
+    for part, write in zip(PARTS, (training, detection), strict=True):
+        begin, end = f"<!-- {part}: written by experiments/readme.py -->", f"<!-- end of {part} -->"
+        before, _, rest = text.partition(begin)
+        text = f"{before}{begin}\n{write()}\n{end}{rest.partition(end)[2]}"
+    README.write_text(text, encoding="utf-8")
