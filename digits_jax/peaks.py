@@ -1,0 +1,164 @@
+"""From maps to digits, on the device: the margin's peaks at all scales, and which of them stand.
+
+A window of 28 px sees digits of about MNIST's size, so the image is read at a pyramid of scales.
+At each, the probabilities are averaged over 3×3 neighbouring windows, which agree where a digit
+is, and a digit is where their margin peaks: a plateau of agreeing windows has one peak, at its
+middle, and its class is the most confident one (section 3.1). Peaks of all scales then compete for
+their place.
+"""
+
+import math
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Bool, Float, Int
+
+from digits_jax.maps import map_levels, margin_of
+from digits_jax.network import SIDE, Params
+from digits_jax.tile import STRIDE
+
+RATIO = 1.25  # between neighbouring scales: each serves sizes to either side by half of it
+PAD = SIDE // 2  # px of background, so that a digit may lie at the image's edge
+AVERAGED = 3  # windows along each axis whose probabilities are averaged
+PEAK = 5  # windows along each axis of which a peak is the highest
+APART = 0.45  # of the smaller window's side: nearer centres are the same digit
+LARGER = 0.02  # what a reading gains for each factor e in size: a loop of an 8 is no 0
+
+
+class Peaks(NamedTuple):
+    """Candidates of each image, by descending rank."""
+
+    windows_xyxy: Float[Array, "n k 4"]
+    labels: Int[Array, "n k"]
+    scores: Float[Array, "n k"]
+    rank: Float[Array, "n k"]  # the score, a little for size and a plateau's middle; −1: none
+    overflow: Bool[Array, " n"]
+
+
+def sizes_between(min_size: float, max_size: float) -> tuple[float, ...]:
+    """The digit sizes, in px, at which the pyramid reads an image, ascending.
+
+    Raises:
+      ValueError: the sizes are not 4 ≤ min_size ≤ max_size.
+    """
+    if not 4 <= min_size <= max_size < float("inf"):
+        raise ValueError(f"sizes must be 4 px ≤ min_size ≤ max_size; got {min_size}, {max_size}")
+    count = max(1, int(np.ceil(np.log(max_size / min_size) / np.log(RATIO))))
+    return tuple(
+        float(min_size * (max_size / min_size) ** ((i + 0.5) / count)) for i in range(count)
+    )
+
+
+@partial(jax.jit, static_argnames=("sizes", "capacity", "precision"))
+def find_peaks(
+    params: Params,
+    images: Float[Array, "n H W 1"],
+    min_score: float | Float[Array, ""],
+    *,
+    sizes: tuple[float, ...],
+    capacity: int,
+    precision: lax.Precision = lax.Precision.HIGHEST,
+) -> Peaks:
+    """The part of detection that runs on the device, with static shapes, for a whole batch."""
+    scales = [SIDE / size for size in sizes]
+    levels = [_level(images, scale) for scale in scales]
+    maps = map_levels(params, levels, _average, AVERAGED - 1, precision=precision)
+    found = [
+        _peaks_of_map(
+            margin, label, images.shape, scale, math.log(scales[0] / scale), min_score, capacity
+        )
+        for (margin, label), scale in zip(maps, scales, strict=True)
+    ]
+    peaks = Peaks(
+        jnp.concatenate([peaks.windows_xyxy for peaks in found], axis=1),
+        jnp.concatenate([peaks.labels for peaks in found], axis=1),
+        jnp.concatenate([peaks.scores for peaks in found], axis=1),
+        jnp.concatenate([peaks.rank for peaks in found], axis=1),
+        jnp.stack([peaks.overflow for peaks in found]).any(axis=0),
+    )
+    peaks = _best(peaks, peaks.rank, capacity)
+    standing = jax.vmap(_standing)(peaks.windows_xyxy, peaks.rank)
+    return _best(peaks, jnp.where(standing, peaks.scores, -1.0), capacity)
+
+
+def _best(peaks: Peaks, rank: Float[Array, "n m"], capacity: int) -> Peaks:
+    """The first of the peaks by rank; more than the capacity are an overflow."""
+    overflow = peaks.overflow | ((rank >= 0).sum(axis=1) > capacity)
+    rank, order = lax.top_k(rank, min(capacity, rank.shape[1]))
+    rows = jax.vmap(lambda array, order: array[order])
+    return Peaks(
+        rows(peaks.windows_xyxy, order),
+        rows(peaks.labels, order),
+        rows(peaks.scores, order),
+        rank,
+        overflow,
+    )
+
+
+def _standing(windows: Float[Array, "k 4"], rank: Float[Array, " k"]) -> Bool[Array, " k"]:
+    """Which of the peaks, given by descending rank, have no better one of the same digit."""
+    side = windows[:, 2] - windows[:, 0]
+    centre = (windows[:, :2] + windows[:, 2:]) / 2
+    distance = jnp.abs(centre[:, None] - centre[None]).max(axis=-1)
+    same = distance < APART * jnp.minimum(side[:, None], side[None])
+
+    def judge(k: Int[Array, ""], standing: Bool[Array, " k"]) -> Bool[Array, " k"]:
+        beaten = (same[k] & standing & (jnp.arange(len(rank)) < k)).any()
+        return standing.at[k].set(standing[k] & ~beaten)
+
+    return lax.fori_loop(0, len(rank), judge, rank >= 0)
+
+
+def _level(images: Float[Array, "n H W 1"], scale: float) -> Float[Array, "n _ _ 1"]:
+    """The images at a scale, with so much background around them that digits fit on the edge."""
+    n, height, width, _ = images.shape
+    h, w = _scaled(height, scale), _scaled(width, scale)
+    if (h, w) != (height, width):
+        images = jax.image.resize(images, (n, h, w, 1), "linear")
+    # The average takes one window more on each side, and the windows a size that is even.
+    before = PAD + STRIDE * (AVERAGED // 2)
+    padding = [(0, 0), *((before, before + side % 2) for side in (h, w)), (0, 0)]
+    return jnp.pad(images, padding)
+
+
+def _scaled(side: int, scale: float) -> int:
+    return max(1, round(side * scale))
+
+
+def _peaks_of_map(
+    margin: Float[Array, "n h w"],
+    label: Int[Array, "n h w"],
+    shape: tuple[int, ...],
+    scale: float,
+    favour: float,
+    min_score: float | Float[Array, ""],
+    capacity: int,
+) -> Peaks:
+    square = (1, PEAK, PEAK)
+    plateau = lax.reduce_window(margin, 0.0, lax.add, square, (1, 1, 1), "SAME") / PEAK**2
+    rank = margin + 1e-3 * plateau + LARGER * favour
+    highest = lax.reduce_window(rank, -jnp.inf, lax.max, square, (1, 1, 1), "SAME")
+    rank = jnp.where((rank >= highest) & (margin >= min_score), rank, -1.0)
+    rank = rank.reshape(len(rank), -1)
+    overflow = (rank >= 0).sum(axis=1) > capacity
+    rank, cells = lax.top_k(rank, min(capacity, rank.shape[1]))
+    rows, columns = jnp.divmod(cells, margin.shape[2])
+    corner = STRIDE * jnp.stack([columns, rows], axis=-1).astype(jnp.float32) - PAD
+    unscale = jnp.array([side / _scaled(side, scale) for side in (shape[2], shape[1])])[None, None]
+    windows = jnp.concatenate([corner * unscale, (corner + SIDE) * unscale], axis=-1)
+    pick = jax.vmap(lambda array, cells: array.ravel()[cells])
+    return Peaks(windows, pick(label, cells), pick(margin, cells), rank, overflow)
+
+
+def _average(
+    logits: Float[Array, "H W 10"],
+) -> tuple[Float[Array, "h w"], Int[Array, "h w"]]:
+    """Margin and label of the mean probabilities of 3×3 windows."""
+    p = jax.nn.softmax(logits)
+    size = (AVERAGED, AVERAGED, 1)
+    mean = lax.reduce_window(p, 0.0, lax.add, size, (1, 1, 1), "VALID") / AVERAGED**2
+    return margin_of(mean), jnp.argmax(mean, axis=-1).astype(jnp.int32)
