@@ -1,10 +1,12 @@
 # `make train` and `make test` set up all that they need. To set on the command line: RECIPE,
-# WORKDIR, SEED, DATA_DIR, ARGS (any more options), ACCELERATOR (cpu, cuda12, cuda13, tpu), PYTHON.
+# WORKDIR, SEED, DATA_DIR, IMAGE, ARGS (any more options), ACCELERATOR (cpu, cuda12, cuda13, tpu),
+# PYTHON.
 
 PYTHON ?= python3
 RECIPE ?= standard
 WORKDIR ?= runs/$(RECIPE)
 SEED ?= 0
+IMAGE ?= examples/digits.png
 # Google's devices on the bus that are TPUs, by the numbers that JAX knows them by.
 TPU_ON_PCI = $(shell for at in $$(grep -lsx 0x1ae0 /sys/bus/pci/devices/*/vendor); do \
   grep -sxE '0x00(27|56|5e|62|63|6f|76)' $${at%vendor}device; done)
@@ -26,11 +28,12 @@ INSTALLED := .venv/installed-$(ACCELERATOR)
 DEVELOPING := .venv/installed-dev
 DATA := $(if $(DATA_DIR),--data-dir $(DATA_DIR))
 
-.PHONY: help install train evaluate test lint format clean
+.PHONY: help install train evaluate detect test lint format clean
 
 help:
 	@echo 'make train     install, train on MNIST, evaluate, draw the curve  RECIPE= WORKDIR= SEED='
 	@echo 'make evaluate  count a trained network'"'"'s errors                  WORKDIR='
+	@echo 'make detect    find the digits of an image, draw them in runs/detected  IMAGE='
 	@echo 'make test      install, run the tests'
 	@echo 'make lint      check style and types; make format repairs style'
 	@echo 'make install   create .venv for what the host has                 ACCELERATOR=$(ACCELERATOR)'
@@ -56,6 +59,9 @@ train: install
 
 evaluate: install
 	$(BIN)/digits-jax evaluate $(WORKDIR) $(DATA)
+
+detect: install
+	$(BIN)/digits-jax detect $(IMAGE) --annotate runs/detected $(ARGS)
 
 test: $(DEVELOPING)
 	$(BIN)/python -m pytest

@@ -1,6 +1,7 @@
-"""The command line: `digits-jax train` and `digits-jax evaluate`."""
+"""The command line: `digits-jax` and its commands that train."""
 
 import logging
+import os
 import sys
 from collections.abc import Callable, Sequence
 from json import dumps
@@ -13,9 +14,11 @@ from digits_jax import __version__
 from digits_jax.checkpoint import load_best
 from digits_jax.data import DataError, load_mnist
 from digits_jax.evaluation import count_errors
+from digits_jax.images import ImageError
 from digits_jax.recipe import RECIPES, Recipe, RecipeError
 from digits_jax.report import say
 from digits_jax.training import Diverged, Interrupted, train
+from digits_jax.weights import WeightsError
 from digits_jax.workdir import WorkdirError, read_run
 
 
@@ -26,19 +29,34 @@ def main(argv: Sequence[str] | None = None) -> None:
     if arguments == ["--version"]:
         print(f"digits-jax {__version__}")
         return
-    commands: dict[str, Callable[..., Any]] = {
+    # Not for --version, which is to be quick.
+    from digits_jax import commands, scoring
+
+    functions: dict[str, Callable[..., Any]] = {
         "train": _train_command(_base_recipe(arguments)),
         "evaluate": evaluate,
+        "detect": commands.detect,
+        "classify": commands.classify,
+        "maps": commands.maps,
+        "score": scoring.score,
     }
     description = "Reads handwritten digits with a small convolutional network. --version tells it."
     try:
         tyro.extras.subcommand_cli_from_dict(
-            commands, prog="digits-jax", description=description, args=arguments
+            functions, prog="digits-jax", description=description, args=arguments
         )
     except RecipeError as error:
         say(f"digits-jax: {error}")
         sys.exit(2)
-    except (WorkdirError, DataError, Diverged, OSError) as error:
+    except BrokenPipeError:  # whoever read the output has enough of it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except (WorkdirError, DataError, WeightsError, ImageError, Diverged, OSError) as error:
+        say(f"digits-jax: {error}")
+        sys.exit(1)
+    except ValueError as error:
+        if arguments[0] in ("train", "evaluate"):  # which refuse nothing that way
+            raise
         say(f"digits-jax: {error}")
         sys.exit(1)
     except Interrupted as stop:

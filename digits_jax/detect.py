@@ -28,6 +28,7 @@ __all__ = [
     "window_of_cell",
 ]
 
+MIN_SIZE, MAX_SIZE = 15.0, 100.0  # px of the digits to look for
 MIN_SCORE = 0.8  # chosen on scenes of validation digits
 CAPACITY = 256  # detections of an image
 
@@ -52,13 +53,24 @@ class BatchDetections(NamedTuple):
     valid: Bool[np.ndarray, "n k"]  # which entries are digits
     overflow: Bool[np.ndarray, " n"]  # whether an image had more than the capacity
 
+    def of_image(self, i: int) -> Detections:
+        """The digits of the i-th image alone."""
+        valid = self.valid[i]
+        return Detections(
+            self.boxes_xyxy[i][valid],
+            self.windows_xyxy[i][valid],
+            self.labels[i][valid],
+            self.scores[i][valid],
+            bool(self.overflow[i]),
+        )
+
 
 def detect(
     params: Params,
     image: Num[Array | np.ndarray, "..."],
     *,
-    min_size: float = 15,
-    max_size: float = 100,
+    min_size: float = MIN_SIZE,
+    max_size: float = MAX_SIZE,
     min_score: float = MIN_SCORE,
     capacity: int = CAPACITY,
     precision: lax.Precision = lax.Precision.HIGHEST,
@@ -94,22 +106,15 @@ def detect(
         capacity=capacity,
         precision=precision,
     )
-    valid = found.valid[0]
-    return Detections(
-        found.boxes_xyxy[0][valid],
-        found.windows_xyxy[0][valid],
-        found.labels[0][valid],
-        found.scores[0][valid],
-        bool(found.overflow[0]),
-    )
+    return found.of_image(0)
 
 
 def detect_batch(
     params: Params,
     images: Num[Array | np.ndarray, "..."],
     *,
-    min_size: float = 15,
-    max_size: float = 100,
+    min_size: float = MIN_SIZE,
+    max_size: float = MAX_SIZE,
     min_score: float = MIN_SCORE,
     capacity: int = CAPACITY,
     precision: lax.Precision = lax.Precision.HIGHEST,

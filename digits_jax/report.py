@@ -1,7 +1,9 @@
-"""What a person sees of a training run while it goes."""
+"""What a person sees while a command goes on."""
 
 import sys
 import time
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 from tqdm import tqdm
 
@@ -9,14 +11,38 @@ from digits_jax.workdir import Evaluation
 
 LINE_SECONDS = 30.0  # between two lines where there is no terminal to draw a bar on
 
+Item = TypeVar("Item")
+
 
 def say(text: str) -> None:
     """Prints a line to standard error, above a progress bar if there is one."""
     tqdm.write(text, file=sys.stderr)
 
 
+def tell(text: str) -> None:
+    """Prints a line of a command's result to standard output, without spoiling a progress bar."""
+    tqdm.write(text, file=sys.stdout)
+    sys.stdout.flush()
+
+
+def progress(items: Sequence[Item], unit: str) -> Iterator[Item]:
+    """Yields the items, and shows how many are done unless there is only one.
+
+    On a terminal that is a bar, elsewhere a plain line now and then.
+    """
+    live = len(items) > 1 and sys.stderr.isatty()
+    last_line = time.monotonic()
+    bar = tqdm(items, unit=unit, disable=not live, dynamic_ncols=True)
+    for done, item in enumerate(bar):
+        now = time.monotonic()
+        if not live and now - last_line >= LINE_SECONDS:
+            last_line = now
+            say(f"{unit} {done}/{len(items)}")
+        yield item
+
+
 class ProgressBar:
-    """A bar on a terminal; elsewhere a plain line now and then."""
+    """Of a training run: a bar on a terminal; elsewhere a plain line now and then."""
 
     def __init__(self, total: int, step: int):
         self._live = sys.stderr.isatty()

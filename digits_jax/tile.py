@@ -95,7 +95,7 @@ def _layer_3(tile: Float[Array, "H W"], conv1: dict[str, Array], dot: Dot) -> di
 
 def _layer_5(
     cells: dict[str, Grid], conv2: dict[str, Array], dot: Dot
-) -> dict[tuple[int, int], Grid]:
+) -> dict[tuple[int, int], Float[Array, "h w o"]]:
     """Layers 4 and 5: the 5×5 classes of pooled cells, each at the first of its two rows.
 
     As in `convolution`, the horizontal taps are gathered before a product and the vertical ones

@@ -112,15 +112,18 @@ def resolve_weights(weights: str) -> Params:
     """The parameters that a person named.
 
     Args:
-      weights: "released" for those that come with the package, or a folder that
-        `digits-jax train` has written to ("./released" for one of that name).
+      weights: "released" for those that come with the package, a folder that
+        `digits-jax train` has written to ("./released" for one of that name), or a file that
+        `save_weights` has written.
 
     Raises:
-      WeightsError: the package's are missing or damaged.
+      WeightsError: the package's or the file's are missing or damaged.
       WorkdirError: the folder holds no run or no checkpoint, or the checkpoint is damaged.
     """
     if weights == "released":
         return load_pretrained()
+    if weights.endswith(".safetensors") or Path(weights).is_file():
+        return load_weights(weights)
     # Imported here: all that a run's state needs, where the package's own weights need nothing.
     from digits_jax.checkpoint import load_checkpoint
 

@@ -1,0 +1,303 @@
+"""The commands that read images, as a person types them."""
+
+import json
+import math
+import typing
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+from PIL import Image
+
+import digits_jax
+from digits_jax import commands, scoring, weights
+from digits_jax.cli import main
+from digits_jax.data import Mnist
+from digits_jax.detect import MIN_SCORE, BatchDetections, Detections
+from digits_jax.framing import frame_digit
+from digits_jax.images import read_image
+from digits_jax.scenes import FAMILIES, Scene, compose
+from digits_jax.scores import Scores
+from digits_jax.weights import resolve_weights, save_weights
+
+ONE_SCALE = ("--min-size", "28", "--max-size", "28", "--min-score", "0")
+EXAMPLE = Path(__file__).parents[1] / "examples" / "digits.png"
+
+
+@pytest.fixture(scope="module")
+def untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("weights") / "untrained.safetensors"
+    save_weights(path, digits_jax.init(jax.random.key(0)), {})
+    return path
+
+
+@pytest.fixture(autouse=True)
+def released(untrained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(weights, "RELEASED", str(untrained))
+
+
+@pytest.fixture
+def scene(tmp_path: Path, mnist: Mnist) -> Path:
+    canvas = np.zeros((60, 60), np.uint8)
+    canvas[:28, :28], canvas[30:58, 30:58] = np.asarray(mnist.validation.images[:2])
+    return saved(tmp_path / "scene.png", canvas)
+
+
+def saved(path: Path, image: np.ndarray) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(image).save(path)
+    return path
+
+
+def status(*arguments: object) -> object:
+    try:
+        main([str(argument) for argument in arguments])
+    except SystemExit as exit_:
+        return exit_.code
+    return 0
+
+
+def one_digit(image: np.ndarray) -> Detections:
+    """What a fake detection finds in any image."""
+    box, scores = np.array([[1, 2, 3, 4]]), np.array([0.99], np.float32)
+    return Detections(box, box.astype(np.float32), np.array([5]), scores, False)
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commands, "find_digits", lambda params, image, **_: one_digit(image))
+
+
+def test_detect_prints_objects_and_goes_on_after_a_bad_image(
+    tmp_path: Path, scene: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pictures = tmp_path / "new" / "pictures"
+    bad = tmp_path / "none.png"
+    assert status("detect", bad, scene, *ONE_SCALE, "--annotate", pictures) == 1
+    printed = capsys.readouterr()
+    assert printed.err.count("digits-jax:") == 1
+    assert f"digits-jax: {bad} does not exist" in printed.err
+    (line,) = printed.out.splitlines()
+    found = json.loads(line)
+    assert (found["image"], found["width"], found["height"]) == (str(scene), 60, 60)
+    assert found["detections"]
+    scores = [digit["score"] for digit in found["detections"]]
+    assert scores == sorted(scores, reverse=True)
+    for digit in found["detections"]:
+        assert set(digit) == {"label", "score", "box"}
+        x0, y0, x1, y1 = digit["box"]
+        assert 0 <= x0 < x1 <= 60
+        assert 0 <= y0 < y1 <= 60
+    assert [path.name for path in pictures.iterdir()] == ["scene.png"]
+
+
+@pytest.mark.usefixtures("fake")
+def test_detect_writes_a_file_and_pictures_of_images_of_one_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = np.zeros((40, 50), np.uint8)
+    images = [
+        saved(tmp_path / name, image) for name in ("a/one.png", "b/one.bmp", "c/ONE.png", "one.png")
+    ]
+    output = tmp_path / "new" / "found.jsonl"
+    # The pictures go where the last image lies, and leave it as it is.
+    assert status("detect", *images, "--output", output, "--annotate", tmp_path) == 0
+    assert capsys.readouterr().out == ""
+    rows = [json.loads(line) for line in output.read_text().splitlines()]
+    assert [row["image"] for row in rows] == [str(path) for path in images]
+    digit = {"label": 5, "score": 0.99, "box": [1, 2, 3, 4]}
+    assert all(row["detections"] == [digit] for row in rows)
+    assert (rows[0]["width"], rows[0]["height"]) == (50, 40)
+    written = {path.name for path in tmp_path.iterdir() if path.is_file()}
+    assert written == {"one.png", "one-2.png", "one-3.png", "ONE-4.png", "one-5.png"}
+    np.testing.assert_array_equal(read_image(images[-1]), image)
+    assert [path.name for path in output.parent.iterdir()] == ["found.jsonl"]
+
+
+def test_detect_says_that_there_are_more(
+    scene: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    full = one_digit(np.zeros(0))._replace(overflow=True)
+    monkeypatch.setattr(commands, "find_digits", lambda *_, **__: full)
+    assert status("detect", scene) == 0
+    printed = capsys.readouterr()
+    assert f"{scene} has more digits" in printed.err
+    assert len(json.loads(printed.out)["detections"]) == 1
+
+
+@pytest.mark.usefixtures("fake")
+def test_an_output_that_cannot_be_is_refused_before_anything_is_read(
+    tmp_path: Path, scene: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert status("detect", scene, "--output", tmp_path) == 1
+    assert f"digits-jax: {tmp_path} is no file" in capsys.readouterr().err
+    assert status("detect", scene, "--output", "/dev/null") == 1
+    assert not Path("/dev/null").is_file()
+    assert status("detect", scene, "--annotate", scene) == 1
+    assert f"digits-jax: {scene} is a file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--min-score", "2"], "0 to 1; got 2"),
+        (["--min-size", "50", "--max-size", "20"], "got 50.0, 20.0"),
+        (["--weights", "none.safetensors"], "none.safetensors"),
+        (["--weights", "no/run"], "holds no training run"),
+    ],
+)
+def test_detect_refuses_in_one_line(
+    options: list[str], said: str, scene: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert status("detect", scene, *options) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("digits-jax: ")
+    assert said in line
+
+
+def test_classify(tmp_path: Path, mnist: Mnist, capsys: pytest.CaptureFixture[str]) -> None:
+    digit = np.asarray(mnist.validation.images[0])
+    exact = saved(tmp_path / "exact.png", digit)
+    large = saved(tmp_path / "large.png", np.pad(digit, 30).repeat(3, axis=0).repeat(3, axis=1))
+    blank = saved(tmp_path / "blank.png", np.zeros((28, 28), np.uint8))
+    assert status("classify", exact, blank, large, "--json") == 1
+    printed = capsys.readouterr()
+    assert f"digits-jax: {blank} is blank" in printed.err
+    rows = [json.loads(line) for line in printed.out.splitlines()]
+    assert [row["image"] for row in rows] == [str(exact), str(large)]
+    pixels = np.asarray(digit, np.float32)[None, ..., None] / 255
+    logits = digits_jax.classify(resolve_weights("released"), jax.numpy.asarray(pixels))
+    np.testing.assert_allclose(rows[0]["probabilities"], jax.nn.softmax(logits)[0], rtol=1e-4)
+    for row in rows:
+        assert len(row["probabilities"]) == 10
+        assert math.isclose(sum(row["probabilities"]), 1, abs_tol=1e-5)
+        assert row["label"] == int(np.argmax(row["probabilities"]))
+
+    assert status("classify", exact, large) == 0
+    best = [(row["image"], row["label"], 100 * max(row["probabilities"])) for row in rows]
+    expected = [f"{path}: {label} ({percent:.1f} %)" for path, label, percent in best]
+    assert capsys.readouterr().out.splitlines() == expected
+
+
+def test_a_framed_digit_lies_as_mnists_do(mnist: Mnist) -> None:
+    bar = np.zeros((90, 200), np.uint8)
+    bar[5:85, 150:190] = 100
+    framed = frame_digit(bar)
+    rows, columns = (np.flatnonzero(framed.any(axis=axis)) for axis in (1, 0))
+    assert (len(rows), len(columns), framed.max()) == (20, 10, 255)
+    assert abs(rows.mean() - 14) <= 0.5
+    assert abs(columns.mean() - 14) <= 0.5
+    digits = np.asarray(mnist.validation.images[:100])
+    np.testing.assert_array_equal([frame_digit(digit) for digit in digits], digits)
+    moved = np.stack([frame_digit(np.pad(digit, ((0, 9), (20, 3)))) for digit in digits])
+    # But for those whose faint edge is taken for paper.
+    assert (moved == digits).all(axis=(1, 2)).mean() > 0.5
+    assert np.abs(moved.astype(int) - digits).mean() < 1
+
+
+@pytest.mark.parametrize("shape", [(1, 1000), (1000, 1), (5, 5), (2000, 2000)])
+def test_thin_and_small_ink_can_be_framed(shape: tuple[int, int]) -> None:
+    image = np.zeros(shape, np.uint8)
+    for k in range(max(shape) - 1):
+        image[min(k, shape[0] - 1), min(k, shape[1] - 1)] = 200
+    image[0, 0] = 0
+    assert frame_digit(image).max() == 255
+
+
+def test_maps(tmp_path: Path, scene: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "new" / "maps"
+    assert status("maps", scene, "--output", folder) == 0
+    names = {"maps.npz", "class_maps.png", "confidence_maps.png"}
+    assert {path.name for path in folder.iterdir()} == names
+    assert all(str(folder / name) in capsys.readouterr().err for name in ("maps.npz",))
+    with np.load(folder / "maps.npz") as arrays:
+        shapes = {name: arrays[name].shape for name in arrays.files}
+        label, probabilities = arrays["label"], arrays["probabilities"]
+    assert shapes == {
+        "probabilities": (17, 17, 10),
+        "margin": (17, 17),
+        "entropy": (17, 17),
+        "label": (17, 17),
+    }
+    np.testing.assert_array_equal(probabilities.argmax(axis=-1), label)
+    np.testing.assert_allclose(probabilities.sum(axis=-1), 1, rtol=1e-5)
+
+
+def test_maps_of_a_small_image(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    small = saved(tmp_path / "small.png", np.ones((27, 40), np.uint8))
+    assert status("maps", small, "--output", tmp_path / "maps") == 1
+    assert "at least 28 pixels a side, got 40 × 27" in capsys.readouterr().err
+    assert not (tmp_path / "maps").exists()
+
+
+def test_score(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A detection that finds each scene's digits but the last one, in batches filled up."""
+    scenes = compose("native", "validation", 12, 3)
+    by_image = {scene.image.tobytes(): scene for scene in scenes}
+
+    def detect_batch(params: Any, images: np.ndarray, *, min_score: float) -> BatchDetections:
+        assert len(images) == scoring.SCENES_AT_ONCE
+        assert min_score <= 0.05
+        return all_but_last([by_image[image.tobytes()] for image in images])
+
+    monkeypatch.setattr(scoring, "detect_batch", detect_batch)
+    asked = ("score", "--family", "native", "--split", "validation", "--count", 12, "--seed", 3)
+    assert status(*asked, "--json") == 0
+    result = json.loads(capsys.readouterr().out)
+    digits = sum(len(scene.labels) for scene in scenes)
+    assert list(result)[-len(Scores._fields) :] == list(Scores._fields)
+    assert (result["family"], result["split"], result["count"]) == ("native", "validation", 12)
+    assert (result["seed"], result["weights"]) == (3, "released")
+    assert (result["min_score"], result["scenes"], result["digits"]) == (MIN_SCORE, 12, digits)
+    assert (result["precision"], result["right_count"]) == (1, 0)
+    assert math.isclose(result["recall"], (digits - 12) / digits)
+
+    assert status(*asked) == 0
+    printed = capsys.readouterr().out
+    assert "100.00% precision" in printed
+    assert f"{digits} validation digits" in printed
+
+
+def all_but_last(scenes: list[Scene]) -> BatchDetections:
+    capacity = max(len(scene.labels) for scene in scenes)
+    boxes = np.zeros((len(scenes), capacity, 4), np.int64)
+    labels = np.zeros((len(scenes), capacity), np.int64)
+    valid = np.zeros((len(scenes), capacity), bool)
+    for i, scene in enumerate(scenes):
+        n = len(scene.labels) - 1
+        boxes[i, :n], labels[i, :n], valid[i, :n] = scene.boxes_xyxy[:n], scene.labels[:n], True
+    scores = np.ones(labels.shape, np.float32)
+    none = np.zeros(len(scenes), bool)
+    return BatchDetections(boxes, boxes.astype(np.float32), labels, scores, valid, none)
+
+
+def test_score_takes_every_family() -> None:
+    named = typing.get_type_hints(scoring.score)["family"]
+    assert typing.get_args(named) == FAMILIES
+
+
+@pytest.mark.parametrize("options", [["--count", "0"], ["--seed", "-1"]])
+def test_score_refuses_in_one_line(options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert status("score", "--family", "native", *options) == 1
+    assert capsys.readouterr().err.startswith("digits-jax: expected --count of 1 or more")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["detect"], ["classify"], ["maps", "a.png"], ["score"], ["score", "--family", "other"]],
+)
+def test_wrong_usage_is_status_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert status(*arguments) == 2
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_weights_may_be_a_file(untrained: Path) -> None:
+    named, given = resolve_weights(str(untrained)), resolve_weights("released")
+    np.testing.assert_array_equal(named["dense2"]["kernel"], given["dense2"]["kernel"])
+
+
+def test_the_example_is_a_scene_of_validation_digits(mnist: Mnist) -> None:
+    (scene,) = compose("mnist-od", "validation", 1, 19, mnist=mnist)
+    np.testing.assert_array_equal(read_image(EXAMPLE), scene.image)
