@@ -14,7 +14,6 @@ Result:    experiments/results/detection.json; the figures are in the README.
 import json
 import string
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -72,16 +71,9 @@ def _scenes(params: Params, family: str, split: str, count: int) -> dict[str, An
     return {"images": family, **figures, "seconds_per_image": round(seconds, 2)}
 
 
-def _found(params: Params, images: list[np.ndarray]) -> Iterator[detect.Detections]:
+def _found(params: Params, images: list[np.ndarray]) -> list[detect.Detections]:
     batch = detect.detect_batch(params, np.stack(images), min_score=0.05)
-    for i, valid in enumerate(batch.valid):
-        yield detect.Detections(
-            batch.boxes_xyxy[i][valid],
-            batch.windows_xyxy[i][valid],
-            batch.labels[i][valid],
-            batch.scores[i][valid],
-            bool(batch.overflow[i]),
-        )
+    return [batch.of_image(i) for i in range(len(images))]
 
 
 def _without_digits(params: Params) -> list[dict[str, Any]]:
@@ -101,8 +93,8 @@ def _without_digits(params: Params) -> list[dict[str, Any]]:
         found = 0
         for first in tqdm(range(0, len(squares), 10), desc=kind):
             batch = squares[first : first + 10]
-            filled = batch + [np.zeros_like(batch[0])] * (10 - len(batch))
-            found += sum(int((d.scores >= detect.MIN_SCORE).sum()) for d in _found(params, filled))
+            batch += [np.zeros_like(batch[0])] * (10 - len(batch))
+            found += sum(int((d.scores >= detect.MIN_SCORE).sum()) for d in _found(params, batch))
         megapixels = len(squares) * SIDE**2 / 1e6
         rate = round(found / megapixels, 2)
         rows.append(
