@@ -25,8 +25,8 @@ RATIO = 1.25  # between neighbouring scales: each serves sizes to either side by
 PAD = SIDE // 2  # px of background, so that a digit may lie at the image's edge
 AVERAGED = 3  # windows along each axis whose probabilities are averaged
 PEAK = 5  # windows along each axis of which a peak is the highest
-APART = 0.45  # of the smaller window's side: nearer centres are the same digit
-LARGER = 0.02  # what a reading gains for each factor e in size: a loop of an 8 is no 0
+APART = 0.5  # of the smaller window's side: nearer centres are the same digit
+LARGER = 0.03  # what a reading gains for each factor e in size: a loop of an 8 is no 0
 
 
 class Peaks(NamedTuple):
