@@ -90,8 +90,9 @@ def compose(
             there[:, None, None], put(other, Place(size, around, _blur(next(keys), n))), 0.0
         )
     # Blank paper is of any grey; on some of it, too, something stands at the edge.
-    grey = jax.random.uniform(next(keys), (n,)) * jax.random.bernoulli(next(keys), 0.7, (n,))
-    windows += jnp.where(blank, grey, 0.0)[:, None, None]
+    grey = jax.random.uniform(next(keys), (n,))
+    grey = jnp.where(blank & jax.random.bernoulli(next(keys), 0.7, (n,)), grey, 0.0)
+    windows += grey[:, None, None]
     return jnp.clip(windows, 0.0, 1.0)[..., None], centred
 
 

@@ -1,0 +1,334 @@
+import dataclasses
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jax.sharding import Mesh
+
+from digits_jax.background import BLUR, OFF_CENTRE, TOO_LARGE, TOO_SMALL, Place, compose, put
+from digits_jax.data import Mnist
+from digits_jax.network import Params, init
+from digits_jax.recipe import RECIPES, Recipe, RecipeError
+from digits_jax.step import BACKGROUND, Batch, augment, loss_and_accuracy, shift
+
+# Nothing but the digit: every test adds what it is about.
+PLAIN = dataclasses.replace(
+    RECIPES["standard"],
+    shift=0,
+    scale=1.0,
+    neighbours=0.0,
+    off_centre=0.0,
+    wrong_size=0.0,
+    shapes=0.0,
+    textures=0.0,
+    blank=0.0,
+)
+KEY = jax.random.key(0)
+COUNT = 600
+PIXEL = np.arange(28) + 0.5 - 14  # pixels' centres, from the window's
+
+place_all = jax.jit(put)
+
+
+def put_one(
+    picture: np.ndarray, scale: float = 1, offset: tuple[float, float] = (0, 0), blur: float = 1
+) -> np.ndarray:
+    place = Place(jnp.float32([scale]), jnp.float32([offset]), jnp.float32([blur]))
+    return np.asarray(place_all(jnp.asarray(picture, jnp.float32)[None], place))[0]
+
+
+def windows_of(
+    digits: np.ndarray, recipe: Recipe, key: jax.Array = KEY
+) -> tuple[np.ndarray, np.ndarray]:
+    """Without `jit`, which would compile all of it anew for each recipe."""
+    windows, centred = compose(key, jnp.asarray(digits, jnp.float32), recipe)
+    assert windows.shape == (len(digits), 28, 28, 1)
+    assert windows.dtype == jnp.float32
+    assert centred.shape == (len(digits),)
+    return np.asarray(windows[..., 0]), np.asarray(centred)
+
+
+def blob(y: float, x: float, width: float) -> np.ndarray:
+    return np.exp(-((PIXEL[:, None] - y) ** 2 + (PIXEL[None] - x) ** 2) / (2 * width**2))
+
+
+def centres(windows: np.ndarray) -> np.ndarray:
+    """Centres of mass, as (y, x) from the window's centre."""
+    along_y, along_x = windows.sum(axis=2) @ PIXEL, windows.sum(axis=1) @ PIXEL
+    return np.stack([along_y, along_x], axis=-1) / windows.sum(axis=(1, 2))[:, None]
+
+
+@pytest.fixture(scope="module")
+def digits(mnist: Mnist) -> np.ndarray:
+    return np.asarray(mnist.train.images[:COUNT], np.float32) / 255
+
+
+def test_a_picture_put_in_its_own_place_is_itself(digits: np.ndarray) -> None:
+    np.testing.assert_allclose(put_one(digits[0]), digits[0], atol=1e-6)
+
+
+@pytest.mark.parametrize("down", [-27, -3, 0, 5, 28])
+@pytest.mark.parametrize("right", [-4, 0, 11])
+def test_whole_pixels_move_it_and_nothing_comes_in(down: int, right: int) -> None:
+    picture = np.random.default_rng(1).random((28, 28), np.float32)
+    expected = np.roll(picture, (down, right), (0, 1))
+    expected[: max(down, 0)] = 0
+    expected[28 + min(down, 0) :] = 0
+    expected[:, : max(right, 0)] = 0
+    expected[:, 28 + min(right, 0) :] = 0
+    np.testing.assert_allclose(put_one(picture, offset=(down, right)), expected, atol=1e-6)
+
+
+scales = st.floats(TOO_SMALL[0], TOO_LARGE[1])
+offsets = st.tuples(st.floats(-10, 10), st.floats(-10, 10))
+blurs = st.floats(1, BLUR)
+
+
+@settings(deadline=None)
+@given(scales, offsets, blurs)
+def test_constant_pictures_stay_so_inside_and_end_where_they_end(
+    scale: float, offset: tuple[float, float], blur: float
+) -> None:
+    found = put_one(np.full((28, 28), 0.5), scale, offset, blur)
+    width = max(blur, 1 / scale)
+    # How far from the picture's centre, in its pixels, a window's pixel reads.
+    y, x = (np.abs(PIXEL - along) / scale for along in offset)
+    farthest = np.maximum(y[:, None], x[None])
+    np.testing.assert_allclose(found[farthest < 13.5 - width - 0.01], 0.5, atol=1e-5)
+    np.testing.assert_array_equal(found[farthest > 13.5 + width + 0.01], 0)
+    assert found.min() >= 0
+    assert found.max() <= 0.5 + 1e-5
+
+
+@settings(deadline=None)
+@given(st.floats(0.5, 1.5), offsets, blurs)
+def test_centre_and_mass_scale(scale: float, offset: tuple[float, float], blur: float) -> None:
+    offset = (offset[0] / 4, offset[1] / 4)
+    picture = blob(2, -3, 2.0)  # smooth enough for its pixels
+    found = put_one(picture, scale, offset, blur)[None]
+    expected = (offset[0] + 2 * scale, offset[1] - 3 * scale)
+    np.testing.assert_allclose(centres(found)[0], expected, atol=0.1)
+    assert found.sum() == pytest.approx(scale**2 * picture.sum(), rel=0.05)
+
+
+def test_blur_spreads_the_ink() -> None:
+    """A triangle of half width 2 along each axis, which passes on all of it."""
+    dot = np.zeros((28, 28))
+    dot[14, 14] = 1
+    triangle = np.zeros(28)
+    triangle[13:16] = 0.25, 0.5, 0.25
+    np.testing.assert_allclose(put_one(dot, blur=2), np.outer(triangle, triangle), atol=1e-6)
+
+
+def test_with_nothing_asked_for_the_digits_come_back(digits: np.ndarray) -> None:
+    """As they are, or blurred: by less than the widest triangle, with all of their ink."""
+    windows, centred = windows_of(digits, PLAIN)
+    assert centred.all()
+    same = np.abs(windows - digits).max(axis=(1, 2)) < 1e-5
+    assert 0.5 < same.mean() < 0.7  # 0.6 expected, ± 0.02
+    np.testing.assert_allclose(windows.sum(axis=(1, 2)), digits.sum(axis=(1, 2)), rtol=0.05)
+    np.testing.assert_allclose(centres(windows), centres(digits), atol=0.2)
+
+
+def test_the_standard_recipe_s_windows(digits: np.ndarray) -> None:
+    recipe = RECIPES["standard"]
+    windows, centred = windows_of(digits, recipe)
+    assert windows.min() >= 0
+    assert windows.max() <= 1
+    assert np.isfinite(windows).all()
+    share = sum(recipe.background_shares())
+    assert abs((~centred).mean() - share) < 5 * np.sqrt(share * (1 - share) / COUNT)
+
+
+def test_windows_are_a_function_of_the_key(digits: np.ndarray) -> None:
+    recipe = RECIPES["standard"]
+    first, same, other = (windows_of(digits, recipe, jax.random.key(k)) for k in (1, 1, 2))
+    for one, again, another in zip(first, same, other, strict=True):
+        np.testing.assert_array_equal(one, again)
+        assert not np.array_equal(one, another)
+
+
+def test_digits_are_shifted_and_scaled_within_the_limits() -> None:
+    pictures = np.repeat(blob(0, 0, 2)[None], COUNT, axis=0)
+    windows, centred = windows_of(pictures, dataclasses.replace(PLAIN, shift=3, scale=1.25))
+    assert centred.all()
+    off = centres(windows)
+    assert np.abs(off).max() < 3.05
+    assert (off.min(axis=0) < -2.8).all()
+    assert (off.max(axis=0) > 2.8).all()
+    factor = np.sqrt(windows.sum(axis=(1, 2)) / pictures[0].sum())
+    assert 0.78 < factor.min() < 0.83  # 1/1.25
+    assert 1.21 < factor.max() < 1.28
+    assert abs(np.log(factor).mean()) < 0.02
+
+
+def background_only(pictures: np.ndarray, **share: Any) -> np.ndarray:
+    """The background windows of a recipe which makes hardly any other."""
+    windows, centred = windows_of(pictures, dataclasses.replace(PLAIN, **share))
+    assert 0.96 < (~centred).mean() < 1
+    return windows[~centred]
+
+
+def test_off_centre_digits_are_beside_the_centre() -> None:
+    windows = background_only(np.repeat(blob(0, 0, 1)[None], COUNT, axis=0), off_centre=0.99)
+    rim = np.ones((28, 28), bool)
+    rim[3:-3, 3:-3] = False
+    whole = windows[windows[:, rim].max(axis=1) < 0.01]
+    whole = whole[whole.sum(axis=(1, 2)) > 1]  # and not beyond the edge
+    assert len(whole) > 0.1 * COUNT
+    far = np.abs(centres(whole)).max(axis=1)
+    assert OFF_CENTRE[0] - 0.1 < far.min() < OFF_CENTRE[0] + 0.5
+    beyond = windows.sum(axis=(1, 2)) < 0.1
+    assert 0.1 < beyond.mean() < 0.5  # 17 to 20 px off, of 6 to 20
+
+
+def test_wrong_sizes_are_small_and_near_or_large() -> None:
+    picture = blob(0, 0, 1)
+    windows = background_only(np.repeat(picture[None], COUNT, axis=0), wrong_size=0.99)
+    rim = np.ones((28, 28), bool)
+    rim[1:-1, 1:-1] = False
+    whole = windows[windows[:, rim].max(axis=1) < 0.01]
+    assert len(whole) > 0.5 * COUNT
+    factor = np.sqrt(whole.sum(axis=(1, 2)) / picture.sum())
+    small = factor < 1
+    assert 0.3 < small.mean() < 0.75
+    for (low, high), found in ((TOO_SMALL, factor[small]), (TOO_LARGE, factor[~small])):
+        assert found.min() > 0.93 * low
+        assert found.max() < 1.07 * high
+        assert found.max() / found.min() > 0.7 * high / low
+    assert np.abs(centres(whole[small])).max() < 0.1  # without a shift
+    assert np.abs(centres(whole[~small])).max() > 5
+
+
+@pytest.mark.parametrize(
+    ("kind", "has_digit"),
+    [("off_centre", True), ("wrong_size", True), ("shapes", False), ("textures", False)],
+)
+def test_what_shows_the_digit_and_what_does_not(
+    kind: str, has_digit: bool, digits: np.ndarray
+) -> None:
+    shown = background_only(digits, **{kind: 0.99})
+    without = background_only(np.zeros_like(digits), **{kind: 0.99})
+    if has_digit:
+        assert not without.any()
+        assert (shown.max(axis=(1, 2)) > 0.2).mean() > 0.7
+    else:
+        np.testing.assert_array_equal(shown, without)
+        varied = np.ptp(shown, axis=(1, 2)) > 0.01
+        assert varied.mean() > 0.9
+        assert len(np.unique(shown[:, ::7, ::7], axis=0)) > 0.8 * len(shown)
+
+
+def test_blank_windows_are_of_one_grey(digits: np.ndarray) -> None:
+    windows = background_only(digits, blank=0.99)
+    assert not np.ptp(windows, axis=(1, 2)).any()
+    grey = windows[:, 0, 0]
+    assert 0.2 < (grey == 0).mean() < 0.4  # 0.3 expected
+    np.testing.assert_allclose(
+        np.quantile(grey[grey > 0], [0.25, 0.5, 0.75]), [0.25, 0.5, 0.75], atol=0.1
+    )
+
+
+def test_neighbours_only_add_ink_and_are_as_many_as_asked_for(digits: np.ndarray) -> None:
+    """One digit in four is a full square, which shows wherever it is as a neighbour."""
+    pictures = np.zeros((COUNT, 28, 28))
+    pictures[::4] = 1
+    asked = (0.0, 1.2, 3.0)
+    recipes = [dataclasses.replace(PLAIN, neighbours=number) for number in asked]
+    none, some, all_three = (windows_of(pictures, recipe)[0] for recipe in recipes)
+    assert (some >= none).all()
+    assert (all_three >= some).all()
+    others = np.arange(COUNT) % 4 > 0
+    seen = [windows[others].any(axis=(1, 2)).mean() for windows in (none, some, all_three)]
+    assert seen[0] == 0
+    assert 0.3 < seen[1] < 0.52  # 0.4 a neighbour, some of them shapes instead
+    assert seen[2] > 0.85
+
+    recognised = windows_of(digits, recipes[2])[1]
+    assert recognised.all()
+
+
+def test_augment_calls_windows_without_a_centred_digit_background(digits: np.ndarray) -> None:
+    images = jnp.asarray(digits)[..., None]
+    labels = jnp.asarray(np.arange(COUNT) % 10, jnp.uint8)
+    recipe = RECIPES["standard"]
+    found = jax.jit(partial(augment, recipe=recipe))(KEY, Batch(images, labels))
+    windows, centred = windows_of(digits, recipe)
+    np.testing.assert_allclose(found.images[..., 0], windows, rtol=0, atol=1e-4)
+    np.testing.assert_array_equal(found.labels, np.where(centred, labels, BACKGROUND))
+    assert found.labels.dtype == jnp.uint8
+
+
+def test_the_paper_s_recipe_only_shifts(digits: np.ndarray) -> None:
+    recipe = RECIPES["paper"]
+    assert not recipe.composes
+    assert RECIPES["standard"].composes
+    images = jnp.asarray(digits)[..., None]
+    labels = jnp.asarray(np.arange(COUNT) % 10, jnp.uint8)
+    found = augment(KEY, Batch(images, labels), recipe)
+    np.testing.assert_array_equal(found.images, shift(KEY, images, 6))
+    np.testing.assert_array_equal(found.labels, labels)
+
+
+@pytest.mark.parametrize(
+    "field",
+    ["off_centre", "wrong_size", "shapes", "textures", "blank", "neighbours"],
+)
+def test_any_background_is_composed(field: str) -> None:
+    assert not PLAIN.composes
+    assert dataclasses.replace(PLAIN, **{field: 0.1}).composes  # type: ignore[arg-type]
+    assert dataclasses.replace(PLAIN, scale=1.1).composes
+
+
+def test_a_background_window_s_loss_is_least_at_uniform_probabilities() -> None:
+    mesh = Mesh(jax.devices()[:1], ("data",))
+    params = jax.tree.map(jnp.zeros_like, init(jax.random.key(0)))
+
+    @jax.jit
+    @partial(jax.value_and_grad, has_aux=True)
+    def loss(bias: jax.Array, params: Params, labels: jax.Array) -> tuple[jax.Array, jax.Array]:
+        biased = {**params, "dense2": {**params["dense2"], "bias": bias}}
+        return loss_and_accuracy(biased, Batch(jnp.zeros((4, 28, 28, 1)), labels), mesh)
+
+    background = jnp.full(4, BACKGROUND, jnp.uint8)
+    (found, accuracy), gradient = loss(jnp.zeros(10), params, background)
+    assert found == pytest.approx(np.log(10))
+    np.testing.assert_allclose(gradient, 0, atol=1e-6)
+    assert accuracy == 0  # of no digits
+    p = np.full(10, 0.05)
+    p[2] = 0.55
+    unequal = jnp.asarray(np.log(p), jnp.float32)
+    expected = -np.log(p).mean()
+    assert expected > np.log(10)
+    (found, _), gradient = loss(unequal, params, background)
+    assert found == pytest.approx(expected)
+    np.testing.assert_allclose(gradient, p - 0.1, atol=1e-6)
+    # Two digits, of which one is right, and two background windows: accuracy is the digits'.
+    mixed = jnp.array([2, BACKGROUND, 7, BACKGROUND], jnp.uint8)
+    (found, accuracy), _ = loss(unequal, params, mixed)
+    assert found == pytest.approx((-np.log(0.55) - np.log(0.05) + 2 * expected) / 4)
+    assert accuracy == 0.5
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"off_centre": -0.1}, "shares"),
+        ({"blank": -0.01, "textures": 0.5}, "shares"),
+        ({"shapes": 1.0}, "shares whose sum is below 1"),
+        ({"wrong_size": 0.5, "off_centre": 0.5}, "shares whose sum is below 1"),
+        ({"textures": float("nan")}, "shares"),
+        ({"neighbours": -0.1}, "neighbours must be 0 to 3"),
+        ({"neighbours": 3.5}, "neighbours must be 0 to 3"),
+        ({"scale": 0.9}, "scale must be 1 to 2"),
+        ({"scale": float("nan")}, "scale must be 1 to 2"),
+    ],
+)
+def test_recipes_refuse_nonsense(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        dataclasses.replace(PLAIN, **change)
