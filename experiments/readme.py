@@ -53,6 +53,8 @@ def training() -> str:
 def detection() -> str:
     """The detection results as Markdown."""
     rows = _read("detection").get("rows", [])
+    if not rows:
+        return ""
     scenes = [row for row in rows if "f1" in row]
     lines = [
         "| weights | scenes | precision | recall | F1 | right count | AP50 | AP50, VOC07 |",
