@@ -30,7 +30,7 @@ def tight_box(
     x0, y0, x1, y1 = window_xyxy
     side = x1 - x0
     left, top = max(int(np.floor(x0)), 0), max(int(np.floor(y0)), 0)
-    crop = image[top : int(np.ceil(y1)), left : int(np.ceil(x1))]
+    crop = image[top : max(int(np.ceil(y1)), 0), left : max(int(np.ceil(x1)), 0)]
     rim = BODY * side
     body = (x0 + rim - left, y0 + rim - top, x1 - rim - left, y1 - rim - top)
     rows = slice(max(round(body[1]), 0), max(round(body[3]), 1))

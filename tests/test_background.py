@@ -109,11 +109,11 @@ def test_constant_pictures_stay_so_inside_and_end_where_they_end(
 @given(st.floats(0.5, 1.5), offsets, blurs)
 def test_centre_and_mass_scale(scale: float, offset: tuple[float, float], blur: float) -> None:
     offset = (offset[0] / 4, offset[1] / 4)
-    picture = blob(2, -3, 2.0)  # smooth enough for its pixels
+    picture = blob(1, -2, 2.0)  # smooth enough for its pixels
     found = put_one(picture, scale, offset, blur)[None]
     expected = (offset[0] + scale, offset[1] - 2 * scale)
-    np.testing.assert_allclose(centres(found)[0], expected, atol=0.12)
-    assert found.sum() == pytest.approx(scale**2 * picture.sum(), rel=0.1)
+    np.testing.assert_allclose(centres(found)[0], expected, atol=0.1)
+    assert found.sum() == pytest.approx(scale**2 * picture.sum(), rel=0.05)
 
 
 def test_blur_spreads_the_ink() -> None:
