@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from digits_jax import __version__
+from digits_jax.cache import keep_programs
 from digits_jax.checkpoint import load_best
 from digits_jax.data import DataError, load_mnist
 from digits_jax.evaluation import count_errors
@@ -30,7 +31,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"digits-jax {__version__}")
         return
     # Not for --version, which is to be quick.
-    from digits_jax import commands, scoring
+    from digits_jax import benchmarking, commands, scoring
+
+    keep_programs()
 
     functions: dict[str, Callable[..., Any]] = {
         "train": _train_command(_base_recipe(arguments)),
@@ -39,6 +42,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "classify": commands.classify,
         "maps": commands.maps,
         "score": scoring.score,
+        "benchmark": benchmarking.benchmark,
     }
     description = "Reads handwritten digits with a small convolutional network. --version tells it."
     try:

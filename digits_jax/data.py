@@ -14,9 +14,9 @@ from uuid import uuid4
 import numpy as np
 from jax import Array
 from jaxtyping import UInt8
-from platformdirs import user_cache_dir
 
 from digits_jax import sources, wheel
+from digits_jax.cache import cache_folder
 from digits_jax.sources import CANONICAL, Raw
 from digits_jax.sources import DataError as DataError
 
@@ -64,7 +64,7 @@ def load_mnist(
     Raises:
         DataError: `data_dir` holds no intact MNIST, or no place does.
     """
-    cache_dir = Path(os.environ.get("DIGITS_JAX_CACHE") or user_cache_dir("digits-jax"))
+    cache_dir = cache_folder()
     kept = cache_dir / "mnist"
     if data_dir is not None:
         place, raw = str(data_dir), _verified(_read_named(data_dir), data_dir)

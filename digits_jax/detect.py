@@ -31,6 +31,7 @@ __all__ = [
 MIN_SIZE, MAX_SIZE = 15.0, 100.0  # px of the digits to look for
 MIN_SCORE = 0.65  # chosen on scenes of validation digits
 CAPACITY = 256  # detections of an image
+SMALLEST, LARGE, LARGE_STEP = 64, 1024, 256  # px of the shapes that are compiled
 
 
 class Detections(NamedTuple):
@@ -128,7 +129,8 @@ def detect_batch(
     peaks = jax.device_get(
         find_peaks(
             params,
-            jnp.asarray(pixels[..., None]),
+            jnp.asarray(framed(pixels)[..., None]),
+            jnp.array(pixels.shape[1:]),
             min_score,
             sizes=sizes_between(min_size, max_size),
             capacity=capacity,
@@ -141,6 +143,22 @@ def detect_batch(
         boxes[i, k] = tight_box(pixels[i], peaks.windows_xyxy[i, k])
     labels = peaks.labels.astype(np.int64)
     return BatchDetections(boxes, peaks.windows_xyxy, labels, peaks.scores, valid, peaks.overflow)
+
+
+def framed(pixels: Float32[np.ndarray, "n h w"]) -> Float32[np.ndarray, "n H W"]:
+    """The images in one of few sizes, since each compiles anew: filled up with zeros.
+
+    Tiles without ink cost next to nothing, so there is one size an octave, for any shape; of
+    large images, where compiling matters less, many.
+    """
+    height, width = pixels.shape[1:]
+    largest = max(height, width)
+    if largest <= LARGE:
+        side = max(SMALLEST, 1 << (largest - 1).bit_length())
+        sides = side, side
+    else:
+        sides = tuple(-(-side // LARGE_STEP) * LARGE_STEP for side in (height, width))
+    return np.pad(pixels, ((0, 0), (0, sides[0] - height), (0, sides[1] - width)))
 
 
 def _pixels(images: np.ndarray) -> Float32[np.ndarray, "n h w"]:

@@ -16,7 +16,7 @@ from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Float, Int, PyTree, Shaped
 
 from digits_jax.mesh import data_mesh
-from digits_jax.network import SIDE, Params, classify
+from digits_jax.network import CLASSES, SIDE, Params, classify
 from digits_jax.tile import HALO, STRIDE, tile_logits
 
 TILE_ON_CPU = 48  # windows a side, so that a tile's arrays take some 200 MB
@@ -106,13 +106,14 @@ def margin_of(probabilities: Float[Array, "*n 10"]) -> Float[Array, "*n"]:
     return top[..., 0] - top[..., 1]
 
 
-@partial(jax.jit, static_argnames=("precision", "finish", "overlap"))
+@partial(jax.jit, static_argnames=("precision", "finish", "overlap", "skip"))
 def map_levels(
     params: Params,
     levels: Sequence[Float[Array, "n _ _ 1"]],
     finish: Finish = lambda logits: logits,
     overlap: int = 0,
     *,
+    skip: bool = False,
     precision: lax.Precision = lax.Precision.HIGHEST,
 ) -> list[PyTree[Shaped[Array, "n _ _ ..."]]]:
     """The logits of every window of several batches of images, or what `finish` makes of them.
@@ -126,6 +127,8 @@ def map_levels(
         `[h, w, …]`, so that no map of logits need ever be whole.
       overlap: windows that neighbouring tiles share, for a `finish` that looks around; the result
         has so many rows and columns fewer than there are windows.
+      skip: whether a tile of one grey is answered by one window: much of a page is blank. Its
+        gradient in the images is then not to be had.
       precision: as for `response_maps`.
 
     Returns:
@@ -134,7 +137,7 @@ def map_levels(
     for images in levels:
         _check(images)
     mesh = data_mesh(levels[0].shape[0])
-    maps = partial(_map_tiles, finish=finish, overlap=overlap, precision=precision)
+    maps = partial(_map_tiles, finish=finish, overlap=overlap, skip=skip, precision=precision)
     if mesh.size > 1:
         maps = jax.shard_map(
             maps, mesh=mesh, in_specs=(P(), P("data")), out_specs=P("data"), check_vma=False
@@ -163,6 +166,7 @@ def _map_tiles(
     *,
     finish: Finish,
     overlap: int,
+    skip: bool,
     precision: lax.Precision,
 ) -> list[PyTree[Shaped[Array, "n _ _ ..."]]]:
     sizes = [tuple(map_size(side) - overlap for side in images.shape[1:3]) for images in levels]
@@ -171,10 +175,20 @@ def _map_tiles(
     cut = partial(_cut, tile=STRIDE * (side + overlap + HALO), step=STRIDE * side)
     tiles = [cut(images[..., 0], grid) for images, grid in zip(levels, grids, strict=True)]
 
+    def windows(tile: Float[Array, "H W"]) -> Float[Array, "h w 10"]:
+        return tile_logits(params, tile, precision=precision)
+
+    def one_window(tile: Float[Array, "H W"]) -> Float[Array, "h w 10"]:
+        with jax.default_matmul_precision(precision.name.lower()):
+            logits = classify(params, tile[None, :SIDE, :SIDE, None])
+        return jnp.broadcast_to(logits[0], (side + overlap, side + overlap, CLASSES))
+
     # Rematerialised, so that a gradient holds one tile's arrays at a time.
     @jax.checkpoint
     def answer(tile: Float[Array, "H W"]) -> PyTree[Shaped[Array, "h w ..."]]:
-        return finish(tile_logits(params, tile, precision=precision))
+        if not skip:
+            return finish(windows(tile))
+        return finish(lax.cond(tile.min() == tile.max(), one_window, windows, tile))
 
     answers = lax.map(answer, jnp.concatenate(tiles))
     ends = np.cumsum([len(tiles_of_level) for tiles_of_level in tiles])

@@ -22,8 +22,8 @@ from digits_jax.network import SIDE, Params
 from digits_jax.tile import STRIDE
 
 RATIO = 1.25  # between neighbouring scales: each serves sizes to either side by half of it
-PAD = SIDE // 2  # px of background, so that a digit may lie at the image's edge
 AVERAGED = 3  # windows along each axis whose probabilities are averaged
+PAD = SIDE // 2 + STRIDE * (AVERAGED // 2)  # px of background, to have a window on every pixel
 PEAK = 5  # windows along each axis of which a peak is the highest
 APART = 0.5  # of the smaller window's side: nearer centres are the same digit
 LARGER = 0.03  # what a reading gains for each factor e in size: a loop of an 8 is no 0
@@ -57,19 +57,24 @@ def sizes_between(min_size: float, max_size: float) -> tuple[float, ...]:
 def find_peaks(
     params: Params,
     images: Float[Array, "n H W 1"],
+    extent: Int[Array, "2"],
     min_score: float | Float[Array, ""],
     *,
     sizes: tuple[float, ...],
     capacity: int,
     precision: lax.Precision = lax.Precision.HIGHEST,
 ) -> Peaks:
-    """The part of detection that runs on the device, with static shapes, for a whole batch."""
+    """The part of detection that runs on the device, with static shapes, for a whole batch.
+
+    Of the arrays only the pixels `[:, :extent[0], :extent[1]]` are image; the rest is zero and is
+    there for the shape's sake. What is found does not depend on how much of it there is.
+    """
     scales = [SIDE / size for size in sizes]
     levels = [_level(images, scale) for scale in scales]
-    maps = map_levels(params, levels, _average, AVERAGED - 1, precision=precision)
+    maps = map_levels(params, levels, _average, AVERAGED - 1, skip=True, precision=precision)
     found = [
         _peaks_of_map(
-            margin, label, images.shape, scale, math.log(scales[0] / scale), min_score, capacity
+            margin, label, extent, scale, math.log(scales[0] / scale), min_score, capacity
         )
         for (margin, label), scale in zip(maps, scales, strict=True)
     ]
@@ -113,43 +118,55 @@ def _standing(windows: Float[Array, "k 4"], rank: Float[Array, " k"]) -> Bool[Ar
     return lax.fori_loop(0, len(rank), judge, rank >= 0)
 
 
-def _level(images: Float[Array, "n H W 1"], scale: float) -> Float[Array, "n _ _ 1"]:
-    """The images at a scale, with so much background around them that digits fit on the edge."""
+def _level(images: Float[Array, "n H W 1"], scale: float) -> Float[Array, "n h w 1"]:
+    """The images at a scale, with so much background around them that digits fit on the edge.
+
+    Cell (i, j) of its averaged map is the window that is centred on the level's pixel (2i, 2j).
+    """
     n, height, width, _ = images.shape
-    h, w = _scaled(height, scale), _scaled(width, scale)
-    if (h, w) != (height, width):
-        images = jax.image.resize(images, (n, h, w, 1), "linear")
-    # The average takes one window more on each side, and the windows a size that is even.
-    before = PAD + STRIDE * (AVERAGED // 2)
-    padding = [(0, 0), *((before, before + side % 2) for side in (h, w)), (0, 0)]
-    return jnp.pad(images, padding)
-
-
-def _scaled(side: int, scale: float) -> int:
-    return max(1, round(side * scale))
+    h, w = (STRIDE * int(side * scale / STRIDE) for side in (height, width))
+    if scale == 1:
+        return jnp.pad(images[:, :h, :w], [(0, 0), (PAD, PAD), (PAD, PAD), (0, 0)])
+    # Zeros around the image, so that its edge is interpolated like the rest.
+    rim = math.ceil((PAD + 1) / scale) + 1
+    framed = jnp.pad(images, [(0, 0), (rim, rim), (rim, rim), (0, 0)])
+    return jax.image.scale_and_translate(
+        framed,
+        (n, h + 2 * PAD, w + 2 * PAD, 1),
+        (1, 2),
+        jnp.full(2, scale, jnp.float32),
+        jnp.full(2, PAD - rim * scale, jnp.float32),
+        "linear",
+    )
 
 
 def _peaks_of_map(
     margin: Float[Array, "n h w"],
     label: Int[Array, "n h w"],
-    shape: tuple[int, ...],
+    extent: Int[Array, "2"],
     scale: float,
     favour: float,
     min_score: float | Float[Array, ""],
     capacity: int,
 ) -> Peaks:
+    # Windows are centred on the image; those beyond exist for the shape's sake.
+    rows, columns = (
+        STRIDE * jnp.arange(side) <= limit * scale
+        for side, limit in zip(margin.shape[1:], extent, strict=True)
+    )
+    inside = (rows[:, None] & columns[None])[None]
+    margin = jnp.where(inside, margin, 0.0)
     square = (1, PEAK, PEAK)
     plateau = lax.reduce_window(margin, 0.0, lax.add, square, (1, 1, 1), "SAME") / PEAK**2
-    rank = margin + 1e-3 * plateau + LARGER * favour
+    rank = jnp.where(inside, margin + 1e-3 * plateau + LARGER * favour, -1.0)
     highest = lax.reduce_window(rank, -jnp.inf, lax.max, square, (1, 1, 1), "SAME")
     rank = jnp.where((rank >= highest) & (margin >= min_score), rank, -1.0)
     rank = rank.reshape(len(rank), -1)
     overflow = (rank >= 0).sum(axis=1) > capacity
     rank, cells = lax.top_k(rank, min(capacity, rank.shape[1]))
-    rows, columns = jnp.divmod(cells, margin.shape[2])
-    corner = STRIDE * jnp.stack([columns, rows], axis=-1).astype(jnp.float32) - PAD
-    unscale = jnp.array([side / _scaled(side, scale) for side in (shape[2], shape[1])])[None, None]
-    windows = jnp.concatenate([corner * unscale, (corner + SIDE) * unscale], axis=-1)
+    centre = STRIDE * jnp.stack(jnp.divmod(cells, margin.shape[2])[::-1], axis=-1) / scale
+    half = SIDE / 2 / scale
+    windows = jnp.concatenate([centre - half, centre + half], axis=-1)
     pick = jax.vmap(lambda array, cells: array.ravel()[cells])
     return Peaks(windows, pick(label, cells), pick(margin, cells), rank, overflow)
 

@@ -77,25 +77,22 @@ def _found(params: Params, images: list[np.ndarray]) -> list[detect.Detections]:
 
 
 def _without_digits(params: Params) -> list[dict[str, Any]]:
-    from skimage import data
-
-    folder = Path(data.__file__).parent
     kinds = {
-        "photographs": [_grey(folder, name) for name in PHOTOGRAPHS],
-        "textures": [_grey(folder, name) for name in TEXTURES],
-        "figures": [_grey(folder, name) for name in FIGURES],
+        "photographs": [photograph(name) for name in PHOTOGRAPHS],
+        "textures": [photograph(name) for name in TEXTURES],
+        "figures": [photograph(name) for name in FIGURES],
         "blank": [np.full((SIDE, SIDE), grey, np.uint8) for grey in range(0, 256, 15)],
-        "letters": [_letters(seed) for seed in range(10)],
+        "letters": [letters(seed) for seed in range(10)],
     }
     rows = []
     for kind, images in kinds.items():
-        squares = [square for image in images for square in _squares(image)]
+        cut = [square for image in images for square in squares(image)]
         found = 0
-        for first in tqdm(range(0, len(squares), 10), desc=kind):
-            batch = squares[first : first + 10]
+        for first in tqdm(range(0, len(cut), 10), desc=kind):
+            batch = cut[first : first + 10]
             batch += [np.zeros_like(batch[0])] * (10 - len(batch))
             found += sum(int((d.scores >= detect.MIN_SCORE).sum()) for d in _found(params, batch))
-        megapixels = len(squares) * SIDE**2 / 1e6
+        megapixels = len(cut) * SIDE**2 / 1e6
         rate = round(found / megapixels, 2)
         rows.append(
             {"images": kind, "megapixels": round(megapixels, 2), "false_per_megapixel": rate}
@@ -103,12 +100,15 @@ def _without_digits(params: Params) -> list[dict[str, Any]]:
     return rows
 
 
-def _grey(folder: Path, name: str) -> np.ndarray:
-    file = next(folder.glob(f"{name}.*"))
+def photograph(name: str) -> np.ndarray:
+    """One of scikit-image's own pictures, in grey."""
+    from skimage import data
+
+    file = next(Path(data.__file__).parent.glob(f"{name}.*"))
     return np.asarray(Image.open(file).convert("RGB").convert("L"))
 
 
-def _squares(image: np.ndarray) -> list[np.ndarray]:
+def squares(image: np.ndarray) -> list[np.ndarray]:
     """Whole squares of an image, from its middle; a smaller image is put on black."""
     below, beside = (max(0, SIDE - side) for side in image.shape)
     image = np.pad(image, ((0, below), (0, beside)))
@@ -121,7 +121,7 @@ def _squares(image: np.ndarray) -> list[np.ndarray]:
     ]
 
 
-def _letters(seed: int) -> np.ndarray:
+def letters(seed: int) -> np.ndarray:
     """Lines of Latin letters of 16 to 60 px, in Pillow's own font."""
     rng = np.random.default_rng(seed)
     page = Image.new("L", (SIDE, SIDE))

@@ -10,7 +10,7 @@ from digits_jax.data import Mnist
 from digits_jax.detect import BatchDetections, Detections, detect_batch
 from digits_jax.ink import tight_box
 from digits_jax.network import Params
-from digits_jax.peaks import sizes_between
+from digits_jax.peaks import find_peaks, sizes_between
 from digits_jax.scenes import Scene, compose, pairwise_iou
 
 SIZE = 140  # every image but one, since each size compiles anew
@@ -293,6 +293,48 @@ def test_touching_digits_are_two(params: Params, mnist: Mnist) -> None:
     assert in_reading_order.tolist() == [2, 3]
     assert detections.boxes_xyxy[:, 0].min() < 55
     assert detections.boxes_xyxy[:, 0].max() > middle - 8
+
+
+def test_what_is_found_does_not_depend_on_the_shape_that_is_compiled(
+    params: Params, scenes: list[Scene], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Odd sides, two scales, and more or less zeros to the right and below."""
+    image = scenes[1].image[:61, 20:79]
+    find = partial(module.detect, params, image, min_size=22.0, max_size=34.0, min_score=0.2)
+    found = find()
+    assert len(found.labels) > 0
+    monkeypatch.setattr(module, "SMALLEST", 128)
+    framed = find()
+    np.testing.assert_array_equal(framed.boxes_xyxy, found.boxes_xyxy)
+    np.testing.assert_array_equal(framed.labels, found.labels)
+    np.testing.assert_allclose(framed.windows_xyxy, found.windows_xyxy, atol=1e-4)
+    np.testing.assert_allclose(framed.scores, found.scores, atol=1e-4)
+
+
+def test_images_of_many_sizes_share_few_programs(params: Params) -> None:
+    before = find_peaks._cache_size()  # type: ignore[attr-defined]
+    for height, width in [(129, 10), (200, 256), (7, 130), (256, 256), (SIZE, 131), (177, 1)]:
+        native(params, np.zeros((height, width), np.uint8))
+    assert find_peaks._cache_size() <= before + 1  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("shape", "framed"),
+    [
+        ((1, 1), (64, 64)),
+        ((64, 64), (64, 64)),
+        ((65, 2), (128, 128)),
+        ((1024, 3), (1024, 1024)),
+        ((1025, 3), (1280, 256)),
+        ((300, 4096), (512, 4096)),
+    ],
+)
+def test_the_shapes_that_are_compiled(shape: tuple[int, int], framed: tuple[int, int]) -> None:
+    pixels = np.ones((1, *shape), np.float32)
+    found = module.framed(pixels)
+    assert found.shape == (1, *framed)
+    np.testing.assert_array_equal(found[:, : shape[0], : shape[1]], pixels)
+    assert found.sum() == pixels.sum()
 
 
 def test_an_image_smaller_than_a_window(params: Params, mnist: Mnist) -> None:

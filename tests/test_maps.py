@@ -160,6 +160,23 @@ def test_tiles_of_several_levels_fit_together() -> None:
 
 
 @pytest.mark.usefixtures("small_tiles")
+def test_tiles_of_one_grey_are_answered_by_one_window() -> None:
+    """Black ones, grey ones, and ink in between, to the same answer as when nothing is skipped."""
+    params = random_params(9)
+    image = np.zeros((1, 60, 90, 1), np.float32)
+    image[:, :, 60:] = 0.4
+    image[:, 40, 5] = 1
+    found = map_levels(params, [jnp.asarray(image)], skip=True)[0]
+    expected = by_patches(params, jnp.asarray(image)).logits
+    assert_same_logits(found, expected)
+    # The first tile is blank: its windows' answers are the same to the last bit.
+    side = maps._tile_side([(17, 32)], 0)
+    assert side <= 5
+    corner = np.asarray(found[0, :side, -side:])
+    np.testing.assert_array_equal(corner, np.broadcast_to(corner[0, 0], corner.shape))
+
+
+@pytest.mark.usefixtures("small_tiles")
 def test_gradients_are_those_of_the_patches() -> None:
     """With respect to parameters and pixels, over two tiles. Random pixels have no ties."""
     params = random_params(6)

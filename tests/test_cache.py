@@ -1,0 +1,56 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from digits_jax.cache import cache_folder
+
+
+def classify(picture: Path, cache: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    command = [str(Path(sys.executable).with_name("digits-jax")), "classify", str(picture)]
+    clean = {key: value for key, value in os.environ.items() if key != "JAX_COMPILATION_CACHE_DIR"}
+    environment = {**clean, "DIGITS_JAX_CACHE": str(cache), **variables}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_programs_are_kept_for_the_next_process(tmp_path: Path) -> None:
+    picture, cache = tmp_path / "digit.png", tmp_path / "cache"
+    Image.fromarray(np.eye(28, dtype=np.uint8) * 255).save(picture)
+    first = classify(picture, cache)
+    assert first.returncode == 0
+    (folder,) = (cache / "programs").iterdir()
+    kept = {file.name for file in folder.glob("*-cache")}
+    assert any("softmax" in name for name in kept)
+    second = classify(picture, cache)
+    assert second.stdout == first.stdout
+    assert {file.name for file in folder.glob("*-cache")} == kept
+
+
+def test_a_cache_that_cannot_be_written_to_stops_nothing(tmp_path: Path) -> None:
+    picture, file = tmp_path / "digit.png", tmp_path / "file"
+    Image.fromarray(np.eye(28, dtype=np.uint8) * 255).save(picture)
+    file.touch()
+    done = classify(picture, file)
+    assert done.returncode == 0
+    assert "digit.png: " in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_the_folder_that_jax_was_told_of_is_used(tmp_path: Path) -> None:
+    picture, told = tmp_path / "digit.png", tmp_path / "told"
+    Image.fromarray(np.eye(28, dtype=np.uint8) * 255).save(picture)
+    done = classify(picture, tmp_path / "cache", JAX_COMPILATION_CACHE_DIR=str(told))
+    assert done.returncode == 0
+    assert not (tmp_path / "cache" / "programs").exists()
+    assert any(told.iterdir())
+
+
+def test_the_environment_names_the_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DIGITS_JAX_CACHE", "/somewhere")
+    assert cache_folder() == Path("/somewhere")
+    monkeypatch.setenv("DIGITS_JAX_CACHE", "")
+    assert cache_folder().name == "digits-jax"
