@@ -26,14 +26,16 @@ BIN := .venv/bin
 EXTRAS := $(patsubst %,[%],$(filter-out cpu,$(ACCELERATOR)))
 INSTALLED := .venv/installed-$(ACCELERATOR)
 DEVELOPING := .venv/installed-dev
+BENCHING := .venv/installed-bench
 DATA := $(if $(DATA_DIR),--data-dir $(DATA_DIR))
 
-.PHONY: help install train evaluate detect test lint format clean
+.PHONY: help install train evaluate detect bench test lint format clean
 
 help:
 	@echo 'make train     install, train on MNIST, evaluate, draw the curve  RECIPE= WORKDIR= SEED='
 	@echo 'make evaluate  count a trained network'"'"'s errors                  WORKDIR='
 	@echo 'make detect    find the digits of an image, draw them in runs/detected  IMAGE='
+	@echo 'make bench     time everything, also beside PyTorch'
 	@echo 'make test      install, run the tests'
 	@echo 'make lint      check style and types; make format repairs style'
 	@echo 'make install   create .venv for what the host has                 ACCELERATOR=$(ACCELERATOR)'
@@ -54,6 +56,10 @@ $(DEVELOPING): pyproject.toml $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@touch $@
 
+$(BENCHING): pyproject.toml $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'
+	@touch $@
+
 train: install
 	$(BIN)/digits-jax train --recipe $(RECIPE) --workdir $(WORKDIR) --seed $(SEED) $(DATA) $(ARGS)
 
@@ -62,6 +68,11 @@ evaluate: install
 
 detect: install
 	$(BIN)/digits-jax detect $(IMAGE) --annotate runs/detected $(ARGS)
+
+bench: $(BENCHING)
+	$(BIN)/digits-jax benchmark --plot runs/benchmark.png $(ARGS)
+	$(BIN)/python experiments/training_speed.py
+	$(BIN)/python experiments/map_speed.py
 
 test: $(DEVELOPING)
 	$(BIN)/python -m pytest

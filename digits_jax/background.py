@@ -68,9 +68,7 @@ def compose(
     wrong = jnp.where(jax.random.bernoulli(next(keys), 0.4, (n,)), small, large)
     near = jax.random.uniform(next(keys), (n, 2), minval=-1.0) * recipe.shift
     far = _around(next(keys), n, *(jnp.full((n,), limit) for limit in OFF_CENTRE))
-    # On a large digit its loops and ends are farther off.
-    anywhere = jax.random.uniform(next(keys), (n, 2), minval=-1.0)
-    anywhere *= jnp.where(wrong_size, 9.0 * wrong, 10.0)[:, None]
+    anywhere = jax.random.uniform(next(keys), (n, 2), minval=-10.0, maxval=10.0)
     loose = (shape | texture | (wrong_size & (wrong > 1)))[:, None]
     place = Place(
         jnp.select([wrong_size, shape, texture], [wrong, any_size, any_size], scale),

@@ -17,7 +17,6 @@ from digits_jax.background import compose
 from digits_jax.data import Dataset
 from digits_jax.network import CLASSES, Params, classify, init
 from digits_jax.recipe import Recipe
-from digits_jax.warp import warp
 
 
 class TrainState(NamedTuple):
@@ -76,13 +75,9 @@ def shift(
 
 def augment(key: Key[Array, ""], batch: Batch, recipe: Recipe) -> Batch:
     """What the recipe makes of a batch of digits: shifted ones (section 3.1), or whole windows."""
-    images = batch.images
-    if recipe.warps:
-        key, warp_key = jax.random.split(key)
-        images = warp(warp_key, images[..., 0], recipe)[..., None]
     if not recipe.composes:
-        return Batch(shift(key, images, recipe.shift), batch.labels)
-    images, centred = compose(key, images[..., 0], recipe)
+        return Batch(shift(key, batch.images, recipe.shift), batch.labels)
+    images, centred = compose(key, batch.images[..., 0], recipe)
     return Batch(images, jnp.where(centred, batch.labels, jnp.uint8(BACKGROUND)))
 
 
