@@ -20,6 +20,7 @@ from digits_jax.network import CLASSES, SIDE, Params, classify
 from digits_jax.tile import HALO, STRIDE, tile_logits
 
 TILE_ON_CPU = 48  # windows a side, so that a tile's arrays take some 200 MB
+SKIPPED_ON_CPU = 28  # where blank ones are skipped: small ones fit closer around what is not blank
 TILE = 160
 
 Finish = Callable[[Float[Array, "h w 10"]], PyTree[Shaped[Array, "..."]]]
@@ -170,7 +171,7 @@ def _map_tiles(
     precision: lax.Precision,
 ) -> list[PyTree[Shaped[Array, "n _ _ ..."]]]:
     sizes = [tuple(map_size(side) - overlap for side in images.shape[1:3]) for images in levels]
-    side = _tile_side(sizes, overlap)
+    side = _tile_side(sizes, overlap, SKIPPED_ON_CPU if skip else TILE_ON_CPU)
     grids = [(-(-h // side), -(-w // side)) for h, w in sizes]
     cut = partial(_cut, tile=STRIDE * (side + overlap + HALO), step=STRIDE * side)
     tiles = [cut(images[..., 0], grid) for images, grid in zip(levels, grids, strict=True)]
@@ -199,9 +200,9 @@ def _map_tiles(
     return maps
 
 
-def _tile_side(sizes: Sequence[tuple[int, ...]], overlap: int) -> int:
+def _tile_side(sizes: Sequence[tuple[int, ...]], overlap: int, on_cpu: int) -> int:
     """Windows along a tile's side, such that few of the tiles' cells are halo or left over."""
-    largest = TILE_ON_CPU if jax.default_backend() == "cpu" else TILE
+    largest = on_cpu if jax.default_backend() == "cpu" else TILE
     largest = min(largest, max(max(size) for size in sizes))
 
     def work(side: int) -> int:

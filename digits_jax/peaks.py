@@ -21,7 +21,7 @@ from digits_jax.maps import map_levels, margin_of
 from digits_jax.network import SIDE, Params
 from digits_jax.tile import STRIDE
 
-RATIO = 1.25  # between neighbouring scales: each serves sizes to either side by half of it
+RATIO = 1.4  # between neighbouring scales, at most: each serves sizes to either side by half of it
 AVERAGED = 3  # windows along each axis whose probabilities are averaged
 PAD = SIDE // 2 + STRIDE * (AVERAGED // 2)  # px of background, to have a window on every pixel
 PEAK = 5  # windows along each axis of which a peak is the highest
@@ -151,8 +151,8 @@ def _peaks_of_map(
 ) -> Peaks:
     # Windows are centred on the image; those beyond exist for the shape's sake.
     rows, columns = (
-        STRIDE * jnp.arange(side) <= limit * scale
-        for side, limit in zip(margin.shape[1:], extent, strict=True)
+        STRIDE * jnp.arange(side, dtype=jnp.float32) <= limit * scale
+        for side, limit in zip(margin.shape[1:], extent.astype(jnp.float32), strict=True)
     )
     inside = (rows[:, None] & columns[None])[None]
     margin = jnp.where(inside, margin, 0.0)
@@ -164,7 +164,8 @@ def _peaks_of_map(
     rank = rank.reshape(len(rank), -1)
     overflow = (rank >= 0).sum(axis=1) > capacity
     rank, cells = lax.top_k(rank, min(capacity, rank.shape[1]))
-    centre = STRIDE * jnp.stack(jnp.divmod(cells, margin.shape[2])[::-1], axis=-1) / scale
+    cell = jnp.stack(jnp.divmod(cells, margin.shape[2])[::-1], axis=-1)
+    centre = STRIDE / scale * cell.astype(jnp.float32)
     half = SIDE / 2 / scale
     windows = jnp.concatenate([centre - half, centre + half], axis=-1)
     pick = jax.vmap(lambda array, cells: array.ravel()[cells])

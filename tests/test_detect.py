@@ -195,13 +195,14 @@ def test_arguments_out_of_range_are_refused(
 
 
 def test_sizes_between() -> None:
-    """Steps of at most 1.25, of which each size serves half to either side."""
+    """Steps of at most 1.4, of which each size serves half to either side."""
     assert sizes_between(28.0, 28.0) == (28.0,)
-    assert sizes_between(20.0, 25.0) == pytest.approx((np.sqrt(20 * 25),))
-    assert sizes_between(16.0, 25.0) == pytest.approx((16 * 1.25**0.5, 16 * 1.25**1.5))
+    assert sizes_between(20.0, 28.0) == pytest.approx((np.sqrt(20 * 28),))
+    assert sizes_between(25.0, 49.0) == pytest.approx((25 * 1.4**0.5, 25 * 1.4**1.5))
     sizes = np.array(sizes_between(15.0, 100.0))
     ratio = sizes[1] / sizes[0]
-    assert 1.2 < ratio <= 1.25
+    assert len(sizes) == 6
+    assert 1.35 < ratio <= 1.4
     np.testing.assert_allclose(sizes[1:] / sizes[:-1], ratio)
     assert sizes[0] == pytest.approx(15 * ratio**0.5)
     assert sizes[-1] == pytest.approx(100 / ratio**0.5)
