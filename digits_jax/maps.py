@@ -173,8 +173,10 @@ def _map_tiles(
     sizes = [tuple(map_size(side) - overlap for side in images.shape[1:3]) for images in levels]
     side = _tile_side(sizes, overlap, SKIPPED_ON_CPU if skip else TILE_ON_CPU)
     grids = [(-(-h // side), -(-w // side)) for h, w in sizes]
-    cut = partial(_cut, tile=STRIDE * (side + overlap + HALO), step=STRIDE * side)
-    tiles = [cut(images[..., 0], grid) for images, grid in zip(levels, grids, strict=True)]
+    # Cut one at a time: all of them would take several times the memory of the images.
+    pixels = jnp.concatenate([images.ravel() for images in levels])
+    cuts = _cuts([images.shape[:3] for images in levels], grids, STRIDE * side)
+    tile_pixels = STRIDE * (side + overlap + HALO)
 
     def windows(tile: Float[Array, "H W"]) -> Float[Array, "h w 10"]:
         return tile_logits(params, tile, precision=precision)
@@ -186,16 +188,17 @@ def _map_tiles(
 
     # Rematerialised, so that a gradient holds one tile's arrays at a time.
     @jax.checkpoint
-    def answer(tile: Float[Array, "H W"]) -> PyTree[Shaped[Array, "h w ..."]]:
+    def answer(cut: Int[Array, "4"]) -> PyTree[Shaped[Array, "h w ..."]]:
+        tile = _tile(pixels, cut, tile_pixels)
         if not skip:
             return finish(windows(tile))
         return finish(lax.cond(tile.min() == tile.max(), one_window, windows, tile))
 
-    answers = lax.map(answer, jnp.concatenate(tiles))
-    ends = np.cumsum([len(tiles_of_level) for tiles_of_level in tiles])
+    answers = lax.map(answer, jnp.concatenate(cuts))
+    ends = np.cumsum([len(cuts_of_level) for cuts_of_level in cuts])
     maps = []
-    for end, tiles_of_level, grid, (h, w) in zip(ends, tiles, grids, sizes, strict=True):
-        part = jax.tree.map(lambda array: array[end - len(tiles_of_level) : end], answers)  # noqa: B023
+    for end, cuts_of_level, grid, (h, w) in zip(ends, cuts, grids, sizes, strict=True):
+        part = jax.tree.map(lambda array: array[end - len(cuts_of_level) : end], answers)  # noqa: B023
         maps.append(jax.tree.map(lambda array: _join(array, grid)[:, :h, :w], part))  # noqa: B023
     return maps
 
@@ -212,15 +215,32 @@ def _tile_side(sizes: Sequence[tuple[int, ...]], overlap: int, on_cpu: int) -> i
     return min(range(-(-largest // 2), largest + 1), key=work)
 
 
-def _cut(
-    images: Float[Array, "n H W"], grid: tuple[int, int], *, tile: int, step: int
-) -> Float[Array, "m t t"]:
-    """Overlapping square tiles; zeros fill the last ones up, for windows that are then dropped."""
-    n, height, width = images.shape
-    below, beside = ((count - 1) * step + tile for count in grid)
-    padded = jnp.pad(images, ((0, 0), (0, max(below - height, 0)), (0, max(beside - width, 0))))
-    corners = jnp.asarray(np.indices((n, *grid)).reshape(3, -1).T * (1, step, step), jnp.int32)
-    return jax.vmap(lambda corner: lax.dynamic_slice(padded, corner, (1, tile, tile))[0])(corners)
+def _cuts(
+    shapes: Sequence[tuple[int, ...]], grids: Sequence[tuple[int, int]], step: int
+) -> list[Int[np.ndarray, "m 4"]]:
+    """Where the tiles of each level are, among the pixels of all: see `_tile`."""
+    cuts, begin = [], 0
+    for (n, height, width), (rows, columns) in zip(shapes, grids, strict=True):
+        image, row, column = np.indices((n, rows, columns)).reshape(3, -1)
+        first = begin + (image * height + row * step) * width + column * step
+        below, beside = height - row * step, width - column * step
+        cuts.append(np.stack([first, np.full_like(first, width), below, beside], -1))
+        begin += n * height * width
+    if begin > np.iinfo(np.int32).max:
+        raise ValueError(f"the images are too large: {begin:,} pixels at all scales; cut them up")
+    return [cut.astype(np.int32) for cut in cuts]
+
+
+def _tile(pixels: Float[Array, " p"], cut: Int[Array, "4"], side: int) -> Float[Array, "t t"]:
+    """The square whose first pixel, rows' distance, and rows and columns left are given.
+
+    Zeros fill up what lies beyond the image, for windows that are then dropped.
+    """
+    first, width, below, beside = cut
+    along = jnp.arange(side)
+    inside = (along < below)[:, None] & (along < beside)[None]
+    index = first + along[:, None] * width + along[None]
+    return jnp.where(inside, pixels.at[jnp.where(inside, index, 0)].get(), 0.0)
 
 
 def _join(tiles: Shaped[Array, "m t t ..."], grid: tuple[int, int]) -> Shaped[Array, "n _ _ ..."]:

@@ -95,7 +95,7 @@ def _layer_3(tile: Float[Array, "H W"], conv1: dict[str, Array], dot: Dot) -> di
 
 def _layer_5(
     cells: dict[str, Grid], conv2: dict[str, Array], dot: Dot
-) -> dict[tuple[int, int], Float[Array, "h w o"]]:
+) -> dict[tuple[int, int], Float[Array, "h-1 w-1 o"]]:
     """Layers 4 and 5: the 5×5 classes of pooled cells, each at the first of its two rows.
 
     As in `convolution`, the horizontal taps are gathered before a product and the vertical ones
@@ -103,11 +103,15 @@ def _layer_5(
     """
     kernel, bias = conv2["kernel"], conv2["bias"]
     channels = kernel.shape[-1]
+    h, w, _ = cells["II"].shape
+    # Zeros where there is no cell: no window reads what comes of them.
+    framed = {name: jnp.pad(cell, ((2, 2), (2, 2), (0, 0))) for name, cell in cells.items()}
+    framed = lax.optimization_barrier(framed)
     products = {}
     for v, readers in READERS.items():
         for x, taps in enumerate(ROWS):
             inside = [k for k in range(5) if taps[k] != "-"]
-            columns = [_moved(cells[v + taps[k]], 1, k - 2) for k in inside]
+            columns = [framed[v + taps[k]][:, k : k + w] for k in inside]
             matrix = kernel[jnp.array(readers)][:, jnp.array(inside)]
             matrix = matrix.transpose(1, 2, 0, 3).reshape(len(columns) * kernel.shape[2], -1)
             gathered = lax.optimization_barrier(jnp.concatenate(columns, axis=-1))
@@ -118,26 +122,17 @@ def _layer_5(
         for k, v in enumerate(ROWS[y]):
             if v != "-":
                 start = channels * (k - READERS[v].start)
-                tap = products[v, x][..., start : start + channels]
-                total.append(_moved(tap, 0, k - 2))
+                total.append(products[v, x][k : k + h, :, start : start + channels])
         return reduce(jnp.add, total)
 
     rows = {(y, x): layer_4(y, x) for y in range(7) for x in range(7)}
 
     def pooled(y: int, x: int) -> Grid:
         meeting = [
-            _moved(_moved(rows[PAIRS[y][i], PAIRS[x][j]], 0, i), 1, j)
+            rows[PAIRS[y][i], PAIRS[x][j]][i : i + h - 1, j : j + w - 1]
             for i in (0, 1)
             for j in (0, 1)
         ]
         return reduce(jnp.maximum, meeting) + bias[None, None]
 
     return {(y, x): pooled(y, x) for y in range(5) for x in range(5)}
-
-
-def _moved(grid: Grid, axis: int, by: int) -> Grid:
-    """y[i] = x[i + by] along an axis, and zeros where there is none: no window reads those."""
-    widths = [(0, 0)] * 3
-    widths[axis] = (max(-by, 0), max(by, 0))
-    start = max(by, 0)
-    return lax.slice_in_dim(jnp.pad(grid, widths), start, start + grid.shape[axis], axis=axis)

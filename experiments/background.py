@@ -1,9 +1,9 @@
 """What does each kind of background window, and of neighbour, contribute to finding digits?
 
 Short runs of `standard`, each without one of the kinds; the others' shares stay as they are, and
-the rest are digits. Scored on scenes of validation digits at the sizes 18 to 44 px, at the best
-threshold for each run and family, since short runs have lower margins than long ones; and on letters
-and one photograph of scikit-image's, at the threshold best for `native`.
+the rest are digits. Scored on scenes of validation digits at the sizes 18 to 44 px, each run and
+family at the threshold that is best for it, since short runs have lower margins than long ones; and
+on letters and one photograph of scikit-image's, at the threshold best for `native`.
 
 Command:   python experiments/background.py
 Hardware:  any; needs the extra [bench].

@@ -46,12 +46,13 @@ def main(
     name = "detection" if split == "test" else f"detection_{split}"
     path = RESULTS / f"{name}.json"
     rows = json.loads(path.read_text(encoding="utf-8"))["rows"] if path.exists() else []
+    made = provenance(["scikit-image"])
     for chosen in weights:
         params = resolve_weights(chosen)
         measured = [_scenes(params, family, split, count) for family in families]
         measured += _without_digits(params) if no_digits else []
         for row in measured:
-            row = {"weights": Path(chosen).name, **row, **provenance()}
+            row = {"weights": Path(chosen).name, **row, **made}
             same = (row["weights"], row["images"])
             rows = [other for other in rows if (other["weights"], other["images"]) != same] + [row]
         write_result(name, {"question": "How well are digits found?", "rows": rows})
