@@ -28,6 +28,8 @@ def keep_programs() -> None:
         folder = cache_folder() / "programs" / f"{jaxlib.version.__version__}-{_host()}"
         jax.config.update("jax_compilation_cache_dir", str(folder))
         jax.config.update("jax_compilation_cache_max_size", LARGEST)
+        # However quick to compile: a command has many small programs.
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 
 def _host() -> str:
