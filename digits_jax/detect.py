@@ -158,6 +158,8 @@ def framed(pixels: Float32[np.ndarray, "n h w"]) -> Float32[np.ndarray, "n H W"]
         sides = side, side
     else:
         sides = tuple(-(-side // LARGE_STEP) * LARGE_STEP for side in (height, width))
+    if sides == (height, width):  # a large image, of which a copy would be a waste
+        return pixels
     return np.pad(pixels, ((0, 0), (0, sides[0] - height), (0, sides[1] - width)))
 
 
