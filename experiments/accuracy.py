@@ -3,7 +3,7 @@
 Command:   python experiments/accuracy.py --recipe paper --seeds 1
            python experiments/accuracy.py --recipe standard --seeds 0
 Hardware:  2 CPU cores without a GPU, or any GPU.
-Time:      paper about 90 minutes a seed on 2 cores, standard about 12.
+Time:      paper about 90 minutes a seed on 2 cores, standard about 36.
 Result:    experiments/results/accuracy_RECIPE.json and training_curve_RECIPE_SEED.png;
            the figures are in experiments/LOG.md and the README.
 
