@@ -5,25 +5,29 @@ shown. These windows teach it the rest: each is composed, on the device, from a 
 about MNIST's size near the centre, or for a background window something else) and neighbours around
 it. A background window's target is uniform over the classes, which asks for a low margin and needs
 no eleventh class (the entropic open-set loss of Dhamija, Günther and Boult, 2018).
+
+A subject is turned, slanted, stretched and bent (Simard, Steinkraus and Platt, 2003) in the same
+interpolation that puts it in its place, so that it is never blurred twice.
 """
 
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, Key
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, Key, UInt8
 
 from digits_jax.network import SIDE
 from digits_jax.recipe import Recipe
-from digits_jax.shapes import draw_shapes
+from digits_jax.shapes import draw_clutter, draw_shapes
 
 NEIGHBOURS = 3  # at most, around a subject
 OFF_CENTRE = (6.0, 20.0)  # px that a digit is off, along the axis where it is farther off
 TOO_SMALL, TOO_LARGE = (0.2, 0.62), (1.45, 3.7)  # times the size of MNIST's digits
 ANY_SIZE = (0.3, 3.5)
 NEAREST = 14.0  # px from the centre to a neighbour of the same size; unlike ones overlap more
-REACH = 5  # px: the widest filter's, of a picture made five times smaller
 BLUR = 2.6  # px: a digit of 15 px a side, scaled up
+KNOTS = 5  # along each axis, between which a bend is linear
 
 Images = Float[Array, "n 28 28"]
 
@@ -34,6 +38,17 @@ class Place(NamedTuple):
     scale: Float[Array, " n"]
     offset: Float[Array, "n 2"]  # of its centre from the window's, px
     blur: Float[Array, " n"]  # width of the interpolating triangle, px of the picture, at least 1
+
+
+class Warp(NamedTuple):
+    """Where the pixels of a picture that is not put in its place as it is come from.
+
+    Source coordinates in px from the picture's centre: first the rows are resampled, by window row
+    and picture column, then the columns, by window row and window column (Catmull and Smith, 1980).
+    """
+
+    rows: Float[Array, "n 28 28"]
+    columns: Float[Array, "n 28 28"]
 
 
 def compose(
@@ -52,8 +67,11 @@ def compose(
     """
     keys = iter(jax.random.split(key, 64))
     n = digits.shape[0]
-    shapes = jnp.asarray(draw_shapes())
-    drawn = shapes[jax.random.randint(next(keys), (n,), 0, len(shapes))].astype(jnp.float32) / 255
+    drawn = _any_of(next(keys), draw_shapes(), n)
+    clutter = _any_of(next(keys), draw_clutter(), n)
+    clutter = jnp.where(
+        jax.random.bernoulli(next(keys), shape=(n, 1, 1)), clutter, clutter[:, ::-1]
+    )
     noise = jax.random.uniform(next(keys), digits.shape)
 
     shares = jnp.array(recipe.background_shares())
@@ -75,9 +93,16 @@ def compose(
         jnp.where(off_centre[:, None], far, jnp.where(loose, anywhere, near)),
         _blur(next(keys), n),
     )
-    picture = jnp.where((shape)[:, None, None], drawn, digits)
-    windows = jnp.where(blank[:, None, None], 0.0, put(picture, place))
-    windows = jnp.where(texture[:, None, None], _texture(next(keys), noise, place), windows)
+    picture = jnp.where(shape[:, None, None], drawn, digits)
+    windows = warped(picture, place, _warp(next(keys), place, recipe))
+    windows = jnp.where(blank[:, None, None], 0.0, windows)
+    cluttered = jax.random.bernoulli(next(keys), 0.6, (n,))[:, None, None]
+    # Some of it ends within the window, as a photograph on black does.
+    ending = jax.random.bernoulli(next(keys), 0.3, (n, 1, 1))
+    moved = place._replace(scale=jnp.ones(n), blur=jnp.ones(n))
+    clutter = jnp.where(ending, put(clutter, moved), clutter)
+    texture_windows = jnp.where(cluttered, clutter, _texture(next(keys), noise, place))
+    windows = jnp.where(texture[:, None, None], texture_windows, windows)
     for number in range(NEIGHBOURS):
         kinds = jax.random.uniform(next(keys), (n,))
         other = jnp.roll(digits, number + 1, axis=0)
@@ -102,21 +127,66 @@ def put(pictures: Images, place: Place) -> Images:
     A triangle filter along y and along x, y = A_y x A_xᵀ, as wide as a pixel of the coarser of the
     two grids, or as the place asks for. Beyond the picture there is nothing.
     """
-    along_y, along_x = (_filters(place, axis) for axis in (0, 1))
-    return along_y @ pictures @ along_x.transpose(0, 2, 1)
+    along_y, along_x = (_filters(_source(place, axis), place) for axis in (0, 1))
+    return along_y.transpose(0, 2, 1) @ pictures @ along_x
 
 
-def _filters(place: Place, axis: int) -> Float[Array, "n 28 28"]:
-    pixel = jnp.arange(SIDE, dtype=jnp.float32) + 0.5 - SIDE / 2
-    source = (pixel[None, :] - place.offset[:, axis, None]) / place.scale[:, None]
-    width = jnp.maximum(place.blur, 1 / place.scale)[:, None, None]
-    weights = jnp.maximum(0.0, 1 - jnp.abs(source[:, :, None] - pixel[None, None, :]) / width)
-    # What they would add up to had the picture no end.
-    reach = jnp.arange(-REACH, REACH + 1, dtype=jnp.float32)
-    nearby = jnp.abs(
-        source[:, :, None] - 0.5 - jnp.round(source - 0.5)[:, :, None] - reach[None, None]
+def warped(pictures: Images, place: Place, warp: Warp) -> Images:
+    """`put` for a picture each of whose pixels has its own place: the same filters, one a pixel."""
+    # [n, window row, picture row, picture column], then [.., .., picture column, window column]
+    rows = jnp.sum(_filters(warp.rows, place) * pictures[:, None], axis=2)
+    return jnp.sum(_filters(warp.columns, place) * rows[..., None], axis=2)
+
+
+def _pixel_centres() -> Float[Array, " 28"]:
+    return jnp.arange(SIDE, dtype=jnp.float32) + 0.5 - SIDE / 2
+
+
+def _source(place: Place, axis: int) -> Float[Array, "n 28"]:
+    """Where a window's pixels come from along an axis, in px from the picture's centre."""
+    return (_pixel_centres()[None] - place.offset[:, axis, None]) / place.scale[:, None]
+
+
+def _filters(source: Float[Array, "n *m 28"], place: Place) -> Float[Array, "n *m 28 28"]:
+    """What each of a picture's 28 pixels along an axis counts at a source coordinate."""
+    each = (-1, *(1,) * (source.ndim - 1))
+    width = jnp.maximum(place.blur, 1 / place.scale).reshape(each)
+    apart = jnp.abs(
+        source[..., None, :] - _pixel_centres().reshape((1,) * (source.ndim - 1) + (-1, 1))
     )
-    return weights / jnp.maximum(0.0, 1 - nearby / width).sum(axis=-1, keepdims=True)
+    weights = jnp.maximum(0.0, 1 - apart / width[..., None])
+    # Their sum had the picture no end: of the nearest pixel, which is `off`, and those either side.
+    off = source - 0.5 - jnp.round(source - 0.5)
+    before, after = jnp.floor(width - off), jnp.floor(width + off)
+    less = jnp.abs(off) + before * ((before + 1) / 2 + off) + after * ((after + 1) / 2 - off)
+    total = 1 + before + after - less / width
+    return weights / total[..., None, :]
+
+
+def _warp(key: Key[Array, ""], place: Place, recipe: Recipe) -> Warp:
+    """Turned, slanted, stretched and bent by up to as much as the recipe says."""
+    keys = jax.random.split(key, 4)
+    n = place.scale.shape[0]
+    turn, slant = jax.random.uniform(keys[0], (2, n, 1, 1), minval=-1.0) * jnp.array(
+        [jnp.tan(jnp.deg2rad(recipe.turn)), recipe.slant]
+    ).reshape(2, 1, 1, 1)
+    stretch = _log_uniform(keys[1], n, 1 / recipe.stretch, recipe.stretch)[:, None, None]
+    strength = jax.random.uniform(keys[2], (n, 1, 1)) * recipe.bend
+    knots = jax.random.normal(keys[3], (2, n, KNOTS, KNOTS))
+    along = jnp.linspace(0, KNOTS - 1, SIDE)[:, None] - jnp.arange(KNOTS, dtype=jnp.float32)[None]
+    spread = jnp.maximum(0.0, 1 - jnp.abs(along))  # [28, KNOTS]
+    bend = strength[None] * jnp.einsum("ik,ankl,jl->anij", spread, knots, spread)
+    y, x = (_source(place, axis) for axis in (0, 1))
+    column = _pixel_centres()[None, None]
+    return Warp(
+        y[:, :, None] * stretch - turn * column + bend[0],
+        x[:, None] / stretch + (turn + slant) * y[:, :, None] + bend[1],
+    )
+
+
+def _any_of(key: Key[Array, ""], pictures: UInt8[np.ndarray, "m 28 28"], n: int) -> Images:
+    chosen = jax.random.randint(key, (n,), 0, len(pictures))
+    return jnp.asarray(pictures)[chosen].astype(jnp.float32) / 255
 
 
 def _texture(key: Key[Array, ""], noise: Images, place: Place) -> Images:

@@ -34,13 +34,21 @@ class Recipe:
     evaluate_every: int
     # The most by which a digit is scaled up or down, as a factor, log-uniform; 1 leaves its size.
     scale: float = 1.0
+    # The most by which a digit is turned, in degrees, ...
+    turn: float = 0.0
+    # ... slanted, in px sideways for each px up, ...
+    slant: float = 0.0
+    # ... made taller or broader, as a factor, ...
+    stretch: float = 1.0
+    # ... and bent: standard deviation of its pixels' displacements, px, of the most bent digits.
+    bend: float = 0.0
     # Mean number of other digits and shapes around a window's subject, 0–3.
     neighbours: float = 0.0
     # Shares of the batch that are background, whose target is uniform over the classes (0–1): ...
     off_centre: float = 0.0  # digits beside the window's centre,
     wrong_size: float = 0.0  # digits, or parts of one, of another size,
     shapes: float = 0.0  # letters, signs, lines, curves and figures,
-    textures: float = 0.0  # noise and slopes of grey,
+    textures: float = 0.0  # noise, slopes of grey, and clutter like that of photographs,
     blank: float = 0.0  # nothing, on any grey.
 
     def __post_init__(self) -> None:
@@ -51,6 +59,14 @@ class Recipe:
             raise RecipeError(f"shift must be 0 to 27 pixels; got {self.shift}")
         if not 1 <= self.scale <= 2:
             raise RecipeError(f"scale must be 1 to 2; got {self.scale}")
+        if not 1 <= self.stretch <= 2:
+            raise RecipeError(f"stretch must be 1 to 2; got {self.stretch}")
+        if not 0 <= self.turn <= 45:
+            raise RecipeError(f"turn must be 0 to 45 degrees; got {self.turn}")
+        if not 0 <= self.slant <= 1:
+            raise RecipeError(f"slant must be 0 to 1; got {self.slant}")
+        if not 0 <= self.bend <= 5:
+            raise RecipeError(f"bend must be 0 to 5 pixels; got {self.bend}")
         if not 0 <= self.neighbours <= 3:
             raise RecipeError(f"neighbours must be 0 to 3; got {self.neighbours}")
         if min(self.background_shares()) < 0 or not sum(self.background_shares()) < 1:
@@ -68,7 +84,8 @@ class Recipe:
     @property
     def composes(self) -> bool:
         """Whether windows are composed, rather than digits shifted and nothing else."""
-        return any(self.background_shares()) or self.neighbours > 0 or self.scale > 1
+        asked = (self.neighbours, self.turn, self.slant, self.bend, *self.background_shares())
+        return any(asked) or self.scale > 1 or self.stretch > 1
 
     def learning_rates(self) -> optax.Schedule:
         """The learning rate as a function of the step, counted from 0."""
@@ -103,17 +120,21 @@ RECIPES = {
     # The same network and digits, with a ninth of the images: see experiments/LOG.md.
     "standard": Recipe(
         batch_size=256,
-        steps=6_000,
+        steps=7_000,
         optimizer="adam",
         learning_rate=2e-3,
         schedule="one-cycle",
         shift=3,
         scale=1.25,
+        turn=10.0,
+        slant=0.15,
+        stretch=1.1,
+        bend=1.0,
         neighbours=1.2,
         off_centre=0.12,
         wrong_size=0.19,
         shapes=0.06,
-        textures=0.04,
+        textures=0.08,
         blank=0.02,
         evaluate_every=1000,
     ),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from digits_jax.network import SIDE
 
@@ -41,6 +41,42 @@ def draw_shapes() -> UInt8[np.ndarray, "n 28 28"]:
             pencils[rng.integers(len(pencils))](draw, rng)
         drawings.append(np.asarray(canvas.resize((SIDE, SIDE), Image.Resampling.BOX)))
     return np.stack(drawings)
+
+
+@lru_cache(maxsize=1)
+def draw_clutter() -> UInt8[np.ndarray, "n 28 28"]:
+    """The same windows full of overlapping grey shapes on every call: what photographs look like.
+
+    The dead leaves model (Lee, Mumford and Huang, 2001): shapes of many sizes, each of a grey of its
+    own, cover each other. Here their edges are more or less sharp, and their contrast differs.
+    """
+    rng = np.random.default_rng(SEED + 1)
+    return np.stack([_leaves(rng) for _ in range(COUNT // 2)])
+
+
+def _leaves(rng: np.random.Generator) -> UInt8[np.ndarray, "28 28"]:
+    side = SIDE * FINE
+    canvas = Image.new("L", (side, side), int(255 * rng.random() ** 2))
+    draw = ImageDraw.Draw(canvas)
+    for _ in range(rng.integers(2, 20)):
+        radius = side * 0.06 * (1 + rng.pareto(1.2))
+        angles = np.sort(rng.uniform(0, 2 * np.pi, rng.choice([3, 4, 5, 24])))
+        across, down = radius * rng.uniform(0.2, 1.5, 2)
+        x, y = rng.uniform(-radius / 2, side + radius / 2, 2)
+        path = np.stack([x + across * np.cos(angles), y + down * np.sin(angles)], -1)
+        grey = int(255 * rng.random() ** 2)
+        draw.polygon([tuple(p) for p in path.tolist()], fill=grey)
+        if rng.random() < 0.05:  # it is striped
+            gap, (u, v) = rng.uniform(3, 12) * FINE, rng.normal(size=2)
+            for at in np.arange(-2 * side, 2 * side, gap):
+                middle = np.array([side / 2, side / 2]) + at * np.array([u, v]) / np.hypot(u, v)
+                ends = [tuple((middle + t * np.array([-v, u])).tolist()) for t in (-side, side)]
+                draw.line(ends, fill=grey, width=int(gap * rng.uniform(0.3, 0.7)))
+    canvas = canvas.filter(ImageFilter.GaussianBlur(float(rng.exponential(0.8)) * FINE))
+    window = np.asarray(canvas.resize((SIDE, SIDE), Image.Resampling.BOX), np.float64)
+    contrast = np.exp(rng.uniform(np.log(0.15), np.log(2)))
+    middle = rng.uniform(window.min(), window.max() + 1)
+    return (middle + contrast * (window - middle)).clip(0, 255).astype(np.uint8)
 
 
 def _fonts() -> list[ImageFont.FreeTypeFont]:
@@ -92,10 +128,14 @@ def _arc(draw: ImageDraw.ImageDraw, rng: np.random.Generator) -> None:
 
 
 def _polygon(draw: ImageDraw.ImageDraw, rng: np.random.Generator) -> None:
-    """Triangles to hexagons, filled or in outline."""
+    """Triangles to hexagons, filled or in outline, and stars."""
     corners = int(rng.integers(3, 7))
     angles = np.sort(rng.uniform(0, 2 * np.pi, corners))
-    radius = rng.uniform(5, 20)
+    radius = np.full((corners, 1), rng.uniform(5, 20))
+    if rng.random() < 0.3:
+        corners = 2 * int(rng.integers(3, 8))
+        angles = rng.uniform(0, 2 * np.pi) + np.arange(corners) * (2 * np.pi / corners)
+        radius = np.where(np.arange(corners) % 2, rng.uniform(0.3, 0.6), 1)[:, None] * radius[0]
     ring = (SIDE / 2 + radius * np.stack([np.cos(angles), np.sin(angles)], -1)) * FINE
     path = [tuple(p) for p in ring.tolist()]
     if rng.random() < 0.5 or corners > 4:
