@@ -25,7 +25,8 @@ RATIO = 1.4  # between neighbouring scales, at most: each serves sizes to either
 AVERAGED = 3  # windows along each axis whose probabilities are averaged
 PAD = SIDE // 2 + STRIDE * (AVERAGED // 2)  # px of background, to have a window on every pixel
 PEAK = 5  # windows along each axis of which a peak is the highest
-APART = 0.5  # of the smaller window's side: nearer centres are the same digit
+APART = 0.55  # of the smaller window's side: nearer centres are the same digit, ...
+UNLIKE = 3.0  # ... unless one side is so many times the other: digits stand inside a 0, too
 LARGER = 0.03  # what a reading gains for each factor e in size: a loop of an 8 is no 0
 
 
@@ -108,8 +109,10 @@ def _standing(windows: Float[Array, "k 4"], rank: Float[Array, " k"]) -> Bool[Ar
     """Which of the peaks, given by descending rank, have no better one of the same digit."""
     side = windows[:, 2] - windows[:, 0]
     centre = (windows[:, :2] + windows[:, 2:]) / 2
-    distance = jnp.abs(centre[:, None] - centre[None]).max(axis=-1)
-    same = distance < APART * jnp.minimum(side[:, None], side[None])
+    # Not by axis: digits that stand nearer diagonally cover no more of each other.
+    distance = jnp.linalg.norm(centre[:, None] - centre[None], axis=-1)
+    smaller, larger = (pick(side[:, None], side[None]) for pick in (jnp.minimum, jnp.maximum))
+    same = (distance < APART * smaller) & (larger < UNLIKE * smaller)
 
     def judge(k: Int[Array, ""], standing: Bool[Array, " k"]) -> Bool[Array, " k"]:
         beaten = (same[k] & standing & (jnp.arange(len(rank)) < k)).any()

@@ -47,8 +47,8 @@ def draw_shapes() -> UInt8[np.ndarray, "n 28 28"]:
 def draw_clutter() -> UInt8[np.ndarray, "n 28 28"]:
     """The same windows full of overlapping grey shapes on every call: what photographs look like.
 
-    The dead leaves model (Lee, Mumford and Huang, 2001): shapes of many sizes, each of a grey of its
-    own, cover each other. Here their edges are more or less sharp, and their contrast differs.
+    The dead leaves model (Lee, Mumford and Huang, 2001): shapes of many sizes, each of its own
+    grey, cover each other. Here their edges are more or less sharp, and their contrast differs.
     """
     rng = np.random.default_rng(SEED + 1)
     return np.stack([_leaves(rng) for _ in range(COUNT // 2)])
@@ -130,13 +130,13 @@ def _arc(draw: ImageDraw.ImageDraw, rng: np.random.Generator) -> None:
 def _polygon(draw: ImageDraw.ImageDraw, rng: np.random.Generator) -> None:
     """Triangles to hexagons, filled or in outline, and stars."""
     corners = int(rng.integers(3, 7))
-    angles = np.sort(rng.uniform(0, 2 * np.pi, corners))
-    radius = np.full((corners, 1), rng.uniform(5, 20))
-    if rng.random() < 0.3:
+    angles: np.ndarray = np.sort(rng.uniform(0, 2 * np.pi, corners))
+    radii = np.full((corners, 1), rng.uniform(5, 20))
+    if rng.random() < 0.3:  # a star
         corners = 2 * int(rng.integers(3, 8))
         angles = rng.uniform(0, 2 * np.pi) + np.arange(corners) * (2 * np.pi / corners)
-        radius = np.where(np.arange(corners) % 2, rng.uniform(0.3, 0.6), 1)[:, None] * radius[0]
-    ring = (SIDE / 2 + radius * np.stack([np.cos(angles), np.sin(angles)], -1)) * FINE
+        radii = np.where(np.arange(corners) % 2, rng.uniform(0.3, 0.6), 1)[:, None] * radii[0]
+    ring = (SIDE / 2 + radii * np.stack([np.cos(angles), np.sin(angles)], -1)) * FINE
     path = [tuple(p) for p in ring.tolist()]
     if rng.random() < 0.5 or corners > 4:
         draw.polygon(path, fill=255)

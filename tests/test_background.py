@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax.sharding import Mesh
 
-from digits_jax.background import BLUR, Place, compose, put
+from digits_jax.background import BLUR, Place, Warp, compose, put, warped
 from digits_jax.data import Mnist
 from digits_jax.network import Params, init
 from digits_jax.recipe import RECIPES, Recipe, RecipeError
@@ -21,6 +21,10 @@ PLAIN = dataclasses.replace(
     RECIPES["standard"],
     shift=0,
     scale=1.0,
+    turn=0.0,
+    slant=0.0,
+    stretch=1.0,
+    bend=0.0,
     neighbours=0.0,
     off_centre=0.0,
     wrong_size=0.0,
@@ -167,6 +171,86 @@ def test_digits_are_shifted_and_scaled_within_the_limits() -> None:
     assert abs(np.log(factor).mean()) < 0.02
 
 
+def test_a_warp_that_moves_nothing_puts_the_picture_in_its_place() -> None:
+    """Whatever the place: the two are one filter, of the whole picture or of each pixel."""
+    rng = np.random.default_rng(3)
+    pictures = jnp.asarray(rng.random((50, 28, 28)), jnp.float32)
+    scale, offset = rng.uniform(0.3, 3, 50), rng.uniform(-9, 9, (50, 2))
+    place = Place(*(jnp.asarray(x, jnp.float32) for x in (scale, offset, rng.uniform(1, 2.6, 50))))
+    y, x = ((PIXEL[None] - offset[:, axis, None]) / scale[:, None] for axis in (0, 1))
+    still = np.broadcast_to(y[:, :, None], (50, 28, 28)), np.broadcast_to(x[:, None], (50, 28, 28))
+    found = warped(pictures, place, Warp(*(jnp.asarray(source, jnp.float32) for source in still)))
+    np.testing.assert_allclose(found, put(pictures, place), atol=1e-4)
+
+
+def moments(windows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Variances of the ink along y and x, and their covariance, in px²."""
+    mass = windows.sum(axis=(1, 2))
+    yy = windows.sum(axis=2) @ PIXEL**2 / mass
+    xx = windows.sum(axis=1) @ PIXEL**2 / mass
+    return yy, xx, np.einsum("nij,i,j->n", windows, PIXEL, PIXEL) / mass
+
+
+def test_turns_reach_what_is_asked_for_either_way() -> None:
+    """A bar that lies along x, whose axis is then off it by the turn."""
+    bar = np.exp(-(PIXEL[:, None] ** 2) / 2 - PIXEL[None] ** 2 / 32)
+    windows, _ = windows_of(
+        np.repeat(bar[None], COUNT, axis=0), dataclasses.replace(PLAIN, turn=10.0)
+    )
+    yy, xx, yx = moments(windows)
+    angle = np.rad2deg(np.arctan2(2 * yx, xx - yy) / 2)
+    assert 9 < np.abs(angle).max() < 10.5
+    assert angle.min() < -9
+    assert angle.max() > 9
+    assert abs(angle.mean()) < 1
+    # Turned, not slanted: as long as it was, but for the blur, a triangle of variance 2.6² / 6.
+    long = (xx + yy + np.hypot(xx - yy, 2 * yx)) / 2
+    assert (np.abs(long - moments(bar[None])[1] - 0.6) < 0.9).all()
+
+
+def test_slants_move_rows_sideways_and_leave_them_their_height() -> None:
+    bar = np.exp(-(PIXEL[:, None] ** 2) / 32 - PIXEL[None] ** 2 / 2)
+    recipe = dataclasses.replace(PLAIN, slant=0.3)
+    yy, _, yx = moments(windows_of(np.repeat(bar[None], COUNT, axis=0), recipe)[0])
+    slant = yx / yy
+    assert 0.25 < slant.max() < 0.32
+    assert -0.32 < slant.min() < -0.25
+    # But for the blur, a triangle of variance 2.6² / 6 at most.
+    assert (np.abs(yy - moments(bar[None])[0] - 0.6) < 0.8).all()
+
+
+def test_stretched_digits_are_taller_or_broader_and_as_much_ink() -> None:
+    pictures = np.repeat(blob(0, 0, 2.5)[None], COUNT, axis=0)
+    windows, centred = windows_of(pictures, dataclasses.replace(PLAIN, stretch=1.3))
+    assert centred.all()
+    yy, xx, _ = moments(windows)
+    ratio = (xx / yy) ** 0.25  # each axis by a factor, one the other's inverse
+    assert 1.25 < ratio.max() < 1.31
+    assert 1 / 1.31 < ratio.min() < 1 / 1.25
+    np.testing.assert_allclose(windows.sum(axis=(1, 2)), pictures.sum(axis=(1, 2)), rtol=0.02)
+
+
+def test_bends_move_parts_of_a_digit_apart_by_pixels(digits: np.ndarray) -> None:
+    """Dots in the corners and the middle each move their own way, by up to some deviations."""
+    picture = sum(blob(y, x, 1) for y in (-8, 0, 8) for x in (-8, 0, 8))
+    windows, _ = windows_of(
+        np.repeat(np.asarray(picture)[None], COUNT, axis=0), dataclasses.replace(PLAIN, bend=1.0)
+    )
+    parts = [np.s_[2:11], np.s_[10:18], np.s_[17:26]]
+    moved = []
+    for rows, y in zip(parts, (-8, 0, 8), strict=True):
+        for columns, x in zip(parts, (-8, 0, 8), strict=True):
+            dot = windows[:, rows, columns]
+            mass = dot.sum(axis=(1, 2))
+            moved.append(dot.sum(axis=2) @ PIXEL[rows] / mass - y)
+            moved.append(dot.sum(axis=1) @ PIXEL[columns] / mass - x)
+    apart = np.stack(moved)
+    assert 0.2 < apart.std() < 0.8  # the mean square of a deviation uniform in 0–1, 1/√3, and less
+    assert abs(apart.mean()) < 0.05
+    one_way = np.corrcoef(apart)[np.triu_indices(len(apart), 1)]
+    assert np.abs(one_way).mean() < 0.2
+
+
 def background_only(pictures: np.ndarray, **share: Any) -> np.ndarray:
     """The background windows of a recipe which makes hardly any other."""
     windows, centred = windows_of(pictures, dataclasses.replace(PLAIN, **share))
@@ -277,12 +361,14 @@ def test_the_paper_s_recipe_only_shifts(digits: np.ndarray) -> None:
 
 @pytest.mark.parametrize(
     "field",
-    ["off_centre", "wrong_size", "shapes", "textures", "blank", "neighbours"],
+    ["off_centre", "wrong_size", "shapes", "textures", "blank", "neighbours", "turn", "bend"],
 )
 def test_any_background_is_composed(field: str) -> None:
     assert not PLAIN.composes
     assert dataclasses.replace(PLAIN, **{field: 0.1}).composes  # type: ignore[arg-type]
     assert dataclasses.replace(PLAIN, scale=1.1).composes
+    assert dataclasses.replace(PLAIN, stretch=1.1).composes
+    assert dataclasses.replace(PLAIN, slant=0.1).composes
 
 
 def test_a_background_window_s_loss_is_least_at_uniform_probabilities() -> None:
@@ -326,6 +412,10 @@ def test_a_background_window_s_loss_is_least_at_uniform_probabilities() -> None:
         ({"neighbours": -0.1}, "neighbours must be 0 to 3"),
         ({"neighbours": 3.5}, "neighbours must be 0 to 3"),
         ({"scale": 0.9}, "scale must be 1 to 2"),
+        ({"turn": -1.0}, "turn must be 0 to 45 degrees"),
+        ({"slant": 1.1}, "slant must be 0 to 1"),
+        ({"stretch": 0.9}, "stretch must be 1 to 2"),
+        ({"bend": float("nan")}, "bend must be 0 to 5 pixels"),
         ({"scale": float("nan")}, "scale must be 1 to 2"),
     ],
 )

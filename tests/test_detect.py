@@ -1,6 +1,7 @@
 from functools import partial
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -10,7 +11,7 @@ from digits_jax.data import Mnist
 from digits_jax.detect import BatchDetections, Detections, detect_batch
 from digits_jax.ink import tight_box
 from digits_jax.network import Params
-from digits_jax.peaks import find_peaks, sizes_between
+from digits_jax.peaks import _standing, find_peaks, sizes_between
 from digits_jax.scenes import Scene, compose, pairwise_iou
 
 SIZE = 140  # every image but one, since each size compiles anew
@@ -54,6 +55,35 @@ def box_of(image: np.ndarray) -> np.ndarray:
 def assert_same(one: Detections, other: Detections) -> None:
     for mine, theirs in zip(one, other, strict=True):
         np.testing.assert_array_equal(mine, theirs)
+
+
+# Which peaks stand.
+
+
+def standing(*peaks: tuple[float, float, float]) -> list[bool]:
+    """Of peaks by descending rank, each the centre's x and y and the window's side."""
+    windows = [[x - s / 2, y - s / 2, x + s / 2, y + s / 2] for x, y, s in peaks]
+    rank = np.linspace(1, 0.5, len(peaks), dtype=np.float32)
+    return np.asarray(_standing(jnp.array(windows, jnp.float32), jnp.asarray(rank))).tolist()
+
+
+def test_a_peak_falls_to_a_better_one_within_0_55_of_the_smaller_side() -> None:
+    assert standing((50, 50, 28), (50, 65, 28)) == [True, False]  # 15 px apart, 15.4 needed
+    assert standing((50, 50, 28), (50, 66, 28)) == [True, True]
+    assert standing((50, 50, 28), (61, 61, 28)) == [True, True]  # 15.6 px, on the diagonal
+    assert standing((50, 50, 28), (50, 59, 20)) == [True, False]  # 9 px; 11 needed
+    assert standing((50, 50, 28), (50, 60, 16)) == [True, True]  # 10 px; 8.8 needed
+    assert standing((50, 50, 28), (50, 58, 16)) == [True, False]
+
+
+def test_what_has_fallen_fells_nothing() -> None:
+    assert standing((50, 50, 28), (50, 60, 28), (50, 70, 28)) == [True, False, True]
+
+
+def test_a_small_digit_may_stand_inside_one_of_three_times_its_size() -> None:
+    assert standing((50, 50, 60), (50, 50, 19)) == [True, True]
+    assert standing((50, 50, 19), (50, 50, 60)) == [True, True]
+    assert standing((50, 50, 60), (50, 50, 21)) == [True, False]
 
 
 # The box of a window's ink.
