@@ -25,9 +25,10 @@ RATIO = 1.4  # between neighbouring scales, at most: each serves sizes to either
 AVERAGED = 3  # windows along each axis whose probabilities are averaged
 PAD = SIDE // 2 + STRIDE * (AVERAGED // 2)  # px of background, to have a window on every pixel
 PEAK = 5  # windows along each axis of which a peak is the highest
-APART = 0.55  # of the smaller window's side: nearer centres are the same digit, ...
+APART = 0.6  # of the smaller window's side: nearer centres are the same digit, ...
 UNLIKE = 3.0  # ... unless one side is so many times the other: digits stand inside a 0, too
 LARGER = 0.03  # what a reading gains for each factor e in size: a loop of an 8 is no 0
+PLATEAU = 0.1  # what it gains if the margin around it is as high: many windows see the digit
 
 
 class Peaks(NamedTuple):
@@ -161,7 +162,7 @@ def _peaks_of_map(
     margin = jnp.where(inside, margin, 0.0)
     square = (1, PEAK, PEAK)
     plateau = lax.reduce_window(margin, 0.0, lax.add, square, (1, 1, 1), "SAME") / PEAK**2
-    rank = jnp.where(inside, margin + 1e-3 * plateau + LARGER * favour, -1.0)
+    rank = jnp.where(inside, margin + PLATEAU * plateau + LARGER * favour, -1.0)
     highest = lax.reduce_window(rank, -jnp.inf, lax.max, square, (1, 1, 1), "SAME")
     rank = jnp.where((rank >= highest) & (margin >= min_score), rank, -1.0)
     rank = rank.reshape(len(rank), -1)
