@@ -16,6 +16,7 @@ import jax
 import tyro
 from jax import lax
 
+from digits_jax.hardware import processor
 from digits_jax.outputs import prepare_file, replacing
 from digits_jax.report import progress, say
 from digits_jax.throughput import Measured, measure, tasks
@@ -99,7 +100,7 @@ def _made() -> dict[str, Any]:
     return {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "versions": {"python": platform.python_version()} | {n: version(n) for n in names},
-        "processor": platform.processor() or platform.machine(),
+        "processor": processor(),
         "cores": os.cpu_count(),
         "devices": [device.device_kind for device in jax.devices()],
     }

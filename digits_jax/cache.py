@@ -2,12 +2,13 @@
 
 import hashlib
 import os
-import platform
 from pathlib import Path
 
 import jax
 import jaxlib.version
 from platformdirs import user_cache_dir
+
+from digits_jax.hardware import abilities
 
 LARGEST = 2**30  # bytes of compiled programs; the least recently used go first
 
@@ -33,11 +34,4 @@ def keep_programs() -> None:
 
 
 def _host() -> str:
-    """What a program compiled here may ask of the processor, in short."""
-    described = platform.machine() + platform.processor()
-    flags = Path("/proc/cpuinfo")
-    if flags.exists():
-        lines = flags.read_text(encoding="utf-8", errors="replace").splitlines()
-        known = [line for line in lines if line.startswith(("model name", "flags", "Features"))]
-        described += "".join(sorted(set(known)))
-    return hashlib.sha256(described.encode()).hexdigest()[:12]
+    return hashlib.sha256(abilities().encode()).hexdigest()[:12]

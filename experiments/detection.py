@@ -14,6 +14,7 @@ Result:    experiments/results/detection.json; the figures are in the README.
 import json
 import string
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -49,13 +50,20 @@ def main(
     made = provenance(["scikit-image"])
     for chosen in weights:
         params = resolve_weights(chosen)
-        measured = [_scenes(params, family, split, count) for family in families]
-        measured += _without_digits(params) if no_digits else []
-        for row in measured:
-            row = {"weights": Path(chosen).name, **row, **made}
+        for measured in _measured(params, families, split, count, no_digits=no_digits):
+            row = {"weights": Path(chosen).name, **measured, **made}
             same = (row["weights"], row["images"])
             rows = [other for other in rows if (other["weights"], other["images"]) != same] + [row]
-        write_result(name, {"question": "How well are digits found?", "rows": rows})
+            write_result(name, {"question": "How well are digits found?", "rows": rows})
+
+
+def _measured(
+    params: Params, families: list[str], split: str, count: int, *, no_digits: bool
+) -> Iterator[dict[str, Any]]:
+    for family in families:
+        yield _scenes(params, family, split, count)
+    if no_digits:
+        yield from _without_digits(params)
 
 
 def _scenes(params: Params, family: str, split: str, count: int) -> dict[str, Any]:
@@ -77,7 +85,7 @@ def _found(params: Params, images: list[np.ndarray]) -> list[detect.Detections]:
     return [batch.of_image(i) for i in range(len(images))]
 
 
-def _without_digits(params: Params) -> list[dict[str, Any]]:
+def _without_digits(params: Params) -> Iterator[dict[str, Any]]:
     kinds = {
         "photographs": [photograph(name) for name in PHOTOGRAPHS],
         "textures": [photograph(name) for name in TEXTURES],
@@ -85,7 +93,6 @@ def _without_digits(params: Params) -> list[dict[str, Any]]:
         "blank": [np.full((SIDE, SIDE), grey, np.uint8) for grey in range(0, 256, 15)],
         "letters": [letters(seed) for seed in range(10)],
     }
-    rows = []
     for kind, images in kinds.items():
         cut = [square for image in images for square in squares(image)]
         found = 0
@@ -95,10 +102,7 @@ def _without_digits(params: Params) -> list[dict[str, Any]]:
             found += sum(int((d.scores >= detect.MIN_SCORE).sum()) for d in _found(params, batch))
         megapixels = len(cut) * SIDE**2 / 1e6
         rate = round(found / megapixels, 2)
-        rows.append(
-            {"images": kind, "megapixels": round(megapixels, 2), "false_per_megapixel": rate}
-        )
-    return rows
+        yield {"images": kind, "megapixels": round(megapixels, 2), "false_per_megapixel": rate}
 
 
 def photograph(name: str) -> np.ndarray:

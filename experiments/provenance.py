@@ -13,6 +13,8 @@ from typing import Any
 
 import jax
 
+from digits_jax.hardware import processor
+
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -27,7 +29,7 @@ def provenance(packages: Sequence[str] = ()) -> dict[str, Any]:
         "command": " ".join(["python", os.path.relpath(sys.argv[0], root), *sys.argv[1:]]),
         "commit": commit + (" with uncommitted changes" if changed else ""),
         "hardware": {
-            "processor": _processor(),
+            "processor": processor(),
             "cores": os.cpu_count(),
             "devices": [device.device_kind for device in jax.devices()],
         },
@@ -45,12 +47,3 @@ def write_result(name: str, result: dict[str, Any]) -> Path:
 
 def _output(*command: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-
-def _processor() -> str:
-    lines = Path("/proc/cpuinfo")
-    if lines.exists():
-        for line in lines.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
