@@ -22,11 +22,14 @@ from digits_jax.weights import resolve_weights
 
 def main(
     released: str = "released",
-    paper: str = "runs/paper-0",
+    paper: str | None = None,
     native_seed: int = 4,
     mixed_seed: int = 9,
 ) -> None:
-    """Draws all of them; scenes are of test digits, their number and places by the seeds."""
+    """Draws all of them; scenes are of test digits, their number and places by the seeds.
+
+    Without the work folder of a run of `paper`, its pictures stay as they are.
+    """
     digits = load_mnist().test.images[: 8 * 20].reshape(8, 20, SIDE, SIDE)
     sheet = digits.transpose(0, 2, 1, 3).reshape(8 * SIDE, 20 * SIDE)
     Image.fromarray(np.asarray(sheet)).save(RESULTS / "figure_1.png")
@@ -37,7 +40,8 @@ def main(
 
     native = scenes.compose("native", "test", 1, native_seed)[0].image
     pixels = jnp.asarray(native[None, ..., None], jnp.float32) / 255
-    for name, weights in (("standard", params), ("paper", resolve_weights(paper))):
+    drawn = {"standard": params} | ({"paper": resolve_weights(paper)} if paper else {})
+    for name, weights in drawn.items():
         maps = jax.device_get(detect.response_maps(weights, pixels))
         files = (RESULTS / f"figure_{number}_{name}.png" for number in (5, 6))
         draw_maps(native, maps, *files)

@@ -14,6 +14,7 @@ from digits_jax.background import BLUR, Place, Warp, compose, put, warped
 from digits_jax.data import Mnist
 from digits_jax.network import Params, init
 from digits_jax.recipe import RECIPES, Recipe, RecipeError
+from digits_jax.shapes import draw_clutter
 from digits_jax.step import BACKGROUND, Batch, augment, loss_and_accuracy, shift
 
 # Nothing but the digit: every test adds what it is about.
@@ -308,6 +309,22 @@ def test_what_shows_the_digit_and_what_does_not(
         varied = np.ptp(shown, axis=(1, 2)) > 0.01
         assert varied.mean() > 0.9
         assert len(np.unique(shown[:, ::7, ::7], axis=0)) > 0.8 * len(shown)
+
+
+def test_clutter_fills_windows_with_edges_of_all_greys() -> None:
+    clutter = draw_clutter().astype(np.float32)
+    assert clutter.shape[1:] == (28, 28)
+    assert len(np.unique(clutter, axis=0)) > 0.99 * len(clutter) > 1000
+    contrast = np.ptp(clutter, axis=(1, 2))
+    assert (contrast > 20).mean() > 0.8
+    assert (contrast > 200).mean() > 0.1
+    # Light and dark in the middle and in the corners alike: no shape on a ground.
+    corners = clutter[:, [0, 0, -1, -1], [0, -1, 0, -1]]
+    middle = clutter[:, 13:15, 13:15].reshape(-1, 4)
+    for part in (corners, middle):
+        assert 40 < part.mean() < 130
+        assert (part < 10).mean() > 0.02
+        assert (part > 200).mean() > 0.02
 
 
 def test_blank_windows_are_of_one_grey(digits: np.ndarray) -> None:
