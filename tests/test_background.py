@@ -233,7 +233,7 @@ def test_stretched_digits_are_taller_or_broader_and_as_much_ink() -> None:
     np.testing.assert_allclose(windows.sum(axis=(1, 2)), pictures.sum(axis=(1, 2)), rtol=0.02)
 
 
-def test_bends_move_parts_of_a_digit_apart_by_pixels(digits: np.ndarray) -> None:
+def test_bends_move_parts_of_a_digit_apart_by_pixels() -> None:
     """Dots in the corners and the middle each move their own way, by up to some deviations."""
     picture = sum(blob(y, x, 1) for y in (-8, 0, 8) for x in (-8, 0, 8))
     windows, _ = windows_of(
