@@ -57,9 +57,10 @@ def benchmark(
         prepare_file(plot)
     counts = devices or _counts(len(jax.devices()))
     params = load_pretrained()
+    settings = [(c, p) for c in counts for p in precision]
     rows = [
         row
-        for count, name in progress([(c, p) for c in counts for p in precision], "setting")
+        for count, name in progress(settings, "setting", len(settings))
         for row in measure(
             list(tasks(params, count, batch_size, image_size, lax.Precision[name.upper()])),
             rounds,

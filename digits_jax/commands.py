@@ -1,7 +1,8 @@
 """The commands that read images: `digits-jax detect`, `classify` and `maps`."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from json import dumps
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,7 +23,6 @@ from digits_jax.detect import (
     Detections,
     response_maps,
 )
-from digits_jax.detect import detect as find_digits
 from digits_jax.framing import frame_digit
 from digits_jax.images import ImageError, read_image
 from digits_jax.network import SIDE, Params
@@ -30,6 +30,7 @@ from digits_jax.network import classify as logits_of
 from digits_jax.outputs import picture_paths, prepare_file, prepare_folder, replacing
 from digits_jax.peaks import sizes_between
 from digits_jax.report import progress, say, tell
+from digits_jax.stream import detect_each, read_ahead
 from digits_jax.weights import resolve_weights
 
 DIGITS_AT_ONCE = 500
@@ -73,20 +74,27 @@ def detect(
         prepare_file(output)
     pictures = picture_paths(paths, annotate) if annotate else []
     params = resolve_weights(weights)
-    lines, failed = [], 0
-    for k, path in enumerate(progress(paths, "image")):
-        if (pixels := _read(path, read_image)) is None:
-            failed += 1
-            continue
-        found = find_digits(
-            params, pixels, min_size=min_size, max_size=max_size, min_score=min_score
-        )
+    failed: list[Path] = []
+
+    def readable() -> Iterator[tuple[int, UInt8[np.ndarray, "h w"]]]:
+        read = partial(_read, read=read_image)
+        for k, (path, pixels) in enumerate(read_ahead(read, paths)):
+            if pixels is None:
+                failed.append(path)
+            else:
+                yield k, pixels
+
+    lines = []
+    each = detect_each(
+        params, readable(), min_size=min_size, max_size=max_size, min_score=min_score
+    )
+    for k, pixels, found in progress(each, "image", len(paths)):
         if found.overflow:
             say(
-                f"digits-jax: {path} has more digits than the {CAPACITY} surest, which "
+                f"digits-jax: {paths[k]} has more digits than the {CAPACITY} surest, which "
                 "are given; cut it up, or raise --min-score"
             )
-        lines.append(dumps(_described(path, pixels, found)))
+        lines.append(dumps(_described(paths[k], pixels, found)))
         if not output:
             tell(lines[-1])
         if pictures:
@@ -111,7 +119,9 @@ def classify(
         json: Print a JSON object for each, with all ten probabilities.
     """
     params = resolve_weights(weights)
-    read = [(path, _read(path, _read_digit)) for path in progress([image, *more], "image")]
+    paths = [image, *more]
+    reading = read_ahead(partial(_read, read=_read_digit), paths)
+    read = list(progress(reading, "image", len(paths)))
     digits = [(path, digit) for path, digit in read if digit is not None]
     for start in range(0, len(digits), DIGITS_AT_ONCE):
         batch = digits[start : start + DIGITS_AT_ONCE]

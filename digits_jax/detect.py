@@ -4,7 +4,8 @@ The image is read at a pyramid of scales and the peaks of its margin found by on
 (`peaks`); the boxes around the ink are cut afterwards (`ink`).
 """
 
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +16,7 @@ from jaxtyping import Array, Bool, Float32, Int64, Num
 from digits_jax.ink import tight_box
 from digits_jax.maps import ResponseMaps, patch_maps, response_maps, window_of_cell
 from digits_jax.network import Params
-from digits_jax.peaks import find_peaks, sizes_between
+from digits_jax.peaks import Peaks, find_peaks, sizes_between
 
 __all__ = [
     "BatchDetections",
@@ -122,45 +123,60 @@ def detect_batch(
 ) -> BatchDetections:
     """Finds every digit in images of one size: `[n, H, W]` or `[n, H, W, 1]`; else as `detect`."""
     pixels = _pixels(np.asarray(images))
-    if not 0 <= min_score <= 1:
-        raise ValueError(f"min_score must be a margin, 0 to 1; got {min_score}")
-    if capacity < 1:
-        raise ValueError(f"capacity must be at least 1; got {capacity}")
-    peaks = jax.device_get(
-        find_peaks(
-            params,
-            jnp.asarray(framed(pixels)[..., None]),
-            jnp.array(pixels.shape[1:]),
-            min_score,
-            sizes=sizes_between(min_size, max_size),
-            capacity=capacity,
-            precision=precision,
-        )
+    _check(min_score, capacity)
+    peaks = find_peaks(
+        params,
+        jnp.asarray(framed(pixels)[..., None]),
+        jnp.array([pixels.shape[1:]] * len(pixels)),
+        min_score,
+        sizes=sizes_between(min_size, max_size),
+        capacity=capacity,
+        precision=precision,
     )
-    valid = peaks.rank >= 0
-    boxes = np.zeros(peaks.windows_xyxy.shape, np.int64)
-    for i, k in np.argwhere(valid):
-        boxes[i, k] = tight_box(pixels[i], peaks.windows_xyxy[i, k])
-    labels = peaks.labels.astype(np.int64)
-    return BatchDetections(boxes, peaks.windows_xyxy, labels, peaks.scores, valid, peaks.overflow)
+    return boxed(pixels, peaks)
 
 
-def framed(pixels: Float32[np.ndarray, "n h w"]) -> Float32[np.ndarray, "n H W"]:
-    """The images in one of few sizes, since each compiles anew: filled up with zeros.
+def boxed(images: Iterable[Float32[np.ndarray, "_ _"]], peaks: Peaks) -> BatchDetections:
+    """What the device has found in images, once it has, with boxes tight around the ink."""
+    found: Any = jax.device_get(peaks)
+    valid = found.rank >= 0
+    boxes = np.zeros(found.windows_xyxy.shape, np.int64)
+    for image, windows, digits, of_image in zip(
+        images, found.windows_xyxy, valid, boxes, strict=False
+    ):
+        for k in np.flatnonzero(digits):
+            of_image[k] = tight_box(image, windows[k])
+    labels = found.labels.astype(np.int64)
+    return BatchDetections(boxes, found.windows_xyxy, labels, found.scores, valid, found.overflow)
+
+
+def framed_shape(height: int, width: int) -> tuple[int, int]:
+    """The one of few shapes in which an image is searched, since each compiles anew.
 
     Tiles without ink cost next to nothing, so there is one size an octave, for any shape; of
     large images, where compiling matters less, many.
     """
-    height, width = pixels.shape[1:]
     largest = max(height, width)
     if largest <= LARGE:
         side = max(SMALLEST, 1 << (largest - 1).bit_length())
-        sides = side, side
-    else:
-        sides = tuple(-(-side // LARGE_STEP) * LARGE_STEP for side in (height, width))
-    if sides == (height, width):  # a large image, of which a copy would be a waste
+        return side, side
+    return -(-height // LARGE_STEP) * LARGE_STEP, -(-width // LARGE_STEP) * LARGE_STEP
+
+
+def framed(pixels: Float32[np.ndarray, "n h w"]) -> Float32[np.ndarray, "n H W"]:
+    """The images filled up with zeros to the shape in which they are searched."""
+    shape = framed_shape(*pixels.shape[1:])
+    if shape == pixels.shape[1:]:  # a large image, of which a copy would be a waste
         return pixels
-    return np.pad(pixels, ((0, 0), (0, sides[0] - height), (0, sides[1] - width)))
+    below, beside = (new - old for new, old in zip(shape, pixels.shape[1:], strict=True))
+    return np.pad(pixels, ((0, 0), (0, below), (0, beside)))
+
+
+def _check(min_score: float, capacity: int) -> None:
+    if not 0 <= min_score <= 1:
+        raise ValueError(f"min_score must be a margin, 0 to 1; got {min_score}")
+    if capacity < 1:
+        raise ValueError(f"capacity must be at least 1; got {capacity}")
 
 
 def _pixels(images: np.ndarray) -> Float32[np.ndarray, "n h w"]:

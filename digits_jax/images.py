@@ -2,13 +2,17 @@
 
 import re
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 DEEP_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")  # more than 8 bits a pixel, one channel
+FILTERS = Lock()  # of warnings
 
 
 class ImageError(Exception):
@@ -32,12 +36,15 @@ def read_image(path: str | Path) -> UInt8[np.ndarray, "h w"]:
     """
     path = Path(path)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of damaged metadata, which the pixels do not need
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            # Given a path, Pillow 13 maps uncompressed TIFF and scrambles it if it is on its side.
-            with path.open("rb") as file, Image.open(file) as image:
-                return _grey(ImageOps.exif_transpose(image))
+        # Given a path, Pillow 13 maps uncompressed TIFF and scrambles it if it is on its side.
+        with path.open("rb") as file:
+            with _warnings_of_size_alone():
+                image = Image.open(file)
+            with image:
+                image.load()
+                with _warnings_of_size_alone():
+                    upright = ImageOps.exif_transpose(image)
+                return _grey(upright)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageError(_too_large(path, str(error))) from error
     except FileNotFoundError as error:
@@ -56,6 +63,18 @@ def read_image(path: str | Path) -> UInt8[np.ndarray, "h w"]:
             f"{path} cannot be read as an image: expected a whole and undamaged file, got: "
             f"{reason}; get it again, or convert it to PNG"
         ) from error
+
+
+@contextmanager
+def _warnings_of_size_alone() -> Iterator[None]:
+    """Those of damaged metadata, which the pixels do not need, are dropped.
+
+    One thread at a time, since Python's filters are the process's; decoding is left outside.
+    """
+    with FILTERS, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield
 
 
 def _unidentified(path: Path) -> str:

@@ -59,7 +59,7 @@ def sizes_between(min_size: float, max_size: float) -> tuple[float, ...]:
 def find_peaks(
     params: Params,
     images: Float[Array, "n H W 1"],
-    extent: Int[Array, "2"],
+    extents: Int[Array, "n 2"],
     min_score: float | Float[Array, ""],
     *,
     sizes: tuple[float, ...],
@@ -68,15 +68,18 @@ def find_peaks(
 ) -> Peaks:
     """The part of detection that runs on the device, with static shapes, for a whole batch.
 
-    Of the arrays only the pixels `[:, :extent[0], :extent[1]]` are image; the rest is zero and is
+    Of image i only the pixels `[:extents[i, 0], :extents[i, 1]]` are image; the rest is zero and is
     there for the shape's sake. What is found does not depend on how much of it there is.
     """
     scales = [SIDE / size for size in sizes]
-    levels = [_level(images, scale) for scale in scales]
+    # Zeros around the image, so that its edge is interpolated like the rest.
+    rim = math.ceil((PAD + 1) / min(scales)) + 1
+    framed = jnp.pad(images, [(0, 0), (rim, rim), (rim, rim), (0, 0)])
+    levels = [_level(framed, rim, scale) for scale in scales]
     maps = map_levels(params, levels, _average, AVERAGED - 1, skip=True, precision=precision)
     found = [
         _peaks_of_map(
-            margin, label, extent, scale, math.log(scales[0] / scale), min_score, capacity
+            margin, label, extents, scale, math.log(scales[0] / scale), min_score, capacity
         )
         for (margin, label), scale in zip(maps, scales, strict=True)
     ]
@@ -122,18 +125,16 @@ def _standing(windows: Float[Array, "k 4"], rank: Float[Array, " k"]) -> Bool[Ar
     return lax.fori_loop(0, len(rank), judge, rank >= 0)
 
 
-def _level(images: Float[Array, "n H W 1"], scale: float) -> Float[Array, "n h w 1"]:
-    """The images at a scale, with so much background around them that digits fit on the edge.
+def _level(framed: Float[Array, "n H W 1"], rim: int, scale: float) -> Float[Array, "n h w 1"]:
+    """The images within a rim, at a scale, with so much of it that digits fit on the edge.
 
     Cell (i, j) of its averaged map is the window that is centred on the level's pixel (2i, 2j).
     """
-    n, height, width, _ = images.shape
+    n, height, width = framed.shape[0], *(side - 2 * rim for side in framed.shape[1:3])
     h, w = (STRIDE * int(side * scale / STRIDE) for side in (height, width))
     if scale == 1:
-        return jnp.pad(images[:, :h, :w], [(0, 0), (PAD, PAD), (PAD, PAD), (0, 0)])
-    # Zeros around the image, so that its edge is interpolated like the rest.
-    rim = math.ceil((PAD + 1) / scale) + 1
-    framed = jnp.pad(images, [(0, 0), (rim, rim), (rim, rim), (0, 0)])
+        first = rim - PAD
+        return framed[:, first : first + h + 2 * PAD, first : first + w + 2 * PAD]
     return jax.image.scale_and_translate(
         framed,
         (n, h + 2 * PAD, w + 2 * PAD, 1),
@@ -147,7 +148,7 @@ def _level(images: Float[Array, "n H W 1"], scale: float) -> Float[Array, "n h w
 def _peaks_of_map(
     margin: Float[Array, "n h w"],
     label: Int[Array, "n h w"],
-    extent: Int[Array, "2"],
+    extents: Int[Array, "n 2"],
     scale: float,
     favour: float,
     min_score: float | Float[Array, ""],
@@ -155,10 +156,10 @@ def _peaks_of_map(
 ) -> Peaks:
     # Windows are centred on the image; those beyond exist for the shape's sake.
     rows, columns = (
-        STRIDE * jnp.arange(side, dtype=jnp.float32) <= limit * scale
-        for side, limit in zip(margin.shape[1:], extent.astype(jnp.float32), strict=True)
+        STRIDE * jnp.arange(side, dtype=jnp.float32)[None] <= limit[:, None] * scale
+        for side, limit in zip(margin.shape[1:], extents.T.astype(jnp.float32), strict=True)
     )
-    inside = (rows[:, None] & columns[None])[None]
+    inside = rows[:, :, None] & columns[:, None]
     margin = jnp.where(inside, margin, 0.0)
     square = (1, PEAK, PEAK)
     plateau = lax.reduce_window(margin, 0.0, lax.add, square, (1, 1, 1), "SAME") / PEAK**2
@@ -173,7 +174,8 @@ def _peaks_of_map(
     half = SIDE / 2 / scale
     windows = jnp.concatenate([centre - half, centre + half], axis=-1)
     pick = jax.vmap(lambda array, cells: array.ravel()[cells])
-    return Peaks(windows, pick(label, cells), pick(margin, cells), rank, overflow)
+    labels = pick(label, cells).astype(jnp.int32)
+    return Peaks(windows, labels, pick(margin, cells), rank, overflow)
 
 
 def _average(
@@ -183,4 +185,4 @@ def _average(
     p = jax.nn.softmax(logits)
     size = (AVERAGED, AVERAGED, 1)
     mean = lax.reduce_window(p, 0.0, lax.add, size, (1, 1, 1), "VALID") / AVERAGED**2
-    return margin_of(mean), jnp.argmax(mean, axis=-1).astype(jnp.int32)
+    return margin_of(mean), jnp.argmax(mean, axis=-1).astype(jnp.int8)  # a byte a window

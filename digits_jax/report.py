@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 from tqdm import tqdm
@@ -25,19 +25,19 @@ def tell(text: str) -> None:
     sys.stdout.flush()
 
 
-def progress(items: Sequence[Item], unit: str) -> Iterator[Item]:
-    """Yields the items, and shows how many are done unless there is only one.
+def progress(items: Iterable[Item], unit: str, total: int) -> Iterator[Item]:
+    """Yields the items, and shows how many of the total are done unless there is only one.
 
     On a terminal that is a bar, elsewhere a plain line now and then.
     """
-    live = len(items) > 1 and sys.stderr.isatty()
+    live = total > 1 and sys.stderr.isatty()
     last_line = time.monotonic()
-    bar = tqdm(items, unit=unit, disable=not live, dynamic_ncols=True)
+    bar = tqdm(items, unit=unit, total=total, disable=not live, dynamic_ncols=True)
     for done, item in enumerate(bar):
         now = time.monotonic()
         if not live and now - last_line >= LINE_SECONDS:
             last_line = now
-            say(f"{unit} {done}/{len(items)}")
+            say(f"{unit} {done}/{total}")
         yield item
 
 

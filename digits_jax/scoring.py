@@ -64,7 +64,8 @@ def score(
 def _found_in(params: Params, scenes: Sequence[Scene]) -> list[Detections]:
     """Detections of scenes of one size, those that average precision takes included."""
     detections: list[Detections] = []
-    for start in progress(range(0, len(scenes), SCENES_AT_ONCE), "batch"):
+    starts = range(0, len(scenes), SCENES_AT_ONCE)
+    for start in progress(starts, "batch", len(starts)):
         images = [scene.image for scene in scenes[start : start + SCENES_AT_ONCE]]
         # Filled up, since another number of images would be another program.
         full = np.stack(images + images[-1:] * (SCENES_AT_ONCE - len(images)))

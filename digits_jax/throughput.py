@@ -109,7 +109,7 @@ def tasks(
             precision=precision,
         )
         whole = jnp.asarray(framed(np.asarray(image[..., 0]))[..., None])
-        arguments = (params, whole, jnp.array([side, side]), MIN_SCORE)
+        arguments = (params, whole, jnp.full((devices, 2), side), MIN_SCORE)
         yield named(
             "detect",
             f"{side}×{side}",

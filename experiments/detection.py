@@ -2,19 +2,22 @@
 
 The three families of scenes, composed of test digits, and images without a digit: photographs,
 textures and figures that training never saw (scikit-image's own), blank ones of every grey, and
-letters, which are reported apart. Default settings; the weights that the package comes with, or a
-work folder's.
+letters, which are reported apart. The weights that the package comes with at the default sizes;
+and, as the paper reads an image at one scale, `paper` and those once more at that.
 
-Command:   python experiments/detection.py --weights released runs/paper-0
+Command:   python experiments/detection.py
+           python experiments/detection.py --sizes 28 28 --weights released runs/paper-0
 Hardware:  any; needs the extra [bench].
-Time:      on 2 cores an hour for each of the weights, most of it on mnist-od; on a GPU minutes.
+Time:      on 2 cores an hour at the default sizes, ten minutes for each of the weights at one
+           scale; on a GPU minutes.
 Result:    experiments/results/detection.json; the figures are in the README.
 """
 
 import json
 import string
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,7 +28,6 @@ from provenance import RESULTS, provenance, write_result
 from tqdm import tqdm
 
 from digits_jax import detect, scenes
-from digits_jax.network import Params
 from digits_jax.scores import score
 from digits_jax.weights import resolve_weights
 
@@ -33,12 +35,15 @@ PHOTOGRAPHS = ("astronaut", "camera", "chelsea", "coffee", "coins", "moon", "roc
                "hubble_deep_field", "motorcycle_left")  # fmt: skip
 TEXTURES = ("brick", "grass", "gravel", "ihc", "cell")
 FIGURES = ("horse", "phantom", "chessboard_GRAY", "chessboard_RGB", "logo")
+Find = Callable[[np.ndarray], detect.BatchDetections]
+
 SIDE = 300  # px: images without digits are cut into squares of it, so that one program serves all
 
 
 def main(
     weights: Annotated[list[str], tyro.conf.arg(metavar="WEIGHTS…")] = ["released"],  # noqa: B006
     families: Annotated[list[str], tyro.conf.arg(metavar="FAMILY…")] = [*scenes.FAMILIES],  # noqa: B006
+    sizes: tuple[float, float] = (detect.MIN_SIZE, detect.MAX_SIZE),
     count: int = 200,
     split: str = "test",
     no_digits: bool = True,
@@ -50,29 +55,35 @@ def main(
     made = provenance(["scikit-image"])
     for chosen in weights:
         params = resolve_weights(chosen)
-        for measured in _measured(params, families, split, count, no_digits=no_digits):
-            row = {"weights": Path(chosen).name, **measured, **made}
-            same = (row["weights"], row["images"])
-            rows = [other for other in rows if (other["weights"], other["images"]) != same] + [row]
+        find = partial(
+            detect.detect_batch, params, min_size=sizes[0], max_size=sizes[1], min_score=0.05
+        )
+        for measured in _measured(find, families, split, count, no_digits=no_digits):
+            row = {"weights": Path(chosen).stem, "sizes": list(sizes), **measured, **made}
+            rows = [other for other in rows if _asked(other) != _asked(row)] + [row]
             write_result(name, {"question": "How well are digits found?", "rows": rows})
 
 
+def _asked(row: dict[str, Any]) -> tuple[object, ...]:
+    return row["weights"], tuple(row["sizes"]), row["images"]
+
+
 def _measured(
-    params: Params, families: list[str], split: str, count: int, *, no_digits: bool
+    find: Find, families: list[str], split: str, count: int, *, no_digits: bool
 ) -> Iterator[dict[str, Any]]:
     for family in families:
-        yield _scenes(params, family, split, count)
+        yield _scenes(find, family, split, count)
     if no_digits:
-        yield from _without_digits(params)
+        yield from _without_digits(find)
 
 
-def _scenes(params: Params, family: str, split: str, count: int) -> dict[str, Any]:
+def _scenes(find: Find, family: str, split: str, count: int) -> dict[str, Any]:
     composed = scenes.compose(family, split, count, seed=0)
     begun = time.monotonic()
     found = [
         detection
         for first in tqdm(range(0, count, 10), desc=family)
-        for detection in _found(params, [s.image for s in composed[first : first + 10]])
+        for detection in _found(find, [s.image for s in composed[first : first + 10]])
     ]
     seconds = (time.monotonic() - begun) / count
     scores = score(composed, found, min_score=detect.MIN_SCORE)
@@ -80,12 +91,12 @@ def _scenes(params: Params, family: str, split: str, count: int) -> dict[str, An
     return {"images": family, **figures, "seconds_per_image": round(seconds, 2)}
 
 
-def _found(params: Params, images: list[np.ndarray]) -> list[detect.Detections]:
-    batch = detect.detect_batch(params, np.stack(images), min_score=0.05)
+def _found(find: Find, images: list[np.ndarray]) -> list[detect.Detections]:
+    batch = find(np.stack(images))
     return [batch.of_image(i) for i in range(len(images))]
 
 
-def _without_digits(params: Params) -> Iterator[dict[str, Any]]:
+def _without_digits(find: Find) -> Iterator[dict[str, Any]]:
     kinds = {
         "photographs": [photograph(name) for name in PHOTOGRAPHS],
         "textures": [photograph(name) for name in TEXTURES],
@@ -99,7 +110,7 @@ def _without_digits(params: Params) -> Iterator[dict[str, Any]]:
         for first in tqdm(range(0, len(cut), 10), desc=kind):
             batch = cut[first : first + 10]
             batch += [np.zeros_like(batch[0])] * (10 - len(batch))
-            found += sum(int((d.scores >= detect.MIN_SCORE).sum()) for d in _found(params, batch))
+            found += sum(int((d.scores >= detect.MIN_SCORE).sum()) for d in _found(find, batch))
         megapixels = len(cut) * SIDE**2 / 1e6
         rate = round(found / megapixels, 2)
         yield {"images": kind, "megapixels": round(megapixels, 2), "false_per_megapixel": rate}

@@ -56,20 +56,24 @@ def detection() -> str:
     if not rows:
         return ""
     scenes = [row for row in rows if "f1" in row]
+    figures = ("precision", "recall", "f1", "right_count", "ap50", "ap50_voc07")
     lines = [
-        "| weights | scenes | precision | recall | F1 | right count | AP50 | AP50, VOC07 |",
-        "|---|---|---|---|---|---|---|---|",
+        "| weights | sizes | scenes | precision | recall | F1 | right count | AP50 | AP50, VOC07 |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     lines += [
-        f"| {row['weights']} | {row['scenes']} of `{row['images']}` | {row['precision']:.3f} | "
-        f"{row['recall']:.3f} | {row['f1']:.3f} | {row['right_count']:.3f} | {row['ap50']:.3f} | "
-        f"{row['ap50_voc07']:.3f} |"
+        f"| {row['weights']} | {_sizes(row)} | {row['scenes']} of `{row['images']}` | "
+        + " | ".join(f"{row[figure]:.3f}" for figure in figures)
+        + " |"
         for row in scenes
     ]
-    lines += ["", "| weights | images without a digit | megapixels | detections a megapixel |"]
-    lines += ["|---|---|---|---|"]
     lines += [
-        f"| {row['weights']} | {row['images']} | {row['megapixels']:.1f} | "
+        "",
+        "| weights | sizes | images without a digit | megapixels | detections a megapixel |",
+    ]
+    lines += ["|---|---|---|---|---|"]
+    lines += [
+        f"| {row['weights']} | {_sizes(row)} | {row['images']} | {row['megapixels']:.1f} | "
         f"{row['false_per_megapixel']:.1f} |"
         for row in rows
         if "megapixels" in row
@@ -90,6 +94,11 @@ def detection() -> str:
             f"{_made(memory)}."
         )
     return "\n".join([*lines, "", *sorted(made)])
+
+
+def _sizes(row: dict[str, Any]) -> str:
+    low, high = row["sizes"]
+    return f"{low:g}" if low == high else f"{low:g}–{high:g}"
 
 
 def _row(name: str, run: dict[str, Any]) -> str:

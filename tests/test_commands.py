@@ -3,6 +3,7 @@
 import json
 import math
 import typing
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -59,15 +60,19 @@ def status(*arguments: object) -> object:
     return 0
 
 
-def one_digit(image: np.ndarray) -> Detections:
+def one_digit(*, overflow: bool = False) -> Detections:
     """What a fake detection finds in any image."""
     box, scores = np.array([[1, 2, 3, 4]]), np.array([0.99], np.float32)
-    return Detections(box, box.astype(np.float32), np.array([5]), scores, False)
+    return Detections(box, box.astype(np.float32), np.array([5]), scores, overflow)
 
 
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(commands, "find_digits", lambda params, image, **_: one_digit(image))
+    monkeypatch.setattr(commands, "detect_each", finding(one_digit()))
+
+
+def finding(found: Detections) -> Callable[..., Iterator[tuple[Any, Any, Detections]]]:
+    return lambda params, images, **_: ((name, image, found) for name, image in images)
 
 
 def test_detect_prints_objects_and_goes_on_after_a_bad_image(
@@ -119,8 +124,7 @@ def test_detect_writes_a_file_and_pictures_of_images_of_one_name(
 def test_detect_says_that_there_are_more(
     scene: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    full = one_digit(np.zeros(0))._replace(overflow=True)
-    monkeypatch.setattr(commands, "find_digits", lambda *_, **__: full)
+    monkeypatch.setattr(commands, "detect_each", finding(one_digit(overflow=True)))
     assert status("detect", scene) == 0
     printed = capsys.readouterr()
     assert f"{scene} has more digits" in printed.err

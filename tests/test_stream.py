@@ -1,0 +1,94 @@
+"""Detection in many images: in order, ahead, and the same as one by one."""
+
+import threading
+import time
+from contextlib import closing
+from functools import partial
+
+import numpy as np
+import pytest
+
+import digits_jax
+from digits_jax import stream
+from digits_jax.data import Mnist
+from digits_jax.detect import detect
+from digits_jax.stream import AHEAD, WORKERS, detect_each, read_ahead
+
+each_native = partial(detect_each, min_size=28.0, max_size=28.0)
+native = partial(detect, min_size=28.0, max_size=28.0)
+
+
+def test_images_are_read_ahead_in_order_and_no_more_than_so_many() -> None:
+    begun: list[int] = []
+
+    def read(item: int) -> int:
+        begun.append(item)
+        time.sleep(0.02 * (item % 3))
+        return 10 * item
+
+    reading = read_ahead(read, range(3 * AHEAD))
+    assert next(reading) == (0, 0)
+    assert len(begun) <= AHEAD + 1
+    assert list(reading) == [(item, 10 * item) for item in range(1, 3 * AHEAD)]
+    assert sorted(begun) == list(range(3 * AHEAD))
+
+
+def test_several_workers_read_at_once() -> None:
+    together = threading.Barrier(WORKERS, timeout=10)  # breaks if they do not all come
+    assert len(list(read_ahead(lambda _: together.wait(), range(WORKERS)))) == WORKERS
+
+
+def test_what_reading_raises_comes_in_its_turn() -> None:
+    def read(item: int) -> int:
+        if item == 2:
+            raise ValueError("the third")
+        return item
+
+    reading = read_ahead(read, range(5))
+    assert [next(reading), next(reading)] == [(0, 0), (1, 1)]
+    with pytest.raises(ValueError, match="the third"):
+        next(reading)
+
+
+def test_nothing_is_read_any_more_once_nobody_asks() -> None:
+    begun: list[int] = []
+    with closing(read_ahead(begun.append, range(100))) as reading:  # type: ignore[type-var]
+        next(reading)
+    assert len(begun) <= AHEAD + 1
+
+
+def test_images_of_one_shape_that_follow_each_other_are_searched_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(stream, "_batch_size", lambda shape: 3 if shape == (64, 64) else 2)
+    shapes = [(40, 60), (64, 1), (1, 1), (64, 64), (65, 1), (100, 90), (2, 2), (128, 3)]
+    images = [(number, np.zeros(shape, np.uint8)) for number, shape in enumerate(shapes)]
+    batches = [[number for number, _ in batch] for batch in stream._batches(images)]
+    assert batches == [[0, 1, 2], [3], [4, 5], [6], [7]]
+
+
+def test_each_image_is_found_what_it_is_alone(
+    mnist: Mnist, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In two batches, the second of them not full."""
+    monkeypatch.setattr(stream, "_batch_size", lambda shape: 2)
+    params = digits_jax.load_pretrained()
+    images = []
+    for digit, shape in enumerate([(40, 60), (64, 30), (50, 50)]):
+        image = np.zeros(shape, np.uint8)
+        image[5:33, 1:29] = mnist.validation.images[digit]
+        images.append(image)
+    each = list(each_native(params, zip("abc", images, strict=True)))
+    assert [name for name, _, _ in each] == list("abc")
+    for image, (_, seen, found) in zip(images, each, strict=True):
+        assert seen is image
+        expected = native(params, image)
+        assert len(expected.labels) == 1
+        np.testing.assert_array_equal(found.boxes_xyxy, expected.boxes_xyxy)
+        np.testing.assert_array_equal(found.labels, expected.labels)
+        np.testing.assert_allclose(found.scores, expected.scores, atol=1e-4)
+        np.testing.assert_allclose(found.windows_xyxy, expected.windows_xyxy, atol=1e-4)
+
+
+def test_no_images_are_no_detections() -> None:
+    assert list(detect_each(digits_jax.load_pretrained(), [])) == []
