@@ -73,6 +73,7 @@ bench: $(BENCHING)
 	$(BIN)/digits-jax benchmark --plot runs/benchmark.png $(ARGS)
 	$(BIN)/python experiments/training_speed.py
 	$(BIN)/python experiments/map_speed.py
+	$(BIN)/python experiments/detection_speed.py
 
 test: $(DEVELOPING)
 	$(BIN)/python -m pytest

@@ -1,62 +1,113 @@
 """How much faster than window by window are the exact maps, and are they as exact as they say?
 
-Both ways of making the maps of one image of noise, in turn, in one process.
+The maps of one image of noise, in turn with all who make the same ones: `patch_maps`, PyTorch (both
+memory formats) and ONNX Runtime, which classify every window; and with PyTorch's à-trous network,
+which is one pass over the image and not exact.
 
-Command:   python experiments/map_speed.py --side 512 --rounds 5
-Hardware:  2 CPU cores without a GPU, or any GPU.
-Time:      5 minutes on 2 cores.
+Command:   python experiments/map_speed.py
+Hardware:  2 CPU cores, otherwise idle; needs the extra [bench].
+Time:      6 minutes on 2 cores.
 Result:    experiments/results/map_speed.json; the figures are in the README.
 """
 
-import statistics
-import time
-from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import jax
-import jax.numpy as jnp
+import numpy as np
 import tyro
+from peers import onnx_network, torch_a_trous, torch_network, windows
 from provenance import provenance, write_result
+from turns import Call, Contender, ratio, take_turns
 
 from digits_jax.detect import patch_maps, response_maps
-from digits_jax.maps import ResponseMaps, map_size
+from digits_jax.maps import map_size
 from digits_jax.weights import load_pretrained
 
+EXACT, A_TROUS = "exact maps", "pytorch à-trous"
 
-def main(side: int = 512, rounds: int = 5) -> None:
-    """Times both and compares their logits."""
-    params = load_pretrained()
-    image = jax.random.uniform(jax.random.key(0), (1, side, side, 1))
-    ways = {"exact maps": jax.jit(response_maps), "window by window": jax.jit(patch_maps)}
-    logits = {name: way(params, image).logits for name, way in ways.items()}
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(rounds):
-        for name, way in ways.items():
-            seconds[name].append(_time(lambda way=way: way(params, image)))  # type: ignore[misc]
-    ratios = [slow / fast for fast, slow in zip(*seconds.values(), strict=True)]
-    largest = jnp.abs(logits["window by window"]).max()
-    difference = jnp.abs(logits["exact maps"] - logits["window by window"]).max()
-    windows = map_size(side) ** 2
+
+def main(side: int = 512, rounds: int = 3) -> None:
+    """Compares everybody's logits, then their speed."""
+    contenders: dict[str, Contender] = {
+        EXACT: partial(_ours, side),
+        "patch_maps": partial(_ours, side, patches=True),
+        "pytorch": partial(_torch, side),
+        "pytorch channels-last": partial(_torch, side, channels_last=True),
+        "onnxruntime": partial(_onnxruntime, side),
+        A_TROUS: partial(_a_trous, side),
+    }
+    small = {name: partial(of.func, 44, **of.keywords) for name, of in contenders.items()}  # type: ignore[attr-defined]
+    logits = {name: np.asarray(contender()()).reshape(-1, 10) for name, contender in small.items()}
+    rates = take_turns(contenders, rounds, block_seconds=0.1, warm_up=1)
+    cells = map_size(side) ** 2
+    exact = [name for name in contenders if name not in (EXACT, A_TROUS)]
+    peer = max(exact, key=lambda name: float(np.median(rates[name])))
     result = {
         "question": "How much faster than window by window are the exact maps?",
-        **provenance(),
+        **provenance(["torch", "onnxruntime"]),
         "side": side,
         "rounds": rounds,
-        "times_faster_median": round(statistics.median(ratios), 2),
-        "times_faster_by_round": [round(ratio, 2) for ratio in ratios],
         "microseconds_per_window_median": {
-            name: round(statistics.median(times) / windows * 1e6, 1)
-            for name, times in seconds.items()
+            name: round(1e6 / float(np.median(rate)) / cells, 1) for name, rate in rates.items()
         },
-        "largest_difference_of_logits": float(difference),
-        "tolerance": 1e-4 * max(1.0, float(largest)),
+        "fastest_peer": peer,
+        "times_faster_than_the_fastest_peer": ratio(rates, EXACT, peer),
+        "times_faster_than_patch_maps": ratio(rates, EXACT, "patch_maps"),
+        "times_the_time_of_a_trous": ratio(rates, A_TROUS, EXACT),
+        "largest_difference_of_logits": {
+            name: float(np.abs(logits[name] - logits["patch_maps"]).max()) for name in contenders
+        },
+        "largest_logit": float(np.abs(logits["patch_maps"]).max()),
     }
     print(write_result("map_speed", result))
 
 
-def _time(call: Callable[[], ResponseMaps]) -> float:
-    begun = time.perf_counter()
-    jax.block_until_ready(call())
-    return time.perf_counter() - begun
+def _noise(side: int) -> np.ndarray:
+    return np.random.default_rng(0).random((side, side), np.float32)
+
+
+def _ours(side: int, *, patches: bool = False) -> Call:
+    params = load_pretrained()
+    way = jax.jit(patch_maps if patches else response_maps)
+    image = jax.device_put(_noise(side)[None, ..., None])
+    return lambda: jax.block_until_ready(way(params, image)).logits
+
+
+def _torch(side: int, *, channels_last: bool = False) -> Call:
+    import torch
+
+    network, image = torch_network(load_pretrained(), channels_last=channels_last), _noise(side)
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+
+    def call() -> Any:
+        with torch.inference_mode():
+            batches = (torch.from_numpy(w).to(memory_format=layout) for w in windows(image))
+            return torch.cat([network(batch) for batch in batches])
+
+    return call
+
+
+def _onnxruntime(side: int) -> Call:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(onnx_network(load_pretrained()))
+    image = _noise(side)
+    return lambda: np.concatenate(
+        [session.run(None, {"images": batch})[0] for batch in windows(image)]
+    )
+
+
+def _a_trous(side: int) -> Call:
+    import torch
+
+    network, image = torch_a_trous(load_pretrained()), torch.from_numpy(_noise(side))[None, None]
+
+    def call() -> Any:
+        with torch.inference_mode():
+            return network(image).permute(0, 2, 3, 1)
+
+    return call
 
 
 if __name__ == "__main__":

@@ -12,18 +12,20 @@ the peer. Each contender is a process of its own that waits while another runs; 
 blocks of a few seconds, and the ratio is the median over the rounds of the ratio within a round.
 """
 
-import multiprocessing as mp
 import os
 import statistics
-import time
-from collections.abc import Callable
-from multiprocessing.connection import Connection
+from functools import partial
 
+import jax
 import tyro
+from peers import torch_network
 from provenance import provenance, write_result
+from turns import Call, Contender, ratio, take_turns
+
+from digits_jax.network import init
 
 BLOCK_SECONDS = 3.0
-Step = Callable[[], None]  # one whole training step, finished on return
+OURS = "digits_jax"
 
 
 def main(rounds: int = 7, batch_sizes: tuple[int, ...] = (50, 256)) -> None:
@@ -41,51 +43,28 @@ def main(rounds: int = 7, batch_sizes: tuple[int, ...] = (50, 256)) -> None:
 
 
 def _measure(rounds: int, batch_size: int) -> dict[str, object]:
-    context = mp.get_context("spawn")
-    contenders: dict[str, Connection] = {}
-    for name in _CONTENDERS:
-        ours, theirs = context.Pipe()
-        context.Process(target=_contend, args=(name, batch_size, theirs), daemon=True).start()
-        theirs.close()  # so that a contender's death ends the waiting for it
-        ours.recv()  # ready: compiled and warm
-        contenders[name] = ours
-    rates: dict[str, list[float]] = {name: [] for name in contenders}
-    for _ in range(rounds):
-        for name, connection in contenders.items():
-            connection.send("go")
-            rates[name].append(connection.recv())
-    for connection in contenders.values():
-        connection.send("stop")
-    medians = {name: statistics.median(values) for name, values in rates.items()}
-    peer = max((name for name in medians if name != "digits_jax"), key=medians.__getitem__)
-    ratios = [a / b for a, b in zip(rates["digits_jax"], rates[peer], strict=True)]
-    print(batch_size, medians, f"ratio to {peer}: {statistics.median(ratios):.2f}")
+    contenders: dict[str, Contender] = {
+        OURS: partial(_digits_jax, batch_size),
+        "pytorch": partial(_torch, batch_size),
+        "pytorch channels-last": partial(_torch, batch_size, channels_last=True),
+    }
+    rates = take_turns(contenders, rounds, BLOCK_SECONDS, warm_up=5)
+    images = {name: [batch_size * rate for rate in of] for name, of in rates.items()}
+    medians = {name: statistics.median(of) for name, of in images.items()}
+    peer = max((name for name in medians if name != OURS), key=medians.__getitem__)
+    compared = ratio(rates, OURS, peer)
+    print(batch_size, medians, f"ratio to {peer}: {compared['median']}")
     return {
         "images_per_second_median": {name: round(rate, 1) for name, rate in medians.items()},
-        "images_per_second": {n: [round(r, 1) for r in values] for n, values in rates.items()},
+        "images_per_second": {name: [round(r, 1) for r in of] for name, of in images.items()},
         "peer": peer,
-        "ratio_median": round(statistics.median(ratios), 3),
-        "ratio_range": [round(min(ratios), 3), round(max(ratios), 3)],
+        "ratio_median": compared["median"],
+        "ratio_range": [compared["least"], compared["most"]],
     }
 
 
-def _contend(name: str, batch_size: int, connection: Connection) -> None:
-    step = _CONTENDERS[name](batch_size)
-    for _ in range(5):
-        step()
-    connection.send("ready")
-    while connection.recv() == "go":
-        begun, steps = time.perf_counter(), 0
-        while (seconds := time.perf_counter() - begun) < BLOCK_SECONDS:
-            step()
-            steps += 1
-        connection.send(steps * batch_size / seconds)
-
-
-def _digits_jax(batch_size: int) -> Step:
+def _digits_jax(batch_size: int) -> Call:
     import dataclasses
-
-    import jax
 
     from digits_jax.data import load_mnist
     from digits_jax.mesh import data_mesh
@@ -105,9 +84,8 @@ def _digits_jax(batch_size: int) -> Step:
     return step
 
 
-def _torch(batch_size: int, *, channels_last: bool) -> Step:
+def _torch(batch_size: int, *, channels_last: bool = False) -> Call:
     import torch
-    from torch import nn
     from torch.nn import functional as F  # noqa: N812
 
     from digits_jax.data import load_mnist
@@ -116,17 +94,7 @@ def _torch(batch_size: int, *, channels_last: bool) -> Step:
     images, labels = torch.from_numpy(train.images.copy()), torch.from_numpy(train.labels.copy())
     labels = labels.long()
     layout = torch.channels_last if channels_last else torch.contiguous_format
-    network = nn.Sequential(
-        nn.Conv2d(1, 32, 5, padding=2),
-        nn.MaxPool2d(2),
-        nn.ReLU(),
-        nn.Conv2d(32, 64, 5, padding=2),
-        nn.MaxPool2d(2),
-        nn.Flatten(),
-        nn.Linear(7 * 7 * 64, 1024),
-        nn.ReLU(),
-        nn.Linear(1024, 10),
-    ).to(memory_format=layout)
+    network = torch_network(init(jax.random.key(0)), channels_last=channels_last)
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-4, fused=True)
     within = torch.arange(28)
 
@@ -143,20 +111,6 @@ def _torch(batch_size: int, *, channels_last: bool) -> Step:
 
     return step
 
-
-def _torch_contiguous(batch_size: int) -> Step:
-    return _torch(batch_size, channels_last=False)
-
-
-def _torch_channels_last(batch_size: int) -> Step:
-    return _torch(batch_size, channels_last=True)
-
-
-_CONTENDERS: dict[str, Callable[[int], Step]] = {
-    "digits_jax": _digits_jax,
-    "pytorch": _torch_contiguous,
-    "pytorch channels-last": _torch_channels_last,
-}
 
 if __name__ == "__main__":
     tyro.cli(main)
