@@ -22,7 +22,7 @@ from digits_jax.recipe import Recipe
 from digits_jax.shapes import draw_clutter, draw_shapes
 
 NEIGHBOURS = 3  # at most, around a subject
-OFF_CENTRE = (5.0, 20.0)  # px that a digit is off, along the axis where it is farther off
+OFF_CENTRE = (6.0, 20.0)  # px that a digit is off, along the axis where it is farther off
 TOO_SMALL, TOO_LARGE = (0.2, 0.62), (1.45, 3.7)  # times the size of MNIST's digits
 ANY_SIZE = (0.3, 3.5)
 NEAREST = 14.0  # px from the centre to a neighbour of the same size; unlike ones overlap more

@@ -1,12 +1,12 @@
-"""Is the CPU's hand-written convolution worth its module, against XLA's own?
+"""Are the CPU's hand-written convolution and pooling worth their module, against XLA's own?
 
 Command:   python experiments/convolution_forms.py
 Hardware:  2 CPU cores, otherwise idle.
 Time:      about 1 minute.
 Result:    experiments/results/convolution_forms.json: milliseconds of both layers, both ways.
 
-`convolve` and `lax.conv_general_dilated` take turns, forward and backward, on the shapes of the
-network's two convolutions at batch 50 and 256. Backward is what training asks for: the first
+`convolve_and_pool` and XLA's convolution and maxima take turns, forward and backward, on the shapes
+of the network's two convolutions at batch 50 and 256. Backward is what training asks for: the first
 layer's kernel gradient, the second layer's both gradients.
 """
 
@@ -16,19 +16,22 @@ from collections.abc import Callable
 from functools import partial
 
 import jax
+import jax.numpy as jnp
 import tyro
 from jax import Array, lax
 from provenance import provenance, write_result
 
-from digits_jax.convolution import convolve
+from digits_jax.convolution import convolve_and_pool
 
 LAYERS = {"conv1": (28, 1, 32), "conv2": (14, 32, 64)}  # side, channels in, channels out
 
 
 def xla(images: Array, kernel: Array) -> Array:
-    """XLA's own convolution."""
+    """XLA's own convolution, and the maxima of a cell's four pixels."""
     numbers = ("NHWC", "HWIO", "NHWC")
-    return lax.conv_general_dilated(images, kernel, (1, 1), "SAME", dimension_numbers=numbers)
+    y = lax.conv_general_dilated(images, kernel, (1, 1), "SAME", dimension_numbers=numbers)
+    rows = jnp.maximum(y[:, 0::2], y[:, 1::2])
+    return jnp.maximum(rows[:, :, 0::2], rows[:, :, 1::2])
 
 
 def main(rounds: int = 15, batch_sizes: tuple[int, ...] = (50, 256)) -> None:
@@ -38,7 +41,7 @@ def main(rounds: int = 15, batch_sizes: tuple[int, ...] = (50, 256)) -> None:
         for batch_size in batch_sizes
         for layer in LAYERS
     }
-    question = "How long do the network's convolutions take on CPU, ours and XLA's?"
+    question = "How long do the network's convolutions and pools take on CPU, ours and XLA's?"
     result = {"question": question, **provenance(), "rounds": rounds, "milliseconds": table}
     print(write_result("convolution_forms", result))
 
@@ -48,10 +51,10 @@ def _layer(layer: str, batch_size: int, rounds: int) -> dict[str, dict[str, floa
     keys = jax.random.split(jax.random.key(0), 3)
     images = jax.random.normal(keys[0], (batch_size, side, side, c))
     kernel = jax.random.normal(keys[1], (5, 5, c, o))
-    gradient = jax.random.normal(keys[2], (batch_size, side, side, o))
+    gradient = jax.random.normal(keys[2], (batch_size, side // 2, side // 2, o))
     times: dict[tuple[str, str], list[float]] = {}
     programs: dict[tuple[str, str], Callable[[], object]] = {}
-    for name, form in (("digits_jax", convolve), ("xla", xla)):
+    for name, form in (("digits_jax", convolve_and_pool), ("xla", xla)):
         forward, backward = jax.jit(form), jax.jit(_backward(form, layer))
         programs[name, "forward"] = partial(forward, images, kernel)
         programs[name, "backward"] = partial(backward, images, kernel, gradient)

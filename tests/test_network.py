@@ -5,7 +5,6 @@ import pytest
 from scipy.signal import correlate2d
 
 import digits_jax
-from digits_jax.network import max_pool
 
 
 def test_the_paper_s_parameters() -> None:
@@ -25,11 +24,6 @@ def test_init_is_a_function_of_its_key() -> None:
     same, again, other = (digits_jax.init(jax.random.key(seed)) for seed in (3, 3, 4))
     assert jax.tree.all(jax.tree.map(jnp.array_equal, same, again))
     assert not jnp.array_equal(same["dense1"]["kernel"], other["dense1"]["kernel"])
-
-
-def test_max_pool_takes_the_largest_of_each_cell() -> None:
-    cells = jnp.array([[1.0, 2, -5, -6], [4, 3, -8, -7]]).reshape(1, 2, 4, 1)
-    np.testing.assert_array_equal(max_pool(cells).ravel(), [4, -5])
 
 
 def test_classify_is_the_paper_s_nine_steps() -> None:
