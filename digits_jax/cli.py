@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from json import dumps
 from pathlib import Path
@@ -27,6 +28,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Runs one command and exits: 0 done, 1 failed, 2 wrong usage, 128 + n stopped by signal n."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax warns that it reads what it reads
+    warnings.filterwarnings("ignore", module="PIL")  # of metadata that the pixels do not need
     if arguments == ["--version"]:
         print(f"digits-jax {__version__}")
         return

@@ -77,12 +77,12 @@ def detect(
     failed: list[Path] = []
 
     def readable() -> Iterator[tuple[int, UInt8[np.ndarray, "h w"]]]:
-        read = partial(_read, read=read_image)
-        for k, (path, pixels) in enumerate(read_ahead(read, paths)):
-            if pixels is None:
+        for k, (path, read) in enumerate(read_ahead(partial(_read, read=read_image), paths)):
+            if isinstance(read, ImageError):
+                say(f"digits-jax: {read}")
                 failed.append(path)
             else:
-                yield k, pixels
+                yield k, read
 
     lines = []
     each = detect_each(
@@ -119,10 +119,13 @@ def classify(
         json: Print a JSON object for each, with all ten probabilities.
     """
     params = resolve_weights(weights)
-    paths = [image, *more]
+    paths, digits = [image, *more], []
     reading = read_ahead(partial(_read, read=_read_digit), paths)
-    read = list(progress(reading, "image", len(paths)))
-    digits = [(path, digit) for path, digit in read if digit is not None]
+    for path, read in progress(reading, "image", len(paths)):
+        if isinstance(read, ImageError):
+            say(f"digits-jax: {read}")
+        else:
+            digits.append((path, read))
     for start in range(0, len(digits), DIGITS_AT_ONCE):
         batch = digits[start : start + DIGITS_AT_ONCE]
         probabilities = _probabilities(params, np.stack([digit for _, digit in batch]))
@@ -133,7 +136,7 @@ def classify(
                 tell(dumps({"image": str(path), "label": label, "probabilities": listed}))
             else:
                 tell(f"{path}: {label} ({100 * of_digit[label]:.1f} %)")
-    if len(digits) < len(read):
+    if len(digits) < len(paths):
         sys.exit(1)
 
 
@@ -177,13 +180,12 @@ def _check_detection(min_score: float, min_size: float, max_size: float) -> None
 
 def _read(
     path: Path, read: Callable[[Path], UInt8[np.ndarray, "h w"]]
-) -> UInt8[np.ndarray, "h w"] | None:
-    """The image, or None where it cannot be read, which is said."""
+) -> UInt8[np.ndarray, "h w"] | ImageError:
+    """The image, or why it cannot be read."""
     try:
         return read(path)
     except ImageError as error:
-        say(f"digits-jax: {error}")
-        return None
+        return error
 
 
 def _read_digit(path: Path) -> UInt8[np.ndarray, "28 28"]:

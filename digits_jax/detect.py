@@ -123,7 +123,7 @@ def detect_batch(
 ) -> BatchDetections:
     """Finds every digit in images of one size: `[n, H, W]` or `[n, H, W, 1]`; else as `detect`."""
     pixels = _pixels(np.asarray(images))
-    _check(min_score, capacity)
+    check_arguments(min_score, capacity)
     peaks = find_peaks(
         params,
         jnp.asarray(framed(pixels)[..., None]),
@@ -172,7 +172,12 @@ def framed(pixels: Float32[np.ndarray, "n h w"]) -> Float32[np.ndarray, "n H W"]
     return np.pad(pixels, ((0, 0), (0, below), (0, beside)))
 
 
-def _check(min_score: float, capacity: int) -> None:
+def check_arguments(min_score: float, capacity: int) -> None:
+    """Refuses what the device would take without a word.
+
+    Raises:
+      ValueError: min_score is not 0 to 1, or capacity not at least 1.
+    """
     if not 0 <= min_score <= 1:
         raise ValueError(f"min_score must be a margin, 0 to 1; got {min_score}")
     if capacity < 1:

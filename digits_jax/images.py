@@ -1,18 +1,13 @@
 """Image files as arrays of grey values."""
 
 import re
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from threading import Lock
 
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 DEEP_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")  # more than 8 bits a pixel, one channel
-FILTERS = Lock()  # of warnings
 
 
 class ImageError(Exception):
@@ -37,16 +32,16 @@ def read_image(path: str | Path) -> UInt8[np.ndarray, "h w"]:
     path = Path(path)
     try:
         # Given a path, Pillow 13 maps uncompressed TIFF and scrambles it if it is on its side.
-        with path.open("rb") as file:
-            with _warnings_of_size_alone():
-                image = Image.open(file)
-            with image:
-                image.load()
-                with _warnings_of_size_alone():
-                    upright = ImageOps.exif_transpose(image)
-                return _grey(upright)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ImageError(_too_large(path, str(error))) from error
+        with path.open("rb") as file, Image.open(file) as image:
+            if image.width * image.height > (Image.MAX_IMAGE_PIXELS or float("inf")):
+                raise ImageError(_too_large(path, f"{image.width * image.height:,}"))
+            return _grey(ImageOps.exif_transpose(image))
+    except ImageError:
+        raise
+    except Image.DecompressionBombError as error:
+        pixels = re.search(r"\d+", str(error))  # Pillow counts them, and says so nowhere else
+        got = f"{int(pixels[0]):,}" if pixels else str(error)
+        raise ImageError(_too_large(path, got)) from error
     except FileNotFoundError as error:
         raise ImageError(
             f"{path} does not exist: expected an image file; check the path"
@@ -65,18 +60,6 @@ def read_image(path: str | Path) -> UInt8[np.ndarray, "h w"]:
         ) from error
 
 
-@contextmanager
-def _warnings_of_size_alone() -> Iterator[None]:
-    """Those of damaged metadata, which the pixels do not need, are dropped.
-
-    One thread at a time, since Python's filters are the process's; decoding is left outside.
-    """
-    with FILTERS, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        yield
-
-
 def _unidentified(path: Path) -> str:
     with path.open("rb") as file:
         beginning = file.read(8)
@@ -89,9 +72,7 @@ def _unidentified(path: Path) -> str:
     )
 
 
-def _too_large(path: Path, reason: str) -> str:
-    pixels = re.search(r"\d+", reason)  # Pillow counts them, and says so in its message alone
-    got = f"{int(pixels[0]):,}" if pixels else reason
+def _too_large(path: Path, got: str) -> str:
     return (
         f"{path} is too large: expected at most {Image.MAX_IMAGE_PIXELS:,} pixels, got {got}; "
         "scale it down or cut it up"

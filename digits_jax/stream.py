@@ -1,7 +1,7 @@
 """Detection in many images of any sizes, one after another, that keeps the device at work.
 
 While the device searches one batch, workers decode the images of the next, and of the one before
-the boxes are cut. No more than a few images are in memory at any time, and their order is kept.
+the boxes are cut. A few images wait decoded, a few batches are under way, and their order is kept.
 """
 
 from collections import deque
@@ -22,6 +22,7 @@ from digits_jax.detect import (
     MIN_SIZE,
     Detections,
     boxed,
+    check_arguments,
     framed,
     framed_shape,
 )
@@ -81,18 +82,24 @@ def detect_each(
     Yields:
       What the image is called, the image, and the digits found in it.
     """
+    check_arguments(min_score, capacity)
     find = partial(find_peaks, sizes=sizes_between(min_size, max_size), capacity=capacity)
     under_way: deque[tuple[Batch[Item], list[np.ndarray], Peaks]] = deque()
-    for batch in _batches(images):
-        pixels = [image.astype(np.float32) / 255 for _, image in batch]
-        missing = _batch_size(_shape(batch[0][1])) - len(batch)
-        filled = np.concatenate([framed(image[None]) for image in pixels])
-        filled = np.pad(filled, ((0, missing), (0, 0), (0, 0)))
-        extents = jnp.array([image.shape for image in pixels] + [(0, 0)] * missing)
-        peaks = find(params, jnp.asarray(filled[..., None]), extents, min_score)
-        under_way.append((batch, pixels, peaks))
-        if len(under_way) > 1:
+    try:
+        for batch in _batches(images):
+            pixels = [image.astype(np.float32) / 255 for _, image in batch]
+            filled = np.concatenate([framed(image[None]) for image in pixels])
+            missing = _filled_up(len(batch)) - len(batch)
+            filled = np.pad(filled, ((0, missing), (0, 0), (0, 0)))
+            extents = jnp.array([image.shape for image in pixels] + [(0, 0)] * missing)
+            peaks = find(params, jnp.asarray(filled[..., None]), extents, min_score)
+            under_way.append((batch, pixels, peaks))
+            if len(under_way) > 1:
+                yield from _found(*under_way.popleft())
+    except Exception:
+        while under_way:  # what has been found is not lost
             yield from _found(*under_way.popleft())
+        raise
     while under_way:
         yield from _found(*under_way.popleft())
 
@@ -100,15 +107,20 @@ def detect_each(
 def _batches(images: Iterable[tuple[Item, Grey]]) -> Iterator[Batch[Item]]:
     """Images of one compiled shape that follow each other, up to what is searched at once."""
     batch: Batch[Item] = []
-    for item, image in images:
-        shape = _shape(image)
-        if batch and shape != _shape(batch[0][1]):
+    try:
+        for item, image in images:
+            shape = _shape(image)
+            if batch and shape != _shape(batch[0][1]):
+                yield batch
+                batch = []
+            batch.append((item, image))
+            if len(batch) == _batch_size(shape):
+                yield batch
+                batch = []
+    except Exception:
+        if batch:
             yield batch
-            batch = []
-        batch.append((item, image))
-        if len(batch) == _batch_size(shape):
-            yield batch
-            batch = []
+        raise
     if batch:
         yield batch
 
@@ -118,11 +130,18 @@ def _shape(image: Grey) -> tuple[int, int]:
 
 
 def _batch_size(shape: tuple[int, int]) -> int:
-    """How many images of a shape are searched at once: always as many, since each compiles anew."""
+    """The most images of a shape that are searched at once."""
     if jax.default_backend() == "cpu":
         return 1
+    return max(jax.local_device_count(), BATCH_PIXELS // (shape[0] * shape[1]))
+
+
+def _filled_up(count: int) -> int:
+    """One of few numbers of images, since each compiles anew, that the devices can share out."""
+    if count == 1:
+        return 1
     devices = jax.local_device_count()
-    return devices * max(1, BATCH_PIXELS // (devices * shape[0] * shape[1]))
+    return devices * (1 << (-(-count // devices) - 1).bit_length())
 
 
 def _found(

@@ -1,7 +1,7 @@
 """What do images' sizes, the pyramid and a cold start cost in detection?
 
 The time a window takes in maps of larger and larger images; `detect` at its default sizes beside
-the maps of the same six scales and no more; and the command from a cold process, its programs
+the maps of the same scales and no more; and the command from a cold process, its programs
 cached, beside a process that imports JAX and no more.
 
 Command:   python experiments/detection_speed.py

@@ -88,3 +88,11 @@ def _compare(n: int, h: int, w: int, c: int, o: int, seed: int) -> None:
     ):
         scale = float(jnp.abs(other).max())
         np.testing.assert_allclose(mine, other, rtol=1e-4, atol=1e-5 * max(1.0, scale))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_accelerators_get_the_same_from_xlas_own(
+    channels: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    _compare(3, 6, 8, channels, 4, seed=1)

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
 
@@ -52,9 +53,36 @@ def test_what_reading_raises_comes_in_its_turn() -> None:
 
 def test_nothing_is_read_any_more_once_nobody_asks() -> None:
     begun: list[int] = []
-    with closing(read_ahead(begun.append, range(100))) as reading:  # type: ignore[type-var]
+
+    def read(item: int) -> None:
+        begun.append(item)
+        time.sleep(0.1)
+
+    with closing(read_ahead(read, range(100))) as reading:  # type: ignore[type-var]
         next(reading)
-    assert len(begun) <= AHEAD + 1
+    assert len(begun) <= WORKERS + 2
+
+
+def test_what_was_found_before_a_failure_is_not_lost() -> None:
+    def images() -> Iterator[tuple[str, np.ndarray]]:
+        yield "first", np.zeros((30, 30), np.uint8)
+        raise OSError("the second")
+
+    each = each_native(digits_jax.load_pretrained(), images())
+    assert next(each)[0] == "first"
+    with pytest.raises(OSError, match="the second"):
+        next(each)
+
+
+@pytest.mark.parametrize(("argument", "value"), [("min_score", 2.0), ("capacity", 0)])
+def test_arguments_are_refused(argument: str, value: float) -> None:
+    with pytest.raises(ValueError, match=argument):
+        list(detect_each(digits_jax.load_pretrained(), [], **{argument: value}))  # type: ignore[arg-type]
+
+
+def test_the_numbers_of_images_that_are_compiled() -> None:
+    """On four devices, as the tests have them."""
+    assert [stream._filled_up(n) for n in (1, 2, 4, 5, 8, 9, 100)] == [1, 4, 4, 8, 8, 16, 128]
 
 
 def test_images_of_one_shape_that_follow_each_other_are_searched_together(
