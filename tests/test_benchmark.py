@@ -27,7 +27,8 @@ def test_every_task_on_one_device_and_on_two(tmp_path: Path) -> None:
     assert [(row["task"], row["devices"]) for row in rows] == [
         (task, count) for count in (1, 2) for task in ("train", "classify", "maps", "detect")
     ]
-    digit = 2 * (28 * 28 * 25 * 32 + 14 * 14 * 25 * 32 * 64 + 3136 * 1024 + 1024 * 10)
+    # On CPU the first convolution reaches over 36 pixels for its 25 taps.
+    digit = 2 * (28 * 28 * 36 * 32 + 14 * 14 * 25 * 32 * 64 + 3136 * 1024 + 1024 * 10)
     for row in rows:
         low, high = row["per_second_quartiles"]
         assert 0 < low <= row["per_second"] <= high
