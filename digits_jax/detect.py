@@ -141,6 +141,7 @@ def boxed(images: Iterable[Float32[np.ndarray, "_ _"]], peaks: Peaks) -> BatchDe
     found: Any = jax.device_get(peaks)
     valid = found.rank >= 0
     boxes = np.zeros(found.windows_xyxy.shape, np.int64)
+    # There may be fewer images: a batch is filled up with blank ones.
     for image, windows, digits, of_image in zip(
         images, found.windows_xyxy, valid, boxes, strict=False
     ):

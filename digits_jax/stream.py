@@ -1,7 +1,7 @@
 """Detection in many images of any sizes, one after another, that keeps the device at work.
 
-While the device searches one batch, workers decode the images of the next, and of the one before
-the boxes are cut. A few images wait decoded, a few batches are under way, and their order is kept.
+While the device searches one batch, workers decode the images of the next, and an accelerator's
+boxes of the one before are cut. A few images wait decoded, and their order is kept.
 """
 
 from collections import deque
@@ -68,7 +68,7 @@ def detect_each(
     min_score: float = MIN_SCORE,
     capacity: int = CAPACITY,
 ) -> Iterator[tuple[Item, Grey, Detections]]:
-    """Finds every digit in each image, in order, a batch ahead of what has been asked for.
+    """Finds every digit in each image, in order, on accelerators a batch ahead of what is asked.
 
     Args:
       params: as for `detect`.
@@ -84,17 +84,19 @@ def detect_each(
     """
     check_arguments(min_score, capacity)
     find = partial(find_peaks, sizes=sizes_between(min_size, max_size), capacity=capacity)
+    # A CPU would work on both at once, with the memory of both.
+    ahead = 0 if jax.default_backend() == "cpu" else 1
     under_way: deque[tuple[Batch[Item], list[np.ndarray], Peaks]] = deque()
     try:
         for batch in _batches(images):
             pixels = [image.astype(np.float32) / 255 for _, image in batch]
-            filled = np.concatenate([framed(image[None]) for image in pixels])
             missing = _filled_up(len(batch)) - len(batch)
-            filled = np.pad(filled, ((0, missing), (0, 0), (0, 0)))
+            blank = np.zeros((missing, *_shape(batch[0][1])), np.float32)
+            filled = np.concatenate([*(framed(image[None]) for image in pixels), blank])
             extents = jnp.array([image.shape for image in pixels] + [(0, 0)] * missing)
             peaks = find(params, jnp.asarray(filled[..., None]), extents, min_score)
             under_way.append((batch, pixels, peaks))
-            if len(under_way) > 1:
+            if len(under_way) > ahead:
                 yield from _found(*under_way.popleft())
     except Exception:
         while under_way:  # what has been found is not lost

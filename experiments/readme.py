@@ -88,6 +88,17 @@ def detection() -> str:
             f"{speed['times_the_time_of_a_trous']['median']:.2f} of that of PyTorch's à-trous "
             f"network, which is not exact; {_made(speed)}."
         )
+    if speed := _read("detection_speed"):
+        cold, pyramid = speed["cold_start"], speed["detect_in_times_of_its_maps"]
+        larger = speed["time_of_a_window"]["times_as_long"]
+        made.add(
+            f"- `detect` in a {pyramid['side']}×{pyramid['side']} image of noise takes "
+            f"{pyramid['median']:.2f} times the time of its maps, a window of a larger image "
+            + ", ".join(f"{of['median']:.2f} ({side}×{side})" for side, of in larger.items())
+            + f" times that of one of {speed['time_of_a_window']['first']} px, and the command "
+            f"{cold['seconds_median']['digits-jax detect']:.1f} s from a cold process for "
+            f"{cold['image'][1]}×{cold['image'][0]} pixels, its programs cached; {_made(speed)}."
+        )
     if memory := _read("detection_memory"):
         made.add(
             f"- {memory['question']} {memory['peak_resident_gib']:.2f} GiB with sizes "

@@ -121,6 +121,16 @@ def test_detect_writes_a_file_and_pictures_of_images_of_one_name(
     assert [path.name for path in output.parent.iterdir()] == ["found.jsonl"]
 
 
+def test_damaged_metadata_is_not_spoken_of(
+    tmp_path: Path, scene: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    """Read by a worker: Pillow warns of it, and Python's filters are the process's."""
+    damaged = tmp_path / "damaged.jpg"
+    Image.open(scene).save(damaged, exif=b"Exif\0\0II*\0\x08\0\0\0\x09\0")
+    assert status("classify", damaged) == 0
+    assert not [warned for warned in recwarn if "EXIF" in str(warned.message)]
+
+
 def test_detect_says_that_there_are_more(
     scene: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
