@@ -96,7 +96,7 @@ def compose(
     picture = jnp.where(shape[:, None, None], drawn, digits)
     windows = warped(picture, place, _warp(next(keys), place, recipe))
     windows = jnp.where(blank[:, None, None], 0.0, windows)
-    cluttered = jax.random.bernoulli(next(keys), 0.6, (n,))[:, None, None]
+    cluttered = jax.random.bernoulli(next(keys), 0.75, (n,))[:, None, None]
     # Some of it ends within the window, as a photograph on black does.
     ending = jax.random.bernoulli(next(keys), 0.3, (n, 1, 1))
     moved = place._replace(scale=jnp.ones(n), blur=jnp.ones(n))

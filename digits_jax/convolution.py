@@ -15,11 +15,12 @@ largest pixels and which of the four in a cell they were. The products are one o
   transpose of G Rᵀ.
 """
 
-from functools import reduce
+from functools import partial, reduce
 
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int8
 
 TAPS = 5  # kernel rows and columns (section 3.1)
@@ -34,7 +35,9 @@ Pooled = Float[Array, "n h//2 w//2 o"]
 Kernel = Float[Array, "5 5 c o"]
 
 
-def convolve_and_pool(images: Images, kernel: Kernel) -> Pooled:
+def convolve_and_pool(
+    images: Images, kernel: Kernel, factors: DTypeLike = jnp.float32
+) -> Pooled:
     """Slides a 5×5 kernel over zero-padded images, and keeps the largest of each 2×2 cell.
 
     y[n, i, j, o] = max_{a, b ∈ {0, 1}} Σ_{k, l, c} x[n, 2i+a+k−2, 2j+b+l−2, c] · w[k, l, c, o]
@@ -44,26 +47,29 @@ def convolve_and_pool(images: Images, kernel: Kernel) -> Pooled:
     Args:
       images: `[n, h, w, c]` float32, h and w even.
       kernel: `[5, 5, c, o]` float32.
+      factors: what the products' factors are rounded to, float32 or bfloat16.
 
     Returns:
       `[n, h/2, w/2, o]` float32.
     """
     if jax.default_backend() == "cpu":
-        return _pooled(images, kernel)
+        return _pooled(images, kernel, factors)
+    rounded = images.astype(factors), kernel.astype(factors)
     pixels = lax.conv_general_dilated(
-        images, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
+        *rounded, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
     )
-    return reduce(jnp.maximum, _cells(pixels))
+    return reduce(jnp.maximum, _cells(pixels.astype(jnp.float32)))
 
 
-@jax.custom_vjp
-def _pooled(images: Images, kernel: Kernel) -> Pooled:
-    return _pooled_forward(images, kernel)[0]
+@partial(jax.custom_vjp, nondiff_argnums=(2,))
+def _pooled(images: Images, kernel: Kernel, factors: DTypeLike) -> Pooled:
+    return _pooled_forward(images, kernel, factors)[0]
 
 
 def _pooled_forward(
-    images: Images, kernel: Kernel
+    images: Images, kernel: Kernel, factors: DTypeLike
 ) -> tuple[Pooled, tuple[Images, Kernel, Int8[Array, "n h//2 w//2 o"]]]:
+    images, kernel = images.astype(factors), kernel.astype(factors)
     pixels = _pixels_of_one_channel if images.shape[-1] == 1 else _pixels_of_many
 
     def forward(chunk: Images) -> tuple[Pooled, Int8[Array, "n h//2 w//2 o"]]:
@@ -82,21 +88,24 @@ def _pooled_forward(
 
 
 def _pooled_backward(
-    saved: tuple[Images, Kernel, Int8[Array, "n h//2 w//2 o"]], gradient: Pooled
+    factors: DTypeLike,
+    saved: tuple[Images, Kernel, Int8[Array, "n h//2 w//2 o"]],
+    gradient: Pooled,
 ) -> tuple[Images, Kernel]:
     images, kernel, which = saved
+    gradient = gradient.astype(factors)
     gradients = _gradients_of_one_channel if images.shape[-1] == 1 else _gradients_of_many
 
     def backward(
         total: Kernel, chunk: tuple[Images, Int8[Array, "n h//2 w//2 o"], Pooled]
     ) -> tuple[Kernel, Images]:
         images, which, gradient = chunk
-        four = [jnp.where(which == k, gradient, 0.0) for k in range(len(CELL))]
+        four = [jnp.where(which == k, gradient, 0) for k in range(len(CELL))]
         image_gradient, kernel_gradient = gradients(images, kernel, four)
         return total + kernel_gradient, image_gradient
 
     chunks = _chunks(images), _chunks(which), _chunks(gradient)
-    total, image_gradients = lax.scan(backward, jnp.zeros_like(kernel), chunks)
+    total, image_gradients = lax.scan(backward, jnp.zeros(kernel.shape), chunks)
     return _unchunk(image_gradients, images.shape[0]), total
 
 
@@ -117,6 +126,18 @@ def _chunks(images: Array) -> Array:
 
 def _unchunk(chunks: Array, n: int) -> Array:
     return chunks.reshape(-1, *chunks.shape[2:])[:n]
+
+
+def product(a: Float[Array, "... m k"], b: Float[Array, "k n"]) -> Float[Array, "... m n"]:
+    """a b, summed in float32 whatever the factors."""
+    return jnp.dot(a, b, preferred_element_type=jnp.float32)
+
+
+def turned(a: Float[Array, "m k"]) -> Float[Array, "k m"]:
+    """The transpose, moved in memory: XLA's products of bfloat16 are slow along a column."""
+    if a.dtype != jnp.bfloat16:
+        return a.T
+    return lax.optimization_barrier(a.T.reshape(-1)).reshape(a.shape[::-1])
 
 
 def _cells(pixels: Pixels) -> list[Pooled]:
@@ -148,7 +169,7 @@ def _pixels_of_one_channel(
     images: Float[Array, "n h w 1"], kernel: Float[Array, "5 5 1 o"]
 ) -> list[Pooled]:
     n, h, w, _ = images.shape
-    pixels = lax.optimization_barrier(_reach(images) @ _reach_matrix(kernel))
+    pixels = lax.optimization_barrier(product(_reach(images), _reach_matrix(kernel)))
     return [p.reshape(n, h // 2, w // 2, -1) for p in jnp.split(pixels, len(CELL), axis=1)]
 
 
@@ -158,9 +179,12 @@ def _gradients_of_one_channel(
     o = kernel.shape[-1]
     four = jnp.concatenate([g.reshape(-1, o) for g in gradient], axis=1)
     four = lax.optimization_barrier(four)
-    reach, transpose = jax.vjp(_reach, images)
-    (image_gradient,) = transpose(four @ _reach_matrix(kernel).T)  # dropped if not asked for
-    kernels = (reach.T @ four).reshape(REACH, REACH, len(CELL), o)
+    reach = _reach(images)
+    # Dropped if not asked for.
+    (image_gradient,) = jax.linear_transpose(_reach, images.astype(jnp.float32))(
+        product(four, turned(_reach_matrix(kernel)))
+    )
+    kernels = product(turned(reach), four).reshape(REACH, REACH, len(CELL), o)
     placed = [kernels[a : a + TAPS, b : b + TAPS, k] for k, (a, b) in enumerate(CELL)]
     return image_gradient, reduce(jnp.add, placed)[:, :, None]
 
@@ -205,7 +229,7 @@ def _row_matrix(kernel: Kernel) -> Float[Array, "5*c 5*o"]:
 
 
 def _pixels_of_many(images: Images, kernel: Kernel) -> list[Pooled]:
-    rows = lax.optimization_barrier(_side_by_side(images, 2, 1) @ _row_matrix(kernel))
+    rows = lax.optimization_barrier(product(_side_by_side(images, 2, 1), _row_matrix(kernel)))
     return _cells(_sum_of_taps(rows, 1, 1))
 
 
@@ -217,7 +241,7 @@ def _gradients_of_many(
     pixels = jnp.stack(gradient, axis=3).reshape(n, h // 2, w // 2, 2, 2, o)
     pixels = lax.optimization_barrier(pixels.transpose(0, 1, 3, 2, 4, 5).reshape(n, h, w, o))
     columns, rows = _side_by_side(images, 2, 1), _side_by_side(pixels, 1, -1)
-    every = (0, 1, 2)
-    by_tap = jnp.tensordot(columns, rows, axes=(every, every)).reshape(TAPS, c, TAPS, o)
-    back = lax.optimization_barrier(rows @ _row_matrix(kernel).T)
+    by_tap = product(turned(columns.reshape(n * h * w, -1)), rows.reshape(n * h * w, -1))
+    by_tap = by_tap.reshape(TAPS, c, TAPS, o)
+    back = lax.optimization_barrier(product(rows, turned(_row_matrix(kernel))))
     return _sum_of_taps(back, 2, -1), by_tap.transpose(2, 0, 1, 3)

@@ -1,12 +1,15 @@
 """The paper's nine-layer network (section 3.1) as pure functions of its parameters."""
 
+from functools import partial
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from flax import linen as nn
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Key
 
-from digits_jax.convolution import convolve_and_pool
+from digits_jax.convolution import convolve_and_pool, product, turned
 
 SIDE = 28  # pixels a side of a digit's image
 CLASSES = 10
@@ -17,15 +20,45 @@ Params = dict[str, dict[str, Float[Array, "..."]]]  # by layer, then "kernel" an
 class CNN(nn.Module):
     """Layers 1–8 of section 3.1; layer 9, the softmax, is `jax.nn.softmax` of the logits."""
 
+    factors: DTypeLike = jnp.float32  # what the factors of the large layers' products are rounded to
+
     @nn.compact
     def __call__(self, images: Float[Array, "n 28 28 1"]) -> Float[Array, "n 10"]:
-        x = PooledConvolution(32, name="conv1")(images)  # 1 and 2: [n, 14, 14, 32]
+        x = PooledConvolution(32, self.factors, name="conv1")(images)  # 1 and 2: [n, 14, 14, 32]
         x = nn.relu(x)  # 3
-        x = PooledConvolution(64, name="conv2")(x)  # 4, 5: [n, 7, 7, 64]; no relu, as in the paper
+        x = PooledConvolution(64, self.factors, name="conv2")(x)  # 4, 5: [n, 7, 7, 64]; no relu, as in the paper
         x = x.reshape(x.shape[0], 7 * 7 * 64)
-        x = nn.Dense(1024, name="dense1")(x)  # 6
+        x = nn.Dense(1024, dot_general=self._dot_general, name="dense1")(x)  # 6
         x = nn.relu(x)  # 7
         return nn.Dense(CLASSES, name="dense2")(x)  # 8
+
+    def _dot_general(self, x: Array, w: Array, *_: Any, **__: Any) -> Array:
+        return _layer_6(x, w, self.factors)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2,))
+def _layer_6(
+    x: Float[Array, "n k"], w: Float[Array, "k m"], factors: DTypeLike
+) -> Float[Array, "n m"]:
+    return product(x.astype(factors), w.astype(factors))
+
+
+def _layer_6_forward(
+    x: Float[Array, "n k"], w: Float[Array, "k m"], factors: DTypeLike
+) -> tuple[Float[Array, "n m"], tuple[Array, Array]]:
+    rounded = x.astype(factors), w.astype(factors)
+    return product(*rounded), rounded
+
+
+def _layer_6_backward(
+    factors: DTypeLike, rounded: tuple[Array, Array], gradient: Float[Array, "n m"]
+) -> tuple[Float[Array, "n k"], Float[Array, "k m"]]:
+    x, w = rounded
+    gradient = gradient.astype(factors)
+    return product(gradient, w.T), product(turned(x), gradient)
+
+
+_layer_6.defvjp(_layer_6_forward, _layer_6_backward)
 
 
 class PooledConvolution(nn.Module):
@@ -35,13 +68,14 @@ class PooledConvolution(nn.Module):
     """
 
     features: int
+    factors: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x: Float[Array, "n h w c"]) -> Float[Array, "n h//2 w//2 o"]:
         shape = (5, 5, x.shape[-1], self.features)
         kernel = self.param("kernel", nn.initializers.lecun_normal(), shape)
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
-        return convolve_and_pool(x, kernel) + bias[None, None, None, :]
+        return convolve_and_pool(x, kernel, self.factors) + bias[None, None, None, :]
 
 
 def init(key: Key[Array, ""]) -> Params:
@@ -57,12 +91,15 @@ def init(key: Key[Array, ""]) -> Params:
     return variables["params"]
 
 
-def classify(params: Params, images: Float[Array, "n 28 28 1"]) -> Float[Array, "n 10"]:
+def classify(
+    params: Params, images: Float[Array, "n 28 28 1"], *, factors: DTypeLike = jnp.float32
+) -> Float[Array, "n 10"]:
     """The logits f_θ(x) of each image; `jax.nn.softmax` of them gives the probabilities.
 
     Args:
       params: as `init` or `load_checkpoint` return them.
       images: `[n, 28, 28, 1]` float32 in 0–1, ink bright.
+      factors: what the factors of the large layers' products are rounded to, float32 or bfloat16.
 
     Returns:
       `[n, 10]` float32 logits.
@@ -75,5 +112,5 @@ def classify(params: Params, images: Float[Array, "n 28 28 1"]) -> Float[Array, 
             f"classify takes images [n, 28, 28, 1] of float32 in 0–1; "
             f"got {list(images.shape)} of {images.dtype}"
         )
-    logits: Any = CNN().apply({"params": params}, images)
+    logits: Any = CNN(factors).apply({"params": params}, images)
     return logits

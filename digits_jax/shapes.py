@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image, ImageDraw, ImageFilter, ImageFont
+from PIL import Image, ImageDraw, ImageFilter, ImageFont, ImageOps
 
 from digits_jax.network import SIDE
 
@@ -26,7 +26,7 @@ def draw_shapes() -> UInt8[np.ndarray, "n 28 28"]:
     """The same 4,096 drawings on every call, ink bright on black, roughly centred."""
     rng = np.random.default_rng(SEED)
     fonts = _fonts()
-    pencils: list[Pencil] = [_lines, _zigzag, _curve, _arc, _polygon, _grid, _dots]
+    pencils: list[Pencil] = [_lines, _zigzag, _curve, _arc, _polygon, _blot, _grid, _chequers, _dots]
     drawings = []
     for number in range(COUNT):
         canvas = Image.new("L", (SIDE * FINE, SIDE * FINE))
@@ -45,16 +45,20 @@ def draw_shapes() -> UInt8[np.ndarray, "n 28 28"]:
 
 @lru_cache(maxsize=1)
 def draw_clutter() -> UInt8[np.ndarray, "n 28 28"]:
-    """The same windows full of overlapping grey shapes on every call: what photographs look like.
+    """The same windows on every call, full of edges and shades of grey: what photographs look like.
 
-    The dead leaves model (Lee, Mumford and Huang, 2001): shapes of many sizes, each of its own
-    grey, cover each other. Here their edges are more or less sharp, and their contrast differs.
+    Half are dead leaves (Lee, Mumford and Huang, 2001): shapes of many sizes, each of its own grey,
+    cover each other; here their edges are more or less sharp. The others are cut out of a
+    photograph at any size, the right way up or not, in positive or negative. Contrast differs.
     """
     rng = np.random.default_rng(SEED + 1)
-    return np.stack([_leaves(rng) for _ in range(COUNT // 2)])
+    photograph = _photograph()
+    windows = [_leaves(rng) for _ in range(COUNT // 2)]
+    windows += [_cut(photograph, rng) for _ in range(COUNT // 2)]
+    return np.stack([_contrasted(window, rng) for window in windows])
 
 
-def _leaves(rng: np.random.Generator) -> UInt8[np.ndarray, "28 28"]:
+def _leaves(rng: np.random.Generator) -> Image.Image:
     side = SIDE * FINE
     canvas = Image.new("L", (side, side), int(255 * rng.random() ** 2))
     draw = ImageDraw.Draw(canvas)
@@ -73,10 +77,34 @@ def _leaves(rng: np.random.Generator) -> UInt8[np.ndarray, "28 28"]:
                 ends = [tuple((middle + t * np.array([-v, u])).tolist()) for t in (-side, side)]
                 draw.line(ends, fill=grey, width=int(gap * rng.uniform(0.3, 0.7)))
     canvas = canvas.filter(ImageFilter.GaussianBlur(float(rng.exponential(0.8)) * FINE))
-    window = np.asarray(canvas.resize((SIDE, SIDE), Image.Resampling.BOX), np.float64)
+    return canvas.resize((SIDE, SIDE), Image.Resampling.BOX)
+
+
+def _cut(photograph: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """A square of 20 to 300 px from somewhere in the photograph, turned by any angle."""
+    scale = SIDE / np.exp(rng.uniform(np.log(20), np.log(300)))
+    width, height = (int(side * scale) + 1 for side in photograph.size)
+    small = photograph.resize((width, height), Image.Resampling.BILINEAR)
+    x, y = (int(rng.integers(SIDE // 2, side - SIDE // 2 + 1)) for side in small.size)
+    turned = small.rotate(rng.uniform(0, 360), Image.Resampling.BILINEAR, center=(x, y))
+    half = SIDE // 2
+    window = turned.crop((x - half, y - half, x + half, y + half))
+    return ImageOps.invert(window) if rng.random() < 0.5 else window
+
+
+def _contrasted(image: Image.Image, rng: np.random.Generator) -> UInt8[np.ndarray, "28 28"]:
+    window = np.asarray(image, np.float64)
     contrast = np.exp(rng.uniform(np.log(0.15), np.log(2)))
     middle = rng.uniform(window.min(), window.max() + 1)
     return (middle + contrast * (window - middle)).clip(0, 255).astype(np.uint8)
+
+
+def _photograph() -> Image.Image:
+    """Grace Hopper by James S. Davis (1984), which is in the public domain and in Matplotlib."""
+    from matplotlib import get_data_path
+
+    with Image.open(Path(get_data_path()) / "sample_data" / "grace_hopper.jpg") as photograph:
+        return photograph.convert("L")
 
 
 def _fonts() -> list[ImageFont.FreeTypeFont]:
@@ -144,8 +172,29 @@ def _polygon(draw: ImageDraw.ImageDraw, rng: np.random.Generator) -> None:
         draw.line([*path, path[0]], fill=255, width=_width(rng), joint="curve")
 
 
+def _blot(draw: ImageDraw.ImageDraw, rng: np.random.Generator) -> None:
+    """A filled outline of smooth bulges and bays, of which the drawing may show a part."""
+    angle = np.linspace(0, 2 * np.pi, 60)
+    radius = np.full_like(angle, 1.0)
+    for wave in range(2, 7):
+        radius += rng.normal() * 0.6 / wave * np.cos(wave * angle + rng.uniform(0, 2 * np.pi))
+    radius = rng.uniform(5, 25) * FINE * np.maximum(radius, 0.1)
+    x, y = (SIDE / 2 + rng.uniform(-0.5, 0.5, 2) * SIDE) * FINE
+    path = np.stack([x + radius * np.cos(angle), y + radius * np.sin(angle)], -1)
+    draw.polygon([tuple(p) for p in path.tolist()], fill=255)
+
+
+def _chequers(draw: ImageDraw.ImageDraw, rng: np.random.Generator) -> None:
+    side = rng.uniform(4, 20) * FINE
+    left, top = rng.uniform(-2 * side, 0, 2)
+    for row in range(int(SIDE * FINE / side) + 3):
+        for column in range(row % 2, int(SIDE * FINE / side) + 3, 2):
+            x, y = left + column * side, top + row * side
+            draw.rectangle((x, y, x + side - 1, y + side - 1), fill=255)
+
+
 def _grid(draw: ImageDraw.ImageDraw, rng: np.random.Generator) -> None:
-    """Squared paper, hatching and chequers."""
+    """Squared paper and hatching."""
     gap, width = int(rng.uniform(3, 12) * FINE), int(rng.uniform(1, 3) * FINE)
     for at in range(int(rng.integers(gap)), SIDE * FINE, gap):
         draw.line([(at, 0), (at, SIDE * FINE)], fill=255, width=width)

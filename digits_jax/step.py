@@ -11,6 +11,7 @@ import optax
 from jax import lax
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int, Key, UInt8
 
 from digits_jax.background import compose
@@ -82,7 +83,7 @@ def augment(key: Key[Array, ""], batch: Batch, recipe: Recipe) -> Batch:
 
 
 def loss_and_accuracy(
-    params: Params, batch: Batch, mesh: Mesh
+    params: Params, batch: Batch, mesh: Mesh, factors: DTypeLike = jnp.float32
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
     """The mean cross-entropy −Σ_j t_j log f_θ^j(x) (section 2.1), and the share of digits right.
 
@@ -94,7 +95,7 @@ def loss_and_accuracy(
     # Unchecked, the transpose sums the devices' gradients of the replicated parameters.
     @partial(jax.shard_map, mesh=mesh, in_specs=(P(), P("data")), out_specs=P(), check_vma=False)
     def mean_over_devices(params: Params, batch: Batch) -> tuple[Array, Array]:
-        logits = classify(params, batch.images)
+        logits = classify(params, batch.images, factors=factors)
         labels = batch.labels.astype(jnp.int32)
         digit = labels != BACKGROUND
         targets = jnp.where(digit[:, None], jax.nn.one_hot(labels, CLASSES), 1 / CLASSES)
@@ -116,7 +117,7 @@ def train_step(
     """
     windows = augment(key, batch, recipe)
     gradient = jax.value_and_grad(loss_and_accuracy, has_aux=True)
-    (loss, accuracy), grads = gradient(state.params, windows, mesh)
+    (loss, accuracy), grads = gradient(state.params, windows, mesh, recipe.factors)
     updates, opt_state = recipe.tx().update(grads, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
     bad_step = jnp.where(jnp.isfinite(loss), -1, state.step)
