@@ -23,6 +23,8 @@ from jax import lax
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int8
 
+from digits_jax.products import product, turned
+
 TAPS = 5  # kernel rows and columns (section 3.1)
 HALO = TAPS // 2
 REACH = TAPS + 1  # rows and columns of pixels that a pooled cell's four read
@@ -35,9 +37,7 @@ Pooled = Float[Array, "n h//2 w//2 o"]
 Kernel = Float[Array, "5 5 c o"]
 
 
-def convolve_and_pool(
-    images: Images, kernel: Kernel, factors: DTypeLike = jnp.float32
-) -> Pooled:
+def convolve_and_pool(images: Images, kernel: Kernel, factors: DTypeLike = jnp.float32) -> Pooled:
     """Slides a 5×5 kernel over zero-padded images, and keeps the largest of each 2×2 cell.
 
     y[n, i, j, o] = max_{a, b ∈ {0, 1}} Σ_{k, l, c} x[n, 2i+a+k−2, 2j+b+l−2, c] · w[k, l, c, o]
@@ -55,6 +55,8 @@ def convolve_and_pool(
     if jax.default_backend() == "cpu":
         return _pooled(images, kernel, factors)
     rounded = images.astype(factors), kernel.astype(factors)
+    # Summed in float32, but of short factors the sums are rounded, too: JAX cannot yet
+    # differentiate a convolution whose result is longer than its factors.
     pixels = lax.conv_general_dilated(
         *rounded, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
     )
@@ -126,18 +128,6 @@ def _chunks(images: Array) -> Array:
 
 def _unchunk(chunks: Array, n: int) -> Array:
     return chunks.reshape(-1, *chunks.shape[2:])[:n]
-
-
-def product(a: Float[Array, "... m k"], b: Float[Array, "k n"]) -> Float[Array, "... m n"]:
-    """a b, summed in float32 whatever the factors."""
-    return jnp.dot(a, b, preferred_element_type=jnp.float32)
-
-
-def turned(a: Float[Array, "m k"]) -> Float[Array, "k m"]:
-    """The transpose, moved in memory: XLA's products of bfloat16 are slow along a column."""
-    if a.dtype != jnp.bfloat16:
-        return a.T
-    return lax.optimization_barrier(a.T.reshape(-1)).reshape(a.shape[::-1])
 
 
 def _cells(pixels: Pixels) -> list[Pooled]:

@@ -1,15 +1,14 @@
 """The paper's nine-layer network (section 3.1) as pure functions of its parameters."""
 
-from functools import partial
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Key
 
-from digits_jax.convolution import convolve_and_pool, product, turned
+from digits_jax.convolution import convolve_and_pool
+from digits_jax.products import rounded_product
 
 SIDE = 28  # pixels a side of a digit's image
 CLASSES = 10
@@ -20,45 +19,21 @@ Params = dict[str, dict[str, Float[Array, "..."]]]  # by layer, then "kernel" an
 class CNN(nn.Module):
     """Layers 1–8 of section 3.1; layer 9, the softmax, is `jax.nn.softmax` of the logits."""
 
-    factors: DTypeLike = jnp.float32  # what the factors of the large layers' products are rounded to
+    factors: DTypeLike = jnp.float32  # of the products of layers 1, 4 and 6
 
     @nn.compact
     def __call__(self, images: Float[Array, "n 28 28 1"]) -> Float[Array, "n 10"]:
         x = PooledConvolution(32, self.factors, name="conv1")(images)  # 1 and 2: [n, 14, 14, 32]
         x = nn.relu(x)  # 3
-        x = PooledConvolution(64, self.factors, name="conv2")(x)  # 4, 5: [n, 7, 7, 64]; no relu, as in the paper
+        # 4 and 5: [n, 7, 7, 64]; no relu, as in the paper
+        x = PooledConvolution(64, self.factors, name="conv2")(x)
         x = x.reshape(x.shape[0], 7 * 7 * 64)
         x = nn.Dense(1024, dot_general=self._dot_general, name="dense1")(x)  # 6
         x = nn.relu(x)  # 7
         return nn.Dense(CLASSES, name="dense2")(x)  # 8
 
     def _dot_general(self, x: Array, w: Array, *_: Any, **__: Any) -> Array:
-        return _layer_6(x, w, self.factors)
-
-
-@partial(jax.custom_vjp, nondiff_argnums=(2,))
-def _layer_6(
-    x: Float[Array, "n k"], w: Float[Array, "k m"], factors: DTypeLike
-) -> Float[Array, "n m"]:
-    return product(x.astype(factors), w.astype(factors))
-
-
-def _layer_6_forward(
-    x: Float[Array, "n k"], w: Float[Array, "k m"], factors: DTypeLike
-) -> tuple[Float[Array, "n m"], tuple[Array, Array]]:
-    rounded = x.astype(factors), w.astype(factors)
-    return product(*rounded), rounded
-
-
-def _layer_6_backward(
-    factors: DTypeLike, rounded: tuple[Array, Array], gradient: Float[Array, "n m"]
-) -> tuple[Float[Array, "n k"], Float[Array, "k m"]]:
-    x, w = rounded
-    gradient = gradient.astype(factors)
-    return product(gradient, w.T), product(turned(x), gradient)
-
-
-_layer_6.defvjp(_layer_6_forward, _layer_6_backward)
+        return rounded_product(x, w, self.factors)
 
 
 class PooledConvolution(nn.Module):

@@ -26,7 +26,17 @@ def draw_shapes() -> UInt8[np.ndarray, "n 28 28"]:
     """The same 4,096 drawings on every call, ink bright on black, roughly centred."""
     rng = np.random.default_rng(SEED)
     fonts = _fonts()
-    pencils: list[Pencil] = [_lines, _zigzag, _curve, _arc, _polygon, _blot, _grid, _chequers, _dots]
+    pencils: list[Pencil] = [
+        _lines,
+        _zigzag,
+        _curve,
+        _arc,
+        _polygon,
+        _blot,
+        _grid,
+        _chequers,
+        _dots,
+    ]
     drawings = []
     for number in range(COUNT):
         canvas = Image.new("L", (SIDE * FINE, SIDE * FINE))

@@ -72,22 +72,35 @@ def test_equals_xlas_convolution_and_its_gradients(
     _compare(n, 2 * h, 2 * w, c, o, seed)
 
 
-def _compare(n: int, h: int, w: int, c: int, o: int, seed: int) -> None:
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("backend", ["cpu", "gpu"])
+def test_factors_that_bfloat16_holds_give_the_same(
+    channels: int, backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their products and sums are those of float32; with other factors only their rounding is."""
+    monkeypatch.setattr(jax, "default_backend", lambda: backend)
+    _compare(CHUNK + 1, 6, 8, channels, 4, seed=2, factors="bfloat16")
+
+
+def _compare(n: int, h: int, w: int, c: int, o: int, seed: int, factors: str = "float32") -> None:
     keys = jax.random.split(jax.random.key(seed), 3)
-    images = jax.random.normal(keys[0], (n, h, w, c))
-    kernel = jax.random.normal(keys[1], (5, 5, c, o))
-    gradient = jax.random.normal(keys[2], (n, h // 2, w // 2, o))
+    images = _drawn(keys[0], (n, h, w, c), factors)
+    kernel = _drawn(keys[1], (5, 5, c, o), factors)
+    gradient = _drawn(keys[2], (n, h // 2, w // 2, o), factors)
 
     @partial(jax.jit, static_argnums=0)
     def with_gradients(way: Callable[..., Array]) -> tuple[Array, Array, Array]:
         pooled, pull = jax.vjp(way, images, kernel)
         return pooled, *pull(gradient)
 
-    for mine, other in zip(
-        with_gradients(convolve_and_pool), with_gradients(reference), strict=True
-    ):
+    mines = with_gradients(lambda images, kernel: convolve_and_pool(images, kernel, factors))
+    for mine, other in zip(mines, with_gradients(reference), strict=True):
         scale = float(jnp.abs(other).max())
         np.testing.assert_allclose(mine, other, rtol=1e-4, atol=1e-5 * max(1.0, scale))
+
+
+def _drawn(key: Array, shape: tuple[int, ...], factors: str) -> Array:
+    return jax.random.normal(key, shape).astype(factors).astype("float32")
 
 
 @pytest.mark.parametrize("channels", [1, 3])
