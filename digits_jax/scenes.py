@@ -1,5 +1,6 @@
 """Images with several digits, composed from MNIST, and where each digit is."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 from zlib import crc32
 
@@ -8,20 +9,21 @@ from jaxtyping import Float64, Int64, Num, UInt8
 from PIL import Image
 
 from digits_jax.data import Dataset, Mnist, load_mnist
+from digits_jax.photos import coloured, page
 
 TRIES = 100  # at a place for one digit, before the layout starts over
 REFUSED_IOU = 0.25  # of a digit's square with an earlier digit's box, where digits may overlap
 
 
 class Scene(NamedTuple):
-    """A grey image, ink bright on black, and its digits in the order they were drawn.
+    """An image, and its digits in the order they were drawn.
 
     `boxes_xyxy` holds the tight box of each digit's own non-zero pixels as drawn, whatever other
     digit covers them: x0, y0, x1, y1 in pixels, x1 and y1 exclusive, all of it inside the image.
     `labels` are 0 to 9.
     """
 
-    image: UInt8[np.ndarray, "h w"]
+    image: UInt8[np.ndarray, "h w *channels"]  # grey, ink bright on black; or a photograph
     boxes_xyxy: Int64[np.ndarray, "n 4"]
     labels: Int64[np.ndarray, " n"]
 
@@ -31,6 +33,7 @@ class _Family(NamedTuple):
     counts: tuple[int, int]  # fewest and most digits
     sides: tuple[int, int]  # shortest and longest side of a digit's square, pixels
     apart: bool  # no two squares share a pixel
+    photographed: Callable[..., UInt8[np.ndarray, "h w 3"]] | None = None  # what becomes of the ink
 
 
 class _Drawn(NamedTuple):
@@ -43,6 +46,8 @@ _FAMILIES = {
     "native": _Family(size=140, counts=(3, 8), sides=(28, 28), apart=True),
     "savi-d": _Family(size=128, counts=(3, 5), sides=(22, 36), apart=True),
     "mnist-od": _Family(size=300, counts=(1, 20), sides=(15, 99), apart=False),
+    "page": _Family(300, counts=(3, 10), sides=(24, 64), apart=True, photographed=page),
+    "coloured": _Family(300, counts=(3, 10), sides=(24, 64), apart=True, photographed=coloured),
 }
 FAMILIES = tuple(_FAMILIES)
 SPLITS = Mnist._fields
@@ -59,7 +64,10 @@ def compose(
     - `savi-d`: 128 × 128 px, 3 to 5 digits of 22 to 36 px, the squares apart;
     - `mnist-od`: 300 × 300 px, 1 to 20 digits of 15 to 99 px. Ink adds up to 255. A digit is given
       another side and position while its square has an IoU of 0.25 or more with the box of an
-      earlier digit.
+      earlier digit;
+    - `page`: 300 × 300 px, 3 to 10 digits of 24 to 64 px, the squares apart, in dark ink on light
+      paper as a camera sees it (`photos.page`);
+    - `coloured`: the same, faint on a background of flowing colours (`photos.coloured`).
 
     Args:
         family: one of `FAMILIES`.
@@ -111,8 +119,9 @@ def _scene(rng: np.random.Generator, family: _Family, digits: Dataset) -> Scene:
     canvas = np.zeros((family.size, family.size), np.int64)
     for ink, (x0, y0, x1, y1), _ in drawn:
         canvas[y0:y1, x0:x1] += ink
+    ink = canvas.clip(max=255).astype(np.uint8)
     return Scene(
-        canvas.clip(max=255).astype(np.uint8),
+        ink if family.photographed is None else family.photographed(ink, rng),
         np.stack([digit.box for digit in drawn]),
         np.asarray(digits.labels[chosen], np.int64),
     )

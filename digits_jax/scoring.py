@@ -11,6 +11,7 @@ from digits_jax.commands import Weights
 from digits_jax.data import load_mnist
 from digits_jax.detect import MIN_SCORE, Detections, detect_batch
 from digits_jax.network import Params
+from digits_jax.normalise import normalise
 from digits_jax.report import progress, say
 from digits_jax.scenes import Scene, compose
 from digits_jax.scores import score as score_detections
@@ -22,7 +23,7 @@ LOW_SCORE = 0.05  # average precision takes detections that are this unsure
 
 def score(
     *,
-    family: Literal["native", "savi-d", "mnist-od"],
+    family: Literal["native", "savi-d", "mnist-od", "page", "coloured"],
     split: Literal["validation", "test"] = "test",
     count: int = 200,
     seed: int = 0,
@@ -34,7 +35,8 @@ def score(
 
     Args:
         family: What the scenes are like: `native` digits of 28 px, apart; `savi-d` of 22 to 36 px,
-            apart; `mnist-od` of 15 to 99 px, which may overlap.
+            apart; `mnist-od` of 15 to 99 px, which may overlap; `page` of 24 to 64 px, apart, dark
+            on paper as a camera sees it; `coloured` the same, faint on flowing colours.
         split: Of MNIST, whose digits are drawn; the network was not trained on either.
         count: How many scenes.
         seed: Of the scenes.
@@ -66,7 +68,7 @@ def _found_in(params: Params, scenes: Sequence[Scene]) -> list[Detections]:
     detections: list[Detections] = []
     starts = range(0, len(scenes), SCENES_AT_ONCE)
     for start in progress(starts, "batch", len(starts)):
-        images = [scene.image for scene in scenes[start : start + SCENES_AT_ONCE]]
+        images = [normalise(scene.image) for scene in scenes[start : start + SCENES_AT_ONCE]]
         # Filled up, since another number of images would be another program.
         full = np.stack(images + images[-1:] * (SCENES_AT_ONCE - len(images)))
         found = detect_batch(params, full, min_score=min(LOW_SCORE, MIN_SCORE))

@@ -26,6 +26,7 @@ from digits_jax.data import load_mnist
 from digits_jax.detect import Detections, detect_batch
 from digits_jax.evaluation import accuracy
 from digits_jax.network import Params
+from digits_jax.normalise import normalise
 from digits_jax.recipe import RECIPES
 from digits_jax.scores import score
 from digits_jax.training import train
@@ -75,7 +76,8 @@ def _found(params: Params, images: list[np.ndarray]) -> list[Detections]:
     for first in tqdm(range(0, len(images), 10)):
         batch = images[first : first + 10]
         batch += [np.zeros_like(batch[0])] * (10 - len(batch))
-        detected = detect_batch(params, np.stack(batch), min_size=18, max_size=44, min_score=0.05)
+        normalised = np.stack([normalise(image) for image in batch])
+        detected = detect_batch(params, normalised, min_size=18, max_size=44, min_score=0.05)
         found += [detected.of_image(i) for i in range(10)]
     return found[: len(images)]
 

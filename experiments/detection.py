@@ -1,9 +1,10 @@
 """How well are digits found, and how often where there are none: `standard` against `paper`?
 
-The three families of scenes, composed of test digits, and images without a digit: photographs,
+The families of scenes, composed of test digits, and images without a digit: photographs,
 textures and figures that training never saw (scikit-image's own), blank ones of every grey, and
-letters, which are reported apart. The weights that the package comes with at the default sizes;
-and, as the paper reads an image at one scale, `paper` and those once more at that.
+letters, which are reported apart; all normalised first, as `digits-jax detect` does. The weights
+that the package comes with at the default sizes; and, as the paper reads an image at one scale,
+`paper` and those once more at that.
 
 Command:   python experiments/detection.py
            python experiments/detection.py --sizes 28 28 --weights released runs/paper-0
@@ -28,6 +29,7 @@ from provenance import RESULTS, provenance, write_result
 from tqdm import tqdm
 
 from digits_jax import detect, scenes
+from digits_jax.normalise import normalise
 from digits_jax.scores import score
 from digits_jax.weights import resolve_weights
 
@@ -92,7 +94,7 @@ def _scenes(find: Find, family: str, split: str, count: int) -> dict[str, Any]:
 
 
 def _found(find: Find, images: list[np.ndarray]) -> list[detect.Detections]:
-    batch = find(np.stack(images))
+    batch = find(np.stack([normalise(image) for image in images]))
     return [batch.of_image(i) for i in range(len(images))]
 
 
@@ -117,18 +119,18 @@ def _without_digits(find: Find) -> Iterator[dict[str, Any]]:
 
 
 def photograph(name: str) -> np.ndarray:
-    """One of scikit-image's own pictures, in grey."""
+    """One of scikit-image's own pictures, in colour."""
     from skimage import data
 
     file = next(Path(data.__file__).parent.glob(f"{name}.*"))
-    return np.asarray(Image.open(file).convert("RGB").convert("L"))
+    return np.asarray(Image.open(file).convert("RGB"))
 
 
 def squares(image: np.ndarray) -> list[np.ndarray]:
     """Whole squares of an image, from its middle; a smaller image is put on black."""
-    below, beside = (max(0, SIDE - side) for side in image.shape)
-    image = np.pad(image, ((0, below), (0, beside)))
-    rows, columns = (side // SIDE for side in image.shape)
+    below, beside = (max(0, SIDE - side) for side in image.shape[:2])
+    image = np.pad(image, ((0, below), (0, beside), *[(0, 0)] * (image.ndim - 2)))
+    rows, columns = (side // SIDE for side in image.shape[:2])
     top, left = (image.shape[0] - rows * SIDE) // 2, (image.shape[1] - columns * SIDE) // 2
     return [
         image[top + SIDE * r : top + SIDE * (r + 1), left + SIDE * c : left + SIDE * (c + 1)]

@@ -9,6 +9,7 @@ from digits_jax import scenes
 from digits_jax.data import Dataset, Mnist
 from digits_jax.scenes import FAMILIES, SPLITS, Scene, compose, pairwise_iou
 
+ON_BLACK = ("native", "savi-d", "mnist-od")
 SIZES = {"native": 140, "savi-d": 128, "mnist-od": 300}
 COUNTS = {"native": (3, 8), "savi-d": (3, 5), "mnist-od": (1, 20)}
 SIDES = {"native": (28, 28), "savi-d": (22, 36), "mnist-od": (15, 99)}
@@ -44,7 +45,7 @@ def test_pairwise_iou() -> None:
     np.testing.assert_allclose(pairwise_iou(boxes, others), expected)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", ON_BLACK)
 def test_scenes_are_as_described(family: str, mnist: Mnist) -> None:
     found = compose(family, "validation", 20, 0, mnist=mnist)
     assert len(found) == 20
@@ -120,7 +121,7 @@ def test_native_digits_are_those_of_the_split_and_of_no_other(mnist: Mnist) -> N
         assert drawn <= digits[split]
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", ON_BLACK)
 def test_every_family_keeps_to_its_split(family: str) -> None:
     sets = [
         Dataset(np.full((3, 28, 28), ink, np.uint8), np.full(3, label, np.uint8))
@@ -133,7 +134,7 @@ def test_every_family_keeps_to_its_split(family: str) -> None:
             assert scene.image[scene.image > 0].min() == ink
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", ON_BLACK)
 def test_number_side_and_position_are_uniform(family: str) -> None:
     found = compose(family, "train", 240, 2, mnist=only(FULL))
     few, many = COUNTS[family]
@@ -221,7 +222,7 @@ def test_ink_adds_up_and_clips() -> None:
 @pytest.mark.parametrize(
     ("family", "split", "message"),
     [
-        ("mnist", "test", "native, savi-d, mnist-od, got 'mnist'"),
+        ("mnist", "test", "native, savi-d, mnist-od, page, coloured, got 'mnist'"),
         ("native", "val", "train, validation, test, got 'val'"),
         ("native", "count", "train, validation, test, got 'count'"),
     ],
