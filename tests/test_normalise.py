@@ -19,7 +19,9 @@ def ink(mnist: Mnist) -> np.ndarray:
     )
 
 
-def seen(ink: np.ndarray, paper: object, pen: object) -> np.ndarray:
+def seen(
+    ink: np.ndarray, paper: float | tuple[float, ...], pen: float | tuple[float, ...]
+) -> np.ndarray:
     """A picture of ink in one colour on paper of another, each 0–1."""
     covered = ink / 255
     if np.ndim(pen):
@@ -46,7 +48,7 @@ def test_digits_on_black_stay_as_they_are(mnist: Mnist) -> None:
     ],
 )
 def test_ink_of_any_colour_on_paper_of_any_other(
-    ink: np.ndarray, paper: object, pen: object
+    ink: np.ndarray, paper: float | tuple[float, ...], pen: float | tuple[float, ...]
 ) -> None:
     picture = seen(ink, paper, pen)
     # One grey level of the picture is several of what is brought up to full contrast.
