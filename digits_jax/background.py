@@ -17,9 +17,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key, UInt8
 
+from digits_jax.clutter import draw_clutter
 from digits_jax.network import SIDE
 from digits_jax.recipe import Recipe
-from digits_jax.shapes import draw_clutter, draw_shapes
+from digits_jax.shapes import draw_shapes
 
 NEIGHBOURS = 3  # at most, around a subject
 OFF_CENTRE = (6.0, 20.0)  # px that a digit is off, along the axis where it is farther off
@@ -96,7 +97,7 @@ def compose(
     picture = jnp.where(shape[:, None, None], drawn, digits)
     windows = warped(picture, place, _warp(next(keys), place, recipe))
     windows = jnp.where(blank[:, None, None], 0.0, windows)
-    cluttered = jax.random.bernoulli(next(keys), 0.75, (n,))[:, None, None]
+    cluttered = jax.random.bernoulli(next(keys), 0.85, (n,))[:, None, None]
     # Some of it ends within the window, as a photograph on black does.
     ending = jax.random.bernoulli(next(keys), 0.3, (n, 1, 1))
     moved = place._replace(scale=jnp.ones(n), blur=jnp.ones(n))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image, ImageDraw, ImageFilter, ImageFont, ImageOps
+from PIL import Image, ImageDraw, ImageFont
 
 from digits_jax.network import SIDE
 
@@ -51,70 +51,6 @@ def draw_shapes() -> UInt8[np.ndarray, "n 28 28"]:
             pencils[rng.integers(len(pencils))](draw, rng)
         drawings.append(np.asarray(canvas.resize((SIDE, SIDE), Image.Resampling.BOX)))
     return np.stack(drawings)
-
-
-@lru_cache(maxsize=1)
-def draw_clutter() -> UInt8[np.ndarray, "n 28 28"]:
-    """The same windows on every call, full of edges and shades of grey: what photographs look like.
-
-    Half are dead leaves (Lee, Mumford and Huang, 2001): shapes of many sizes, each of its own grey,
-    cover each other; here their edges are more or less sharp. The others are cut out of a
-    photograph at any size, the right way up or not, in positive or negative. Contrast differs.
-    """
-    rng = np.random.default_rng(SEED + 1)
-    photograph = _photograph()
-    windows = [_leaves(rng) for _ in range(COUNT // 2)]
-    windows += [_cut(photograph, rng) for _ in range(COUNT // 2)]
-    return np.stack([_contrasted(window, rng) for window in windows])
-
-
-def _leaves(rng: np.random.Generator) -> Image.Image:
-    side = SIDE * FINE
-    canvas = Image.new("L", (side, side), int(255 * rng.random() ** 2))
-    draw = ImageDraw.Draw(canvas)
-    for _ in range(rng.integers(2, 20)):
-        radius = side * 0.06 * (1 + rng.pareto(1.2))
-        angles = np.sort(rng.uniform(0, 2 * np.pi, rng.choice([3, 4, 5, 24])))
-        across, down = radius * rng.uniform(0.2, 1.5, 2)
-        x, y = rng.uniform(-radius / 2, side + radius / 2, 2)
-        path = np.stack([x + across * np.cos(angles), y + down * np.sin(angles)], -1)
-        grey = int(255 * rng.random() ** 2)
-        draw.polygon([tuple(p) for p in path.tolist()], fill=grey)
-        if rng.random() < 0.05:  # it is striped
-            gap, (u, v) = rng.uniform(3, 12) * FINE, rng.normal(size=2)
-            for at in np.arange(-2 * side, 2 * side, gap):
-                middle = np.array([side / 2, side / 2]) + at * np.array([u, v]) / np.hypot(u, v)
-                ends = [tuple((middle + t * np.array([-v, u])).tolist()) for t in (-side, side)]
-                draw.line(ends, fill=grey, width=int(gap * rng.uniform(0.3, 0.7)))
-    canvas = canvas.filter(ImageFilter.GaussianBlur(float(rng.exponential(0.8)) * FINE))
-    return canvas.resize((SIDE, SIDE), Image.Resampling.BOX)
-
-
-def _cut(photograph: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """A square of 20 to 300 px from somewhere in the photograph, turned by any angle."""
-    scale = SIDE / np.exp(rng.uniform(np.log(20), np.log(300)))
-    width, height = (int(side * scale) + 1 for side in photograph.size)
-    small = photograph.resize((width, height), Image.Resampling.BILINEAR)
-    x, y = (int(rng.integers(SIDE // 2, side - SIDE // 2 + 1)) for side in small.size)
-    turned = small.rotate(rng.uniform(0, 360), Image.Resampling.BILINEAR, center=(x, y))
-    half = SIDE // 2
-    window = turned.crop((x - half, y - half, x + half, y + half))
-    return ImageOps.invert(window) if rng.random() < 0.5 else window
-
-
-def _contrasted(image: Image.Image, rng: np.random.Generator) -> UInt8[np.ndarray, "28 28"]:
-    window = np.asarray(image, np.float64)
-    contrast = np.exp(rng.uniform(np.log(0.15), np.log(2)))
-    middle = rng.uniform(window.min(), window.max() + 1)
-    return (middle + contrast * (window - middle)).clip(0, 255).astype(np.uint8)
-
-
-def _photograph() -> Image.Image:
-    """Grace Hopper by James S. Davis (1984), which is in the public domain and in Matplotlib."""
-    from matplotlib import get_data_path
-
-    with Image.open(Path(get_data_path()) / "sample_data" / "grace_hopper.jpg") as photograph:
-        return photograph.convert("L")
 
 
 def _fonts() -> list[ImageFont.FreeTypeFont]:

@@ -14,7 +14,7 @@ from digits_jax.background import BLUR, Place, Warp, compose, put, warped
 from digits_jax.data import Mnist
 from digits_jax.network import Params, init
 from digits_jax.recipe import RECIPES, Recipe, RecipeError
-from digits_jax.shapes import draw_clutter
+from digits_jax.clutter import draw_clutter
 from digits_jax.step import BACKGROUND, Batch, augment, loss_and_accuracy, shift
 
 # Nothing but the digit: every test adds what it is about.
@@ -318,7 +318,12 @@ def test_clutter_fills_windows_with_edges_of_all_greys() -> None:
     contrast = np.ptp(clutter, axis=(1, 2))
     assert (contrast > 20).mean() > 0.8
     assert (contrast > 200).mean() > 0.1
-    # Light and dark in the middle and in the corners alike: no shape on a ground.
+    # Of normalised pieces most is black, but not the middle.
+    normalised = clutter[len(clutter) // 2 :]
+    assert (normalised < 30).mean() > 0.5
+    assert (normalised[:, 8:-8, 8:-8].max(axis=(1, 2)) > 60).all()
+    # Of others, light and dark in the middle and in the corners alike: no shape on a ground.
+    clutter = clutter[: len(clutter) // 2]
     corners = clutter[:, [0, 0, -1, -1], [0, -1, 0, -1]]
     middle = clutter[:, 13:15, 13:15].reshape(-1, 4)
     for part in (corners, middle):

@@ -1,0 +1,105 @@
+"""Windows full of edges and shades of grey, for training against: what photographs look like."""
+
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image, ImageDraw, ImageFilter, ImageOps
+
+from digits_jax.network import SIDE
+from digits_jax.normalise import normalise
+
+COUNT = 1024  # windows of a kind
+SEED = 2018
+FINE = 4  # drawn at four times the size and averaged down
+SCENES, SCENE = 48, 300  # normalised drawings, and their side in px
+LEAVES = 350  # in one of them
+
+
+@lru_cache(maxsize=1)
+def draw_clutter() -> UInt8[np.ndarray, "n 28 28"]:
+    """The same 4,096 windows on every call, a quarter each of
+
+    - dead leaves (Lee, Mumford and Huang, 2001): shapes of many sizes, each of its own grey, that
+      cover each other; here their edges are more or less sharp, and their contrast differs;
+    - pieces of a photograph of 20 to 300 px, turned by any angle, in positive or negative;
+    - pieces of larger drawings of dead leaves, and
+    - of the photograph, after `normalise`, which leaves what differs from its surroundings.
+    """
+    rng = np.random.default_rng(SEED)
+    photograph = _photograph()
+    small = (_leaves(rng, SIDE * FINE, int(rng.integers(2, 20))) for _ in range(COUNT))
+    leaves = [drawing.resize((SIDE, SIDE), Image.Resampling.BOX) for drawing in small]
+    pieces = [_inverted(_cut(photograph.convert("L"), 300, rng), rng) for _ in range(COUNT)]
+    drawings = [_ink(_leaves(rng, SCENE, LEAVES)) for _ in range(SCENES)]
+    views = [_ink(_scaled(photograph, scale)) for scale in (0.3, 0.5, 0.7, 1.0, 1.4)]
+    return np.stack(
+        [_contrasted(window, rng) for window in leaves + pieces]
+        + [_inked(images, rng) for images in (drawings, views) for _ in range(COUNT)]
+    )
+
+
+def _leaves(rng: np.random.Generator, side: int, count: int) -> Image.Image:
+    canvas = Image.new("L", (side, side), int(255 * rng.random() ** 2))
+    draw = ImageDraw.Draw(canvas)
+    for _ in range(count):
+        radius = SIDE * FINE * 0.06 * (1 + rng.pareto(1.2))
+        angles = np.sort(rng.uniform(0, 2 * np.pi, rng.choice([3, 4, 5, 24])))
+        across, down = radius * rng.uniform(0.2, 1.5, 2)
+        x, y = rng.uniform(-radius / 2, side + radius / 2, 2)
+        path = np.stack([x + across * np.cos(angles), y + down * np.sin(angles)], -1)
+        grey = int(255 * rng.random() ** 2)
+        draw.polygon([tuple(p) for p in path.tolist()], fill=grey)
+        if rng.random() < 0.05:  # it is striped
+            gap, (u, v) = rng.uniform(3, 12) * FINE, rng.normal(size=2)
+            for at in np.arange(-2 * side, 2 * side, gap):
+                middle = np.array([side / 2, side / 2]) + at * np.array([u, v]) / np.hypot(u, v)
+                ends = [tuple((middle + t * np.array([-v, u])).tolist()) for t in (-side, side)]
+                draw.line(ends, fill=grey, width=int(gap * rng.uniform(0.3, 0.7)))
+    return canvas.filter(ImageFilter.GaussianBlur(float(rng.exponential(0.8)) * FINE))
+
+
+def _photograph() -> Image.Image:
+    """Grace Hopper by James S. Davis (1984), which is in the public domain and in Matplotlib."""
+    from matplotlib import get_data_path  # only training pays for the import
+
+    with Image.open(Path(get_data_path()) / "sample_data" / "grace_hopper.jpg") as photograph:
+        return photograph.convert("RGB")
+
+
+def _scaled(image: Image.Image, scale: float) -> Image.Image:
+    width, height = (int(side * scale) + 1 for side in image.size)
+    return image.resize((width, height), Image.Resampling.BILINEAR)
+
+
+def _ink(image: Image.Image) -> Image.Image:
+    return Image.fromarray(normalise(np.asarray(image)))
+
+
+def _inked(images: list[Image.Image], rng: np.random.Generator) -> UInt8[np.ndarray, "28 28"]:
+    """A piece of one of the images, of up to 100 px, in whose middle there is something."""
+    while True:
+        window = np.asarray(_cut(images[rng.integers(len(images))], 100, rng))
+        if window[8:-8, 8:-8].max() > 60:
+            return window
+
+
+def _cut(image: Image.Image, largest: int, rng: np.random.Generator) -> Image.Image:
+    """A square of 20 px or more from somewhere in an image, turned by any angle."""
+    small = _scaled(image, SIDE / np.exp(rng.uniform(np.log(20), np.log(largest))))
+    x, y = (int(rng.integers(SIDE // 2, side - SIDE // 2 + 1)) for side in small.size)
+    turned = small.rotate(rng.uniform(0, 360), Image.Resampling.BILINEAR, center=(x, y))
+    half = SIDE // 2
+    return turned.crop((x - half, y - half, x + half, y + half))
+
+
+def _inverted(image: Image.Image, rng: np.random.Generator) -> Image.Image:
+    return ImageOps.invert(image) if rng.random() < 0.5 else image
+
+
+def _contrasted(image: Image.Image, rng: np.random.Generator) -> UInt8[np.ndarray, "28 28"]:
+    window = np.asarray(image, np.float64)
+    contrast = np.exp(rng.uniform(np.log(0.15), np.log(2)))
+    middle = rng.uniform(window.min(), window.max() + 1)
+    return (middle + contrast * (window - middle)).clip(0, 255).astype(np.uint8)
