@@ -19,7 +19,9 @@ LEAVES = 350  # in one of them
 
 @lru_cache(maxsize=1)
 def draw_clutter() -> UInt8[np.ndarray, "n 28 28"]:
-    """The same 4,096 windows on every call, a quarter each of
+    """The same 4,096 windows on every call.
+
+    A quarter each are
 
     - dead leaves (Lee, Mumford and Huang, 2001): shapes of many sizes, each of its own grey, that
       cover each other; here their edges are more or less sharp, and their contrast differs;

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from jax.sharding import Mesh
 
 from digits_jax.background import BLUR, Place, Warp, compose, put, warped
+from digits_jax.clutter import draw_clutter
 from digits_jax.data import Mnist
 from digits_jax.network import Params, init
 from digits_jax.recipe import RECIPES, Recipe, RecipeError
-from digits_jax.clutter import draw_clutter
 from digits_jax.step import BACKGROUND, Batch, augment, loss_and_accuracy, shift
 
 # Nothing but the digit: every test adds what it is about.
