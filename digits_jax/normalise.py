@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 from scipy import ndimage
 
-SAMPLED = 5  # px between the pixels of which medians are taken
+SAMPLED = 5  # px between the pixels of which medians are taken, at most
 AROUND = 10  # such pixels to each side: of 100 px a side, large digits' ink is less than half
 DIM = 0.25  # of full light; in less of it contrast is not brought up as much
 GRAIN = 3.0  # standard deviations of the paper's grain that are no ink
@@ -53,14 +53,15 @@ def _ink(pixels: Float32[np.ndarray, "h w"]) -> Float32[np.ndarray, "h w"]:
 
 
 def _median_around(pixels: Float32[np.ndarray, "h w"]) -> Float32[np.ndarray, "h w"]:
-    """The median of each pixel's surroundings, of every fifth pixel both ways and interpolated."""
-    first = [min(SAMPLED, side) // 2 for side in pixels.shape]
-    samples = pixels[first[0] :: SAMPLED, first[1] :: SAMPLED]
+    """The median of each pixel's surroundings, of every few pixels both ways and interpolated."""
+    step = min(SAMPLED, -(-min(pixels.shape) // (2 * AROUND + 1)))  # less in small images
+    first = [min(step, side) // 2 for side in pixels.shape]
+    samples = pixels[first[0] :: step, first[1] :: step]
     # Beyond the image light goes on to rise or fall; one sample more, for what lies on its edge.
     framed = np.pad(samples, AROUND + 1, "reflect", reflect_type="odd")
     medians = ndimage.median_filter(framed, 2 * AROUND + 1)[AROUND:-AROUND, AROUND:-AROUND]
     places = [
-        1 + (np.arange(side, dtype=np.float32) - start) / SAMPLED
+        1 + (np.arange(side, dtype=np.float32) - start) / step
         for side, start in zip(pixels.shape, first, strict=True)
     ]
     grid = np.meshgrid(*places, indexing="ij")
