@@ -1,85 +1,141 @@
-"""Image files as arrays of grey values."""
+"""Images as arrays of grey values, from files, bytes, Pillow's images and arrays."""
 
 import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from jaxtyping import UInt8
+from numpy.typing import ArrayLike
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 DEEP_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")  # more than 8 bits a pixel, one channel
 
+Source = str | Path | bytes | bytearray | memoryview | Image.Image | ArrayLike
+
 
 class ImageError(Exception):
-    """A file that cannot be read as an image; the message says why and what to do."""
+    """What cannot be read as an image; the message says why and what to do."""
 
 
-def read_image(path: str | Path) -> UInt8[np.ndarray, "h w"]:
-    """Reads any image file that Pillow reads as grey values, as they are: ink has to be bright.
+def read_image(source: Source, *, page: int = 0) -> UInt8[np.ndarray, "h w"]:
+    """Reads any image as grey values, as they are: ink has to be bright.
 
     Colours become their luma, transparent parts black, and 16 bits a pixel become 8. An image
-    that a camera stored on its side is turned upright. Of several frames the first is read.
+    that a camera stored on its side is turned upright.
 
     Args:
-      path: a PNG, JPEG, WebP, TIFF, BMP or GIF file, or any other of Pillow's formats.
+      source: one of
+        - a path of a PNG, JPEG, WebP, TIFF, BMP or GIF file, or any other of Pillow's formats;
+        - the bytes of such a file;
+        - a PIL image, of which the present frame is read;
+        - an array or what NumPy makes one of, `[h, w]` or `[h, w, c]` of 1 to 4 channels (grey,
+          grey and alpha, RGB, RGBA): float in 0–1, uint16 in 0–65535, bool, or any other integers
+          in 0–255.
+      page: which page of a TIFF of several, from 0; of the frames of another file the first is 0.
 
     Returns:
       `[h, w]` uint8, 0 black and 255 white.
 
     Raises:
-      ImageError: there is no such file, or it is no whole image of a size that Pillow takes.
+      ImageError: there is no such file, it is no whole image of a size that Pillow takes, or the
+        array is not as above.
     """
-    path = Path(path)
+    if isinstance(source, str | Path):
+        path = Path(source)
+        return _read_file(str(path), partial(path.open, "rb"), page)
+    if isinstance(source, bytes | bytearray | memoryview):
+        return _read_file("the data", partial(BytesIO, source), page)
+    if isinstance(source, Image.Image):
+        with _explained("the image"):
+            return _grey(ImageOps.exif_transpose(source))
+    return _read_array(source)
+
+
+def count_pages(path: Path) -> int:
+    """How many images of its own `read_image` finds in a file: pages of a TIFF; of others 1.
+
+    Raises:
+      ImageError: the file cannot be read.
+    """
+    if not path.is_file():  # a pipe could not be read again
+        return 1
+    with _opened(str(path), partial(path.open, "rb")) as image:
+        return int(image.n_frames) if image.format == "TIFF" else 1  # type: ignore[attr-defined]
+
+
+def _read_file(name: str, open_file: Callable[[], BinaryIO], page: int) -> UInt8[np.ndarray, "h w"]:
+    with _opened(name, open_file) as image:
+        if page:
+            image.seek(page)
+        if image.width * image.height > (Image.MAX_IMAGE_PIXELS or float("inf")):
+            raise ImageError(_too_large(name, f"{image.width * image.height:,}"))
+        return _grey(ImageOps.exif_transpose(image))
+
+
+@contextmanager
+def _opened(name: str, open_file: Callable[[], BinaryIO]) -> Iterator[Image.Image]:
+    with _explained(name):
+        try:
+            # Given a path, Pillow 13 maps uncompressed TIFF and scrambles it if it is on its side.
+            with open_file() as file, Image.open(file) as image:
+                yield image
+        except UnidentifiedImageError as error:
+            with open_file() as file:
+                raise ImageError(_unidentified(name, file.read(8))) from error
+
+
+@contextmanager
+def _explained(name: str) -> Iterator[None]:
+    """Turns whatever reading raises into an `ImageError`."""
     try:
-        # Given a path, Pillow 13 maps uncompressed TIFF and scrambles it if it is on its side.
-        with path.open("rb") as file, Image.open(file) as image:
-            if image.width * image.height > (Image.MAX_IMAGE_PIXELS or float("inf")):
-                raise ImageError(_too_large(path, f"{image.width * image.height:,}"))
-            return _grey(ImageOps.exif_transpose(image))
+        yield
     except ImageError:
         raise
     except Image.DecompressionBombError as error:
         pixels = re.search(r"\d+", str(error))  # Pillow counts them, and says so nowhere else
         got = f"{int(pixels[0]):,}" if pixels else str(error)
-        raise ImageError(_too_large(path, got)) from error
+        raise ImageError(_too_large(name, got)) from error
     except FileNotFoundError as error:
         raise ImageError(
-            f"{path} does not exist: expected an image file; check the path"
+            f"{name} does not exist: expected an image file; check the path"
         ) from error
     except IsADirectoryError as error:
         raise ImageError(
-            f"{path} is a folder: expected an image file; name one that is in it"
+            f"{name} is a folder: expected an image file; name one that is in it"
         ) from error
-    except UnidentifiedImageError as error:
-        raise ImageError(_unidentified(path)) from error
     except Exception as error:  # Pillow's decoders raise many kinds for damaged files
         reason = (str(error).strip() or repr(error)).splitlines()[0][:200]
         raise ImageError(
-            f"{path} cannot be read as an image: expected a whole and undamaged file, got: "
+            f"{name} cannot be read as an image: expected a whole and undamaged file, got: "
             f"{reason}; get it again, or convert it to PNG"
         ) from error
 
 
-def _unidentified(path: Path) -> str:
-    with path.open("rb") as file:
-        beginning = file.read(8)
+def _unidentified(name: str, beginning: bytes) -> str:
     if not beginning:
-        return f"{path} is empty: expected an image file, got 0 bytes; get it again"
+        return f"{name} is empty: expected an image file, got 0 bytes; get it again"
     return (
-        f"{path} is not an image: expected a file in a format that Pillow reads (PNG, JPEG, WebP, "
+        f"{name} is not an image: expected a file in a format that Pillow reads (PNG, JPEG, WebP, "
         f"TIFF, …), got one that begins {beginning!r}; convert it, or if it was cut off, get it "
         "again"
     )
 
 
-def _too_large(path: Path, got: str) -> str:
+def _too_large(name: str, got: str) -> str:
     return (
-        f"{path} is too large: expected at most {Image.MAX_IMAGE_PIXELS:,} pixels, got {got}; "
+        f"{name} is too large: expected at most {Image.MAX_IMAGE_PIXELS:,} pixels, got {got}; "
         "scale it down or cut it up"
     )
 
 
 def _grey(image: Image.Image) -> UInt8[np.ndarray, "h w"]:
+    if 0 in image.size:
+        raise ValueError(f"no pixels, {image.width} × {image.height} of them")
     if image.mode in DEEP_MODES:
         return _eight_bits(image)
     if image.mode == "LAB":  # which Pillow converts to nothing else; its L is the lightness
@@ -91,18 +147,41 @@ def _grey(image: Image.Image) -> UInt8[np.ndarray, "h w"]:
 
 
 def _eight_bits(image: Image.Image) -> UInt8[np.ndarray, "h w"]:
-    """Scaled by what white is: 65535 among integers, 1 among floats. Pillow would clip at 255.
+    white = 1 if image.mode == "F" else 65535  # "I", of 32 bits, is how Pillow reads 16-bit PGM
+    values = np.array(image)
+    transparent = image.info.get("transparency")  # a PNG's grey value that stands for nothing
+    if transparent is not None:
+        values[values == transparent] = 0
+    return _scaled(values, white)
+
+
+def _scaled(values: np.ndarray, white: int) -> UInt8[np.ndarray, "..."]:
+    """Scaled by what white is: Pillow would clip at 255.
 
     Raises:
       ValueError: there are values below black or above white.
     """
-    white = 1 if image.mode == "F" else 65535  # "I", of 32 bits, is how Pillow reads 16-bit PGM
-    values = np.asarray(image).astype(np.float64)
-    if not ((values >= 0) & (values <= white)).all():
+    if not ((values >= 0) & (values <= white)).all():  # false for NaN as well
         raise ValueError(
             f"pixels of {values.min():g} to {values.max():g}, where 0 is black and {white} white"
         )
-    transparent = image.info.get("transparency")  # a PNG's grey value that stands for nothing
-    if transparent is not None:
-        values[values == transparent] = 0
     return np.rint(values * (255 / white)).astype(np.uint8)
+
+
+def _read_array(source: ArrayLike) -> UInt8[np.ndarray, "h w"]:
+    try:
+        values = np.asarray(source)
+        channels = 1 if values.ndim == 2 else values.shape[-1] if values.ndim == 3 else 0
+        if values.dtype.kind not in "buif" or channels not in (1, 2, 3, 4) or not values.size:
+            raise ValueError(f"{values.dtype} {list(values.shape)}")
+        if values.dtype != np.uint8:
+            integer = 65535 if values.dtype == np.uint16 else 255
+            values = _scaled(values, integer if values.dtype.kind in "ui" else 1)
+    except (TypeError, ValueError) as error:
+        raise ImageError(
+            "an array cannot be read as an image: expected [h, w] or [h, w, c] of 1 to 4 channels, "
+            f"float in 0–1, uint16 in 0–65535, bool, or integers in 0–255; got {error}"
+        ) from error
+    if channels == 1:
+        return values.reshape(values.shape[:2]).copy()
+    return _grey(Image.fromarray(np.ascontiguousarray(values)))

@@ -1,13 +1,16 @@
 import re
 import struct
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
 
-from digits_jax.images import ImageError, read_image
+from digits_jax.images import ImageError, Source, count_pages, read_image
 
 RAMP = np.linspace(0, 255, 24 * 40).round().astype(np.uint8).reshape(24, 40)
 GREY = Image.fromarray(RAMP)
@@ -58,6 +61,44 @@ def test_colours_become_their_luma(tmp_path: Path, colour: str, grey: int) -> No
     assert palette.mode == "P"
     assert differs_by(written(tmp_path, palette, "p.png"), np.full((3, 5), grey)) <= 1
     assert differs_by(written(tmp_path, palette, "p.gif"), np.full((3, 5), grey)) <= 1
+
+
+COLOURS = np.dstack([RAMP, RAMP[::-1], RAMP[:, ::-1]])
+LUMA = (COLOURS @ np.array([0.299, 0.587, 0.114])).round().astype(np.uint8)
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.tif", "a.bmp", "a.tga", "a.webp"])
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_colours_without_loss(tmp_path: Path, name: str, mode: str) -> None:
+    options = {"lossless": True} if name == "a.webp" else {}
+    image = Image.fromarray(COLOURS).convert(mode)
+    assert differs_by(written(tmp_path, image, name, **options), LUMA) <= 1
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.tif", "a.bmp", "a.gif", "a.tga"])
+def test_a_palette_of_colours(tmp_path: Path, name: str) -> None:
+    image = Image.new("P", (40, 24))
+    image.putpalette([value for index in range(256) for value in (index, 255 - index, 7)])
+    image.putdata(RAMP.ravel().tolist())
+    path = written(tmp_path, image, name)
+    assert Image.open(path).mode == "P"
+    levels = RAMP.astype(float)
+    assert differs_by(path, 0.299 * levels + 0.587 * (255 - levels) + 0.114 * 7) <= 1
+
+
+def test_sixteen_bits_a_colour(tmp_path: Path) -> None:
+    """Pillow writes no such PNG, so here is its format: a header, the rows deflated, an end."""
+    deep = (COLOURS.astype(">u2") * 257).tobytes()
+    rows = b"".join(b"\0" + deep[k : k + 240] for k in range(0, len(deep), 240))
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        checked = kind + data
+        return struct.pack(">I", len(data)) + checked + struct.pack(">I", zlib.crc32(checked))
+
+    header = struct.pack(">IIBBBBB", 40, 24, 16, 2, 0, 0, 0)
+    parts = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + parts)
+    assert differs_by(tmp_path / "a.png", LUMA) <= 1
 
 
 def test_bright_ink_stays_bright(tmp_path: Path) -> None:
@@ -133,8 +174,9 @@ def test_one_transparent_colour_is_black(tmp_path: Path, mode: str) -> None:
     assert differs_by(path, np.where(ramp == 100, 0, ramp)) <= 1
 
 
-def test_cmyk(tmp_path: Path) -> None:
-    path = written(tmp_path, GREY.convert("RGB").convert("CMYK"), "a.jpg", quality=95)
+@pytest.mark.parametrize("name", ["a.jpg", "a.tif"])
+def test_cmyk(tmp_path: Path, name: str) -> None:
+    path = written(tmp_path, GREY.convert("RGB").convert("CMYK"), name, quality=95)
     assert Image.open(path).mode == "CMYK"
     assert differs_by(path) <= 6
 
@@ -166,11 +208,124 @@ def test_images_stored_on_their_side_are_turned_upright(
     assert differs_by(written(tmp_path, image, name, exif=exif, quality=95)) <= 6
 
 
-def test_the_first_of_several_frames_is_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["a.gif", "a.tif", "a.png", "a.webp"])
+def test_the_first_of_several_frames_is_read(tmp_path: Path, name: str) -> None:
+    options = {"lossless": True} if name == "a.webp" else {}
     black = Image.new("L", GREY.size)
-    for name in ("a.gif", "a.tif"):
-        path = written(tmp_path, GREY, name, save_all=True, append_images=[black])
-        assert differs_by(path) == 0
+    path = written(tmp_path, GREY, name, save_all=True, append_images=[black], **options)
+    assert Image.open(path).n_frames == 2  # type: ignore[attr-defined]
+    assert differs_by(path) == 0
+    assert count_pages(path) == (2 if name == "a.tif" else 1)
+
+
+@pytest.mark.parametrize("compression", [None, "tiff_lzw", "tiff_adobe_deflate", "packbits"])
+def test_pages_of_any_size_and_kind(tmp_path: Path, compression: str | None) -> None:
+    """Each is turned upright by what is said of it alone."""
+    ink = np.where(RAMP > 99, 255, 0).astype(np.uint8)
+    pages = [GREY, Image.fromarray(COLOURS[:10]), Image.fromarray(ink).convert("1")]
+    on_its_side = Image.fromarray(np.ascontiguousarray(RAMP.T[::-1]))
+    on_its_side.encoderinfo = {"tiffinfo": {274: 6}}  # type: ignore[attr-defined]
+    pages.append(on_its_side)
+    options = {"save_all": True, "append_images": pages[1:], "compression": compression}
+    path = written(tmp_path, GREY, "a.tif", **options)
+    assert count_pages(path) == 4
+    for source in (path, path.read_bytes()):
+        for page, expected in enumerate([RAMP, LUMA[:10], ink, RAMP]):
+            read = read_image(source, page=page)
+            assert np.abs(read.astype(int) - expected).max() <= 1
+    with pytest.raises(ImageError, match=r"a\.tif cannot be read"):
+        read_image(path, page=4)
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data:UserWarning")
+def test_a_page_that_is_missing_makes_the_pages_uncountable(tmp_path: Path) -> None:
+    path = written(tmp_path, GREY, "a.tif", save_all=True, append_images=[GREY, GREY])
+    path.write_bytes(path.read_bytes()[:-2000])
+    with pytest.raises(ImageError, match=r"a\.tif cannot be read"):
+        count_pages(path)
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_the_bytes_of_a_file(tmp_path: Path, kind: Callable[[bytes], Source]) -> None:
+    data = written(tmp_path, GREY, "a.png").read_bytes()
+    np.testing.assert_array_equal(read_image(kind(data)), RAMP)
+    for wrong, said in ((b"", "is empty"), (b"list", "not an image"), (data[:99], "damaged")):
+        with pytest.raises(ImageError, match=f"^the data .*{said}"):
+            read_image(kind(wrong))
+
+
+def test_pils_images(tmp_path: Path) -> None:
+    """Upright, at the frame where they stand, and left as they are."""
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    turned = Image.fromarray(np.ascontiguousarray(RAMP[::-1, ::-1]))
+    with Image.open(written(tmp_path, turned, "a.png", exif=exif)) as image:
+        np.testing.assert_array_equal(read_image(image), RAMP)
+        np.testing.assert_array_equal(np.asarray(image), RAMP[::-1, ::-1])
+    path = written(tmp_path, GREY, "a.tif", save_all=True, append_images=[turned.copy()])
+    with Image.open(path) as image:
+        image.seek(1)
+        np.testing.assert_array_equal(read_image(image), RAMP[::-1, ::-1])
+        assert image.tell() == 1
+    with Image.open(path) as closed:
+        pass
+    with pytest.raises(ImageError, match=r"^the image cannot be read"):
+        read_image(closed)
+    with pytest.raises(ImageError, match="no pixels"):
+        read_image(Image.new("L", (0, 4)))
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        RAMP,
+        RAMP[..., None],
+        RAMP.tolist(),
+        RAMP.astype(np.int64),
+        RAMP.astype(np.uint16) * 257,
+        RAMP / 255,
+        np.float32(RAMP) / 255,
+        jnp.asarray(RAMP),
+        np.dstack([RAMP] * 3),
+        np.dstack([RAMP / 255] * 3),
+        np.dstack([RAMP, np.full_like(RAMP, 255)]),
+        np.dstack([RAMP] * 3 + [np.full_like(RAMP, 255)]),
+        np.flip(np.flip(RAMP)),
+    ],
+)
+def test_arrays(array: Source) -> None:
+    read = read_image(array)
+    assert read.dtype == np.uint8
+    np.testing.assert_array_equal(read, RAMP)
+    assert not np.shares_memory(read, array)
+
+
+def test_arrays_of_truth_and_with_transparency() -> None:
+    np.testing.assert_array_equal(read_image(RAMP > 99), np.where(RAMP > 99, 255, 0))
+    half = np.dstack([np.full_like(RAMP, 200), RAMP])
+    assert np.abs(read_image(half).astype(int) - 200 * (RAMP / 255)).max() <= 1
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize(
+    ("array", "got"),
+    [
+        ([[0, 256]], "pixels of 0 to 256"),
+        ([[-1, 0]], "pixels of -1 to 0"),
+        ([[0.0, 1.5]], "pixels of 0 to 1.5"),
+        ([[float("nan"), 0.0]], "pixels of nan"),
+        ([1, 2, 3], r"int64 \[3\]"),
+        (np.zeros((2, 3, 5)), r"float64 \[2, 3, 5\]"),
+        (np.zeros((0, 3)), r"float64 \[0, 3\]"),
+        (np.zeros((2, 3), complex), r"complex128 \[2, 3\]"),
+        ([[1], [1, 2]], "sequence"),
+        (None, r"object \[\]"),
+        ({"a": 1}, r"object \[\]"),
+    ],
+)
+def test_what_is_no_array_of_grey_or_colours(array: Any, got: str) -> None:
+    with pytest.raises(ImageError, match=f"expected .* got .*{got}"):
+        read_image(array)
 
 
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
