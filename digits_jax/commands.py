@@ -3,9 +3,10 @@
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import groupby
 from json import dumps
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
@@ -20,17 +21,27 @@ from digits_jax.detect import (
     MAX_SIZE,
     MIN_SCORE,
     MIN_SIZE,
-    Detections,
     response_maps,
 )
 from digits_jax.framing import frame_digit
 from digits_jax.images import ImageError, read_image
+from digits_jax.listing import Page, list_images, list_pages
 from digits_jax.network import SIDE, Params
 from digits_jax.network import classify as logits_of
-from digits_jax.outputs import picture_paths, prepare_file, prepare_folder, replacing
+from digits_jax.outputs import Pictures, prepare_folder, replacing
 from digits_jax.peaks import sizes_between
 from digits_jax.report import progress, say, tell
-from digits_jax.stream import detect_each, read_ahead
+from digits_jax.results import (
+    Format,
+    Result,
+    check_output,
+    failed,
+    found_in,
+    prepare_output,
+    short,
+    write,
+)
+from digits_jax.stream import detect_readable, read_ahead
 from digits_jax.weights import resolve_weights
 
 DIGITS_AT_ONCE = 500
@@ -45,65 +56,83 @@ Weights = Annotated[str, tyro.conf.arg(metavar="released|WORKDIR|FILE")]
 
 
 def detect(
-    image: First,
-    more: More = (),
+    path: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="PATH")],
+    more: Annotated[
+        tuple[Path, ...],
+        tyro.conf.Positional,
+        tyro.conf.arg(metavar="[PATH …]", help_behavior_hint=""),
+    ] = (),
     /,
     *,
     weights: Weights = "released",
     min_score: float = MIN_SCORE,
     min_size: float = MIN_SIZE,
     max_size: float = MAX_SIZE,
+    read: bool = False,
+    format: Format = "jsonl",
     output: Path | None = None,
+    resume: bool = False,
     annotate: Path | None = None,
 ) -> None:
-    """Find every digit in images; print one JSON object for each.
+    """Find every digit in images, page by page, and print what was found of each as it comes.
 
     Args:
-        image: An image file, ink bright on dark.
+        path: An image file, ink bright on dark, or a folder, in which and in whose folders images
+            are searched for.
         more: Any more of them.
         weights: The package's weights, a folder of `digits-jax train`, or a .safetensors file.
         min_score: The least score of a digit, 0 to 1.
         min_size: The smallest digits' size in pixels.
         max_size: The largest digits' size in pixels.
-        output: File to write the JSON lines to instead, whole or not at all.
-        annotate: Folder for a PNG of each image with boxes and labels.
+        read: Read the digits as lines of numbers, too.
+        format: JSON lines, one object a page; COCO's results; or CSV, one row a digit.
+        output: File to write to instead. JSON lines grow in FILE.part until all are there.
+        resume: Go on with FILE.part after an interruption, or with FILE, if there are new images;
+            give the other options as before.
+        annotate: Folder for a PNG of each page with boxes and labels.
     """
-    paths = [image, *more]
     _check_detection(min_score, min_size, max_size)
-    if output:
-        prepare_file(output)
-    pictures = picture_paths(paths, annotate) if annotate else []
+    check_output(output, format, read=read, resume=resume)
+    images = list_images([path, *more], but=annotate)
+    before = prepare_output(output, format, resume=resume)
+    pictures = Pictures(images, annotate) if annotate else None
     params = resolve_weights(weights)
-    failed: list[Path] = []
+    left = [image for image in images if not before.holds(Page(image))]
+    if resume and len(left) < len(images):
+        say(f"{len(images) - len(left)} of {len(images)} images are finished; going on")
+    pages = (page for page in list_pages(left) if not before.holds(page))
+    unreadable = {str(image) for image in images} & before.unreadable
 
-    def readable() -> Iterator[tuple[int, UInt8[np.ndarray, "h w"]]]:
-        for k, (path, read) in enumerate(read_ahead(partial(_read, read=read_image), paths)):
-            if isinstance(read, ImageError):
-                say(f"digits-jax: {read}")
-                failed.append(path)
-            else:
-                yield k, read
+    def results() -> Iterator[Result]:
+        each = detect_readable(
+            params,
+            read_ahead(_read_page, pages),
+            min_size=min_size,
+            max_size=max_size,
+            min_score=min_score,
+        )
+        by_image = groupby(each, key=lambda page_and_found: page_and_found[0].image)
+        for image, of_image in progress(by_image, "image", len(left)):
+            for page, found in of_image:
+                if isinstance(found, ImageError):
+                    say(f"digits-jax: {found}")
+                    unreadable.add(str(image))
+                    yield failed(page, found)
+                    continue
+                if found[1].overflow:
+                    say(
+                        f"digits-jax: {image} has more digits than the {CAPACITY} surest, which "
+                        "are given; cut it up, or raise --min-score"
+                    )
+                if pictures:
+                    with replacing(pictures.path(image, page.number)) as temporary:
+                        draw_detections(*found).save(temporary)
+                yield found_in(page, *found, read=read)
 
-    lines = []
-    each = detect_each(
-        params, readable(), min_size=min_size, max_size=max_size, min_score=min_score
-    )
-    for k, pixels, found in progress(each, "image", len(paths)):
-        if found.overflow:
-            say(
-                f"digits-jax: {paths[k]} has more digits than the {CAPACITY} surest, which "
-                "are given; cut it up, or raise --min-score"
-            )
-        lines.append(dumps(_described(paths[k], pixels, found)))
-        if not output:
-            tell(lines[-1])
-        if pictures:
-            with replacing(pictures[k]) as temporary:
-                draw_detections(pixels, found).save(temporary)
-    if output:
-        with replacing(output) as temporary:
-            temporary.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    if failed:
+    write(results(), output, format)
+    if unreadable:
+        if len(images) > 1:
+            say(f"digits-jax: {len(unreadable)} of {len(images)} images could not be read")
         sys.exit(1)
 
 
@@ -132,7 +161,7 @@ def classify(
         for (path, _), of_digit in zip(batch, probabilities, strict=True):
             label = int(of_digit.argmax())
             if json:
-                listed = [_short(p) for p in of_digit]
+                listed = [short(p) for p in of_digit]
                 tell(dumps({"image": str(path), "label": label, "probabilities": listed}))
             else:
                 tell(f"{path}: {label} ({100 * of_digit[label]:.1f} %)")
@@ -178,6 +207,10 @@ def _check_detection(min_score: float, min_size: float, max_size: float) -> None
         raise ValueError(f"expected --min-score of 0 to 1; got {min_score:g}")
 
 
+def _read_page(page: Page) -> UInt8[np.ndarray, "h w"] | ImageError:
+    return page.error or _read(page.image, partial(read_image, page=page.number or 0))
+
+
 def _read(
     path: Path, read: Callable[[Path], UInt8[np.ndarray, "h w"]]
 ) -> UInt8[np.ndarray, "h w"] | ImageError:
@@ -205,22 +238,3 @@ def _probabilities(
     params: Params, digits: UInt8[np.ndarray, "n 28 28"]
 ) -> Float[np.ndarray, "n 10"]:
     return np.asarray(_softmax(params, jnp.asarray(digits[..., None], jnp.float32) / 255))
-
-
-def _described(path: Path, image: UInt8[np.ndarray, "h w"], found: Detections) -> dict[str, Any]:
-    height, width = image.shape
-    digits = zip(found.labels, found.scores, found.boxes_xyxy, strict=True)
-    return {
-        "image": str(path),
-        "width": width,
-        "height": height,
-        "detections": [
-            {"label": int(label), "score": _short(score), "box": box.tolist()}
-            for label, score, box in digits
-        ],
-    }
-
-
-def _short(value: np.floating[Any]) -> float:
-    """Without the digits that float32 does not have."""
-    return float(f"{value:.6g}")

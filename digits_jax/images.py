@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
@@ -47,9 +46,9 @@ def read_image(source: Source, *, page: int = 0) -> UInt8[np.ndarray, "h w"]:
     """
     if isinstance(source, str | Path):
         path = Path(source)
-        return _read_file(str(path), partial(path.open, "rb"), page)
+        return _read_file(str(path), lambda: path.open("rb"), page)
     if isinstance(source, bytes | bytearray | memoryview):
-        return _read_file("the data", partial(BytesIO, source), page)
+        return _read_file("the data", lambda: BytesIO(source), page)
     if isinstance(source, Image.Image):
         with _explained("the image"):
             return _grey(ImageOps.exif_transpose(source))
@@ -64,7 +63,7 @@ def count_pages(path: Path) -> int:
     """
     if not path.is_file():  # a pipe could not be read again
         return 1
-    with _opened(str(path), partial(path.open, "rb")) as image:
+    with _opened(str(path), lambda: path.open("rb")) as image:
         return int(image.n_frames) if image.format == "TIFF" else 1  # type: ignore[attr-defined]
 
 

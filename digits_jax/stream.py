@@ -26,6 +26,7 @@ from digits_jax.detect import (
     framed,
     framed_shape,
 )
+from digits_jax.images import ImageError
 from digits_jax.network import Params
 from digits_jax.peaks import Peaks, find_peaks, sizes_between
 
@@ -104,6 +105,35 @@ def detect_each(
         raise
     while under_way:
         yield from _found(*under_way.popleft())
+
+
+def detect_readable(
+    params: Params,
+    images: Iterable[tuple[Item, Grey | ImageError]],
+    *,
+    min_size: float = MIN_SIZE,
+    max_size: float = MAX_SIZE,
+    min_score: float = MIN_SCORE,
+) -> Iterator[tuple[Item, tuple[Grey, Detections] | ImageError]]:
+    """As `detect_each`; why an image could not be read, in place of one, comes out in its place."""
+    unreadable: deque[tuple[int, Item, ImageError]] = deque()
+
+    def readable() -> Iterator[tuple[tuple[int, Item], Grey]]:
+        for k, (item, image) in enumerate(images):
+            if isinstance(image, ImageError):
+                unreadable.append((k, item, image))
+            else:
+                yield (k, item), image
+
+    each = detect_each(
+        params, readable(), min_size=min_size, max_size=max_size, min_score=min_score
+    )
+    for (k, item), image, found in each:
+        while unreadable and unreadable[0][0] < k:
+            yield unreadable.popleft()[1:]
+        yield item, (image, found)
+    for _, item, error in unreadable:
+        yield item, error
 
 
 def _batches(images: Iterable[tuple[Item, Grey]]) -> Iterator[Batch[Item]]:

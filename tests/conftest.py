@@ -7,11 +7,15 @@ os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=4"
 os.environ["JAX_PLATFORMS"] = "cpu"
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import jax
 import jaxtyping
 import pytest
+from command_line import finding, one_digit
 
+import digits_jax
+from digits_jax import stream, weights
 from digits_jax.data import Mnist, load_mnist
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -37,3 +41,23 @@ def optax_promotion() -> Iterator[None]:
     """For tests that run Adam: Optax's own arithmetic mixes weak and strong types."""
     with jax.numpy_dtype_promotion("standard"):
         yield
+
+
+@pytest.fixture(scope="session")
+def untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of weights that is there without any training."""
+    path = tmp_path_factory.mktemp("weights") / "untrained.safetensors"
+    weights.save_weights(path, digits_jax.init(jax.random.key(0)), {})
+    return path
+
+
+@pytest.fixture
+def released(untrained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In place of the package's weights."""
+    monkeypatch.setattr(weights, "RELEASED", str(untrained))
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands find the same digit in any image."""
+    monkeypatch.setattr(stream, "detect_each", finding(one_digit()))

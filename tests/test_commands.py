@@ -3,7 +3,6 @@
 import json
 import math
 import typing
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,30 +12,20 @@ import pytest
 from PIL import Image
 
 import digits_jax
-from digits_jax import commands, scoring, weights
-from digits_jax.cli import main
+from command_line import finding, one_digit, saved, status
+from digits_jax import scoring, stream
 from digits_jax.data import Mnist
-from digits_jax.detect import MIN_SCORE, BatchDetections, Detections
+from digits_jax.detect import MIN_SCORE, BatchDetections
 from digits_jax.framing import frame_digit
 from digits_jax.images import read_image
 from digits_jax.scenes import FAMILIES, Scene, compose
 from digits_jax.scores import Scores
-from digits_jax.weights import resolve_weights, save_weights
+from digits_jax.weights import resolve_weights
 
 ONE_SCALE = ("--min-size", "28", "--max-size", "28", "--min-score", "0")
 EXAMPLE = Path(__file__).parents[1] / "examples" / "digits.png"
 
-
-@pytest.fixture(scope="module")
-def untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("weights") / "untrained.safetensors"
-    save_weights(path, digits_jax.init(jax.random.key(0)), {})
-    return path
-
-
-@pytest.fixture(autouse=True)
-def released(untrained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(weights, "RELEASED", str(untrained))
+pytestmark = pytest.mark.usefixtures("released")
 
 
 @pytest.fixture
@@ -46,35 +35,6 @@ def scene(tmp_path: Path, mnist: Mnist) -> Path:
     return saved(tmp_path / "scene.png", canvas)
 
 
-def saved(path: Path, image: np.ndarray) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(image).save(path)
-    return path
-
-
-def status(*arguments: object) -> object:
-    try:
-        main([str(argument) for argument in arguments])
-    except SystemExit as exit_:
-        return exit_.code
-    return 0
-
-
-def one_digit(*, overflow: bool = False) -> Detections:
-    """What a fake detection finds in any image."""
-    box, scores = np.array([[1, 2, 3, 4]]), np.array([0.99], np.float32)
-    return Detections(box, box.astype(np.float32), np.array([5]), scores, overflow)
-
-
-@pytest.fixture
-def fake(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(commands, "detect_each", finding(one_digit()))
-
-
-def finding(found: Detections) -> Callable[..., Iterator[tuple[Any, Any, Detections]]]:
-    return lambda params, images, **_: ((name, image, found) for name, image in images)
-
-
 def test_detect_prints_objects_and_goes_on_after_a_bad_image(
     tmp_path: Path, scene: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -82,10 +42,12 @@ def test_detect_prints_objects_and_goes_on_after_a_bad_image(
     bad = tmp_path / "none.png"
     assert status("detect", bad, scene, *ONE_SCALE, "--annotate", pictures) == 1
     printed = capsys.readouterr()
-    assert printed.err.count("digits-jax:") == 1
-    assert f"digits-jax: {bad} does not exist" in printed.err
-    (line,) = printed.out.splitlines()
-    found = json.loads(line)
+    first, last = [line for line in printed.err.splitlines() if line.startswith("digits-jax:")]
+    assert first.startswith(f"digits-jax: {bad} does not exist")
+    assert last == "digits-jax: 1 of 2 images could not be read"
+    missing, found = map(json.loads, printed.out.splitlines())
+    assert missing == {"image": str(bad), "error": first.removeprefix("digits-jax: ")}
+    assert list(found) == ["image", "width", "height", "detections"]
     assert (found["image"], found["width"], found["height"]) == (str(scene), 60, 60)
     assert found["detections"]
     scores = [digit["score"] for digit in found["detections"]]
@@ -134,7 +96,7 @@ def test_damaged_metadata_is_not_spoken_of(
 def test_detect_says_that_there_are_more(
     scene: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(commands, "detect_each", finding(one_digit(overflow=True)))
+    monkeypatch.setattr(stream, "detect_each", finding(one_digit(overflow=True)))
     assert status("detect", scene) == 0
     printed = capsys.readouterr()
     assert f"{scene} has more digits" in printed.err
