@@ -39,18 +39,18 @@ RED_IS_HIGH, RED_IS_LOW = "turbo", "turbo_r"
 Rectangle = tuple[int, int, int, int]  # x0, y0, x1, y1, with the last column and row inside
 
 
-def annotate(image: UInt8[np.ndarray, "h w"], detections: Detections) -> Image.Image:
+def annotate(image: UInt8[np.ndarray, "h w *channels"], detections: Detections) -> Image.Image:
     """Draws each detection's box, and above it, where there is room, its digit and its score.
 
     Args:
-      image: `[h, w]` uint8, as `read_image` returns it.
+      image: `[h, w]` or `[h, w, 3]` uint8, as `read_image` returns it.
       detections: what `detect` found in it.
 
     Returns:
       An RGB picture of the image's size, or of a multiple of it where labels would be illegible.
     """
     factor = _enlargement(image)
-    height, width = (factor * side for side in image.shape)
+    height, width = (factor * side for side in image.shape[:2])
     size = (width, height)
     picture = Image.fromarray(image).convert("RGB").resize(size, Image.Resampling.NEAREST)
     line = max(2, round(min(size) / 250))
@@ -78,8 +78,8 @@ def annotate(image: UInt8[np.ndarray, "h w"], detections: Detections) -> Image.I
     return picture
 
 
-def _enlargement(image: UInt8[np.ndarray, "h w"]) -> int:
-    short, long = sorted(image.shape)
+def _enlargement(image: UInt8[np.ndarray, "h w *channels"]) -> int:
+    short, long = sorted(image.shape[:2])
     return max(1, min(math.ceil(SHORT_SIDE / short), LONG_SIDE // long))
 
 

@@ -6,7 +6,7 @@ from functools import partial
 from itertools import groupby
 from json import dumps
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -28,6 +28,7 @@ from digits_jax.images import ImageError, read_image
 from digits_jax.listing import Page, list_images, list_pages
 from digits_jax.network import SIDE, Params
 from digits_jax.network import classify as logits_of
+from digits_jax.normalise import normalise as normalise_ink
 from digits_jax.outputs import Pictures, prepare_folder, replacing
 from digits_jax.peaks import sizes_between
 from digits_jax.report import progress, say, tell
@@ -52,6 +53,9 @@ More = Annotated[
     tyro.conf.Positional,
     tyro.conf.arg(metavar="[IMAGE …]", help_behavior_hint=""),
 ]
+Picture = UInt8[np.ndarray, "_ _ *channels"]
+Ink = UInt8[np.ndarray, "_ _"]
+Read = TypeVar("Read")
 Weights = Annotated[str, tyro.conf.arg(metavar="released|WORKDIR|FILE")]
 
 
@@ -68,6 +72,7 @@ def detect(
     min_score: float = MIN_SCORE,
     min_size: float = MIN_SIZE,
     max_size: float = MAX_SIZE,
+    normalise: bool = True,
     read: bool = False,
     format: Format = "jsonl",
     output: Path | None = None,
@@ -77,13 +82,14 @@ def detect(
     """Find every digit in images, page by page, and print what was found of each as it comes.
 
     Args:
-        path: An image file, ink bright on dark, or a folder, in which and in whose folders images
-            are searched for.
+        path: An image file, or a folder, in which and in whose folders images are searched for.
         more: Any more of them.
         weights: The package's weights, a folder of `digits-jax train`, or a .safetensors file.
         min_score: The least score of a digit, 0 to 1.
         min_size: The smallest digits' size in pixels.
         max_size: The largest digits' size in pixels.
+        normalise: Take ink of any colour on paper of any other, in any light; without it, ink has
+            to be bright on black.
         read: Read the digits as lines of numbers, too.
         format: JSON lines, one object a page; COCO's results; or CSV, one row a digit.
         output: File to write to instead. JSON lines grow in FILE.part until all are there.
@@ -106,14 +112,14 @@ def detect(
     def results() -> Iterator[Result]:
         each = detect_readable(
             params,
-            read_ahead(_read_page, pages),
+            _sheets(pages, normalise),
             min_size=min_size,
             max_size=max_size,
             min_score=min_score,
         )
-        by_image = groupby(each, key=lambda page_and_found: page_and_found[0].image)
+        by_image = groupby(each, key=lambda sheet_and_found: sheet_and_found[0][0].image)
         for image, of_image in progress(by_image, "image", len(left)):
-            for page, found in of_image:
+            for (page, picture), found in of_image:
                 if isinstance(found, ImageError):
                     say(f"digits-jax: {found}")
                     unreadable.add(str(image))
@@ -124,9 +130,9 @@ def detect(
                         f"digits-jax: {image} has more digits than the {CAPACITY} surest, which "
                         "are given; cut it up, or raise --min-score"
                     )
-                if pictures:
+                if pictures and picture is not None:
                     with replacing(pictures.path(image, page.number)) as temporary:
-                        draw_detections(*found).save(temporary)
+                        draw_detections(picture, found[1]).save(temporary)
                 yield found_in(page, *found, read=read)
 
     write(results(), output, format)
@@ -137,19 +143,26 @@ def detect(
 
 
 def classify(
-    image: First, more: More = (), /, *, weights: Weights = "released", json: bool = False
+    image: First,
+    more: More = (),
+    /,
+    *,
+    weights: Weights = "released",
+    normalise: bool = True,
+    json: bool = False,
 ) -> None:
     """Tell which digit each image shows, as large and as centred as MNIST's whatever its size.
 
     Args:
-        image: An image file with one digit, ink bright on dark; 28×28 pixels are taken as they are.
+        image: An image file with one digit; 28×28 pixels are taken to be framed as MNIST's are.
         more: Any more of them.
         weights: The package's weights, a folder of `digits-jax train`, or a .safetensors file.
+        normalise: As for `detect`.
         json: Print a JSON object for each, with all ten probabilities.
     """
     params = resolve_weights(weights)
     paths, digits = [image, *more], []
-    reading = read_ahead(partial(_read, read=_read_digit), paths)
+    reading = read_ahead(partial(_read, read=partial(_read_digit, normalised=normalise)), paths)
     for path, read in progress(reading, "image", len(paths)):
         if isinstance(read, ImageError):
             say(f"digits-jax: {read}")
@@ -169,15 +182,18 @@ def classify(
         sys.exit(1)
 
 
-def maps(image: First, /, *, output: Path, weights: Weights = "released") -> None:
+def maps(
+    image: First, /, *, output: Path, weights: Weights = "released", normalise: bool = True
+) -> None:
     """Write what the network says of every 28×28 window of an image, as arrays and as pictures.
 
     Args:
-        image: An image file, ink bright on dark, at least 28 pixels a side.
+        image: An image file of at least 28 pixels a side.
         output: Folder for maps.npz, class_maps.png (Figure 5) and confidence_maps.png (Figure 6).
         weights: The package's weights, a folder of `digits-jax train`, or a .safetensors file.
+        normalise: As for `detect`.
     """
-    pixels = read_image(image)
+    pixels = _read_ink(image, normalised=normalise)[1]
     height, width = pixels.shape
     if min(height, width) < SIDE:
         raise ImageError(
@@ -207,13 +223,30 @@ def _check_detection(min_score: float, min_size: float, max_size: float) -> None
         raise ValueError(f"expected --min-score of 0 to 1; got {min_score:g}")
 
 
-def _read_page(page: Page) -> UInt8[np.ndarray, "h w"] | ImageError:
-    return page.error or _read(page.image, partial(read_image, page=page.number or 0))
+def _sheets(
+    pages: Iterator[Page], normalised: bool
+) -> Iterator[tuple[tuple[Page, Picture | None], Ink | ImageError]]:
+    """Each page with its picture, and the ink in it; or why it cannot be read."""
+
+    def read(page: Page) -> tuple[Picture, Ink] | ImageError:
+        if page.error:
+            return page.error
+        ink = partial(_read_ink, page=page.number or 0, normalised=normalised)
+        return _read(page.image, ink)
+
+    for page, sheet in read_ahead(read, pages):
+        if isinstance(sheet, ImageError):
+            yield (page, None), sheet
+        else:
+            yield (page, sheet[0]), sheet[1]
 
 
-def _read(
-    path: Path, read: Callable[[Path], UInt8[np.ndarray, "h w"]]
-) -> UInt8[np.ndarray, "h w"] | ImageError:
+def _read_ink(path: Path, *, page: int = 0, normalised: bool) -> tuple[Picture, Ink]:
+    picture = read_image(path, page=page, colour=normalised)
+    return picture, normalise_ink(picture) if normalised else picture
+
+
+def _read(path: Path, read: Callable[[Path], Read]) -> Read | ImageError:
     """The image, or why it cannot be read."""
     try:
         return read(path)
@@ -221,8 +254,8 @@ def _read(
         return error
 
 
-def _read_digit(path: Path) -> UInt8[np.ndarray, "28 28"]:
-    image = read_image(path)
+def _read_digit(path: Path, *, normalised: bool) -> UInt8[np.ndarray, "28 28"]:
+    image = _read_ink(path, normalised=normalised)[1]
     try:
         return frame_digit(image)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""Images as arrays of grey values, from files, bytes, Pillow's images and arrays."""
+"""Images as arrays of grey values or colours, from files, bytes, Pillow's images and arrays."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -21,11 +21,14 @@ class ImageError(Exception):
     """What cannot be read as an image; the message says why and what to do."""
 
 
-def read_image(source: Source, *, page: int = 0) -> UInt8[np.ndarray, "h w"]:
-    """Reads any image as grey values, as they are: ink has to be bright.
+def read_image(
+    source: Source, *, page: int = 0, colour: bool = False
+) -> UInt8[np.ndarray, "h w *channels"]:
+    """Reads any image as it is, in 8 bits: as grey values, or with its colours for `normalise`.
 
-    Colours become their luma, transparent parts black, and 16 bits a pixel become 8. An image
-    that a camera stored on its side is turned upright.
+    An image that a camera stored on its side is turned upright. Grey is the luma, and transparent
+    parts are black, as paper has to be where ink is bright. With colours they are white where what
+    is opaque is mostly dark.
 
     Args:
       source: one of
@@ -36,9 +39,10 @@ def read_image(source: Source, *, page: int = 0) -> UInt8[np.ndarray, "h w"]:
           grey and alpha, RGB, RGBA): float in 0–1, uint16 in 0–65535, bool, or any other integers
           in 0–255.
       page: which page of a TIFF of several, from 0; of the frames of another file the first is 0.
+      colour: whether colours are wanted, where there are any.
 
     Returns:
-      `[h, w]` uint8, 0 black and 255 white.
+      `[h, w]` uint8, 0 black and 255 white, or of colours `[h, w, 3]`, RGB.
 
     Raises:
       ImageError: there is no such file, it is no whole image of a size that Pillow takes, or the
@@ -46,13 +50,13 @@ def read_image(source: Source, *, page: int = 0) -> UInt8[np.ndarray, "h w"]:
     """
     if isinstance(source, str | Path):
         path = Path(source)
-        return _read_file(str(path), lambda: path.open("rb"), page)
+        return _read_file(str(path), lambda: path.open("rb"), page, colour)
     if isinstance(source, bytes | bytearray | memoryview):
-        return _read_file("the data", lambda: BytesIO(source), page)
+        return _read_file("the data", lambda: BytesIO(source), page, colour)
     if isinstance(source, Image.Image):
         with _explained("the image"):
-            return _grey(ImageOps.exif_transpose(source))
-    return _read_array(source)
+            return _pixels(ImageOps.exif_transpose(source), colour)
+    return _read_array(source, colour)
 
 
 def count_pages(path: Path) -> int:
@@ -67,13 +71,15 @@ def count_pages(path: Path) -> int:
         return int(image.n_frames) if image.format == "TIFF" else 1  # type: ignore[attr-defined]
 
 
-def _read_file(name: str, open_file: Callable[[], BinaryIO], page: int) -> UInt8[np.ndarray, "h w"]:
+def _read_file(
+    name: str, open_file: Callable[[], BinaryIO], page: int, colour: bool
+) -> UInt8[np.ndarray, "h w *channels"]:
     with _opened(name, open_file) as image:
         if page:
             image.seek(page)
         if image.width * image.height > (Image.MAX_IMAGE_PIXELS or float("inf")):
             raise ImageError(_too_large(name, f"{image.width * image.height:,}"))
-        return _grey(ImageOps.exif_transpose(image))
+        return _pixels(ImageOps.exif_transpose(image), colour)
 
 
 @contextmanager
@@ -132,7 +138,7 @@ def _too_large(name: str, got: str) -> str:
     )
 
 
-def _grey(image: Image.Image) -> UInt8[np.ndarray, "h w"]:
+def _pixels(image: Image.Image, colour: bool) -> UInt8[np.ndarray, "h w *channels"]:
     if 0 in image.size:
         raise ValueError(f"no pixels, {image.width} × {image.height} of them")
     if image.mode in DEEP_MODES:
@@ -140,9 +146,16 @@ def _grey(image: Image.Image) -> UInt8[np.ndarray, "h w"]:
     if image.mode == "LAB":  # which Pillow converts to nothing else; its L is the lightness
         return np.array(image.getchannel("L"))
     if image.has_transparency_data:
-        black = Image.new("RGBA", image.size, (0, 0, 0, 255))
-        image = Image.alpha_composite(black, image.convert("RGBA"))
-    return np.array(image.convert("L"))
+        image = image.convert("RGBA")
+        behind = "white" if colour and _is_dark(image) else "black"
+        image = Image.alpha_composite(Image.new("RGBA", image.size, behind), image)
+    return np.array(image.convert("RGB" if colour and image.mode not in ("1", "L") else "L"))
+
+
+def _is_dark(image: Image.Image) -> bool:
+    """Whether what is opaque is, on the whole."""
+    opaque = np.asarray(image.getchannel("A"), np.float64)
+    return bool((np.asarray(image.convert("L")) * opaque).sum() < 127.5 * opaque.sum())
 
 
 def _eight_bits(image: Image.Image) -> UInt8[np.ndarray, "h w"]:
@@ -167,7 +180,7 @@ def _scaled(values: np.ndarray, white: int) -> UInt8[np.ndarray, "..."]:
     return np.rint(values * (255 / white)).astype(np.uint8)
 
 
-def _read_array(source: ArrayLike) -> UInt8[np.ndarray, "h w"]:
+def _read_array(source: ArrayLike, colour: bool) -> UInt8[np.ndarray, "h w *channels"]:
     try:
         values = np.asarray(source)
         channels = 1 if values.ndim == 2 else values.shape[-1] if values.ndim == 3 else 0
@@ -183,4 +196,4 @@ def _read_array(source: ArrayLike) -> UInt8[np.ndarray, "h w"]:
         ) from error
     if channels == 1:
         return values.reshape(values.shape[:2]).copy()
-    return _grey(Image.fromarray(np.ascontiguousarray(values)))
+    return _pixels(Image.fromarray(np.ascontiguousarray(values)), colour)

@@ -1,11 +1,11 @@
-"""Are digits found that MNIST's writers did not write?
+r"""Are digits found that MNIST's writers did not write?
 
 Scenes of pages (`scenes`, family `page`: dark ink, 24 to 64 px, in uneven light) of two kinds of
 digits, each framed as MNIST's makers framed theirs: the UCI set of handwritten digits (Alpaydin and
 Kaynak, 1998; 43 writers, 8×8 px) that comes with scikit-learn, and handwriting fonts. None of them
 has been trained on or chosen by.
 
-Command:   apt-get install fonts-dkg-handwriting fonts-breip fonts-bwht \\
+Command:   apt-get install fonts-dkg-handwriting fonts-breip fonts-bwht \
                fonts-humor-sans fonts-klee fonts-rufscript fonts-sjfonts, then
            python experiments/foreign.py
 Hardware:  any; needs the extra [bench] and Debian's fonts.
@@ -63,7 +63,9 @@ def uci() -> Dataset:
 
     bunch: Any = load_digits()
     images = np.rint(bunch.images * (255 / 16)).astype(np.uint8)
-    return Dataset(np.stack([frame_digit(image) for image in images]), bunch.target.astype(np.uint8))
+    return Dataset(
+        np.stack([frame_digit(image) for image in images]), bunch.target.astype(np.uint8)
+    )
 
 
 def fonts() -> Dataset:

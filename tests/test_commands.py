@@ -9,15 +9,16 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
+from command_line import finding, one_digit, saved, status
 from PIL import Image
 
 import digits_jax
-from command_line import finding, one_digit, saved, status
 from digits_jax import scoring, stream
 from digits_jax.data import Mnist
 from digits_jax.detect import MIN_SCORE, BatchDetections
 from digits_jax.framing import frame_digit
 from digits_jax.images import read_image
+from digits_jax.normalise import normalise
 from digits_jax.scenes import FAMILIES, Scene, compose
 from digits_jax.scores import Scores
 from digits_jax.weights import resolve_weights
@@ -138,7 +139,7 @@ def test_classify(tmp_path: Path, mnist: Mnist, capsys: pytest.CaptureFixture[st
     exact = saved(tmp_path / "exact.png", digit)
     large = saved(tmp_path / "large.png", np.pad(digit, 30).repeat(3, axis=0).repeat(3, axis=1))
     blank = saved(tmp_path / "blank.png", np.zeros((28, 28), np.uint8))
-    assert status("classify", exact, blank, large, "--json") == 1
+    assert status("classify", exact, blank, large, "--json", "--no-normalise") == 1
     printed = capsys.readouterr()
     assert f"digits-jax: {blank} is blank" in printed.err
     rows = [json.loads(line) for line in printed.out.splitlines()]
@@ -151,10 +152,47 @@ def test_classify(tmp_path: Path, mnist: Mnist, capsys: pytest.CaptureFixture[st
         assert math.isclose(sum(row["probabilities"]), 1, abs_tol=1e-5)
         assert row["label"] == int(np.argmax(row["probabilities"]))
 
-    assert status("classify", exact, large) == 0
+    assert status("classify", exact, large, "--no-normalise") == 0
     best = [(row["image"], row["label"], 100 * max(row["probabilities"])) for row in rows]
     expected = [f"{path}: {label} ({percent:.1f} %)" for path, label, percent in best]
     assert capsys.readouterr().out.splitlines() == expected
+
+
+def test_dark_ink_on_paper_is_read_as_bright_ink_on_black(
+    tmp_path: Path, mnist: Mnist, capsys: pytest.CaptureFixture[str]
+) -> None:
+    digit = np.asarray(mnist.validation.images[0])
+    paper = np.stack([230 - 0.8 * digit, 220 - 0.7 * digit, 190 - 0.7 * digit], axis=-1)
+    photo = saved(
+        tmp_path / "photo.png", np.pad(paper.astype(np.uint8), ((9, 9), (30, 0), (0, 0)), "edge")
+    )
+    drawn = saved(tmp_path / "drawn.png", np.pad(digit, ((9, 9), (30, 0))))
+    assert status("classify", photo, drawn, "--json") == 0
+    first, second = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    np.testing.assert_allclose(first["probabilities"], second["probabilities"], atol=0.02)
+
+
+def test_ink_that_is_searched_is_normalised_unless_told_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searched = []
+
+    def detect_each(params: object, images: Any, **_: object) -> Any:
+        for name, image in images:
+            searched.append(image)
+            yield name, image, one_digit()
+
+    monkeypatch.setattr(stream, "detect_each", detect_each)
+    picture = np.full((60, 50, 3), (200, 220, 210), np.uint8)
+    picture[20:40, 20:25] = 30, 40, 90
+    photo = saved(tmp_path / "photo.png", picture)
+    assert status("detect", photo, "--annotate", tmp_path / "drawn") == 0
+    np.testing.assert_array_equal(searched[0], normalise(picture))
+    assert searched[0][30, 22] == 255 > searched[0][5, 5] == 0
+    assert status("detect", photo, "--no-normalise") == 0
+    np.testing.assert_array_equal(searched[1], read_image(photo))
+    drawn = np.asarray(Image.open(tmp_path / "drawn" / "photo.png"))
+    assert (drawn[-1, -1] == picture[-1, -1]).all()  # boxes are drawn on the picture as it was
 
 
 def test_a_framed_digit_lies_as_mnists_do(mnist: Mnist) -> None:
@@ -211,7 +249,7 @@ def test_maps_of_a_small_image(tmp_path: Path, capsys: pytest.CaptureFixture[str
 def test_score(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """A detection that finds each scene's digits but the last one, in batches filled up."""
     scenes = compose("native", "validation", 12, 3)
-    by_image = {scene.image.tobytes(): scene for scene in scenes}
+    by_image = {normalise(scene.image).tobytes(): scene for scene in scenes}
 
     def detect_batch(params: Any, images: np.ndarray, *, min_score: float) -> BatchDetections:
         assert len(images) == scoring.SCENES_AT_ONCE

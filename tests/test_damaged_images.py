@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -77,7 +78,7 @@ def test_a_damaged_file_is_read_or_refused(folder: Path, name: str, source: st.D
         warnings.filterwarnings("ignore", module="PIL")
         pages = attempted(lambda: count_pages(path))
         for page in range(pages if isinstance(pages, int) else 1):
-            image = attempted(lambda page=page: read_image(path, page=page))
+            image = attempted(partial(read_image, path, page=page))
             if isinstance(image, str):
                 assert image.startswith(str(path))
             else:

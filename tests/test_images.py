@@ -224,7 +224,7 @@ def test_pages_of_any_size_and_kind(tmp_path: Path, compression: str | None) -> 
     ink = np.where(RAMP > 99, 255, 0).astype(np.uint8)
     pages = [GREY, Image.fromarray(COLOURS[:10]), Image.fromarray(ink).convert("1")]
     on_its_side = Image.fromarray(np.ascontiguousarray(RAMP.T[::-1]))
-    on_its_side.encoderinfo = {"tiffinfo": {274: 6}}  # type: ignore[attr-defined]
+    on_its_side.encoderinfo = {"tiffinfo": {274: 6}}
     pages.append(on_its_side)
     options = {"save_all": True, "append_images": pages[1:], "compression": compression}
     path = written(tmp_path, GREY, "a.tif", **options)
@@ -381,3 +381,27 @@ def test_a_decompression_bomb(tmp_path: Path, side: int) -> None:
 def test_damaged_metadata_is_passed_over(tmp_path: Path) -> None:
     path = written(tmp_path, GREY, "a.jpg", exif=b"Exif\0\0II*\0\x08\0\0\0\x09\0", quality=95)
     assert differs_by(path) <= 6
+
+
+def test_colours_are_kept_where_there_are_any(tmp_path: Path) -> None:
+    picture = np.zeros((4, 5, 3), np.uint8) + np.array([10, 200, 30], np.uint8)
+    png = written(tmp_path, Image.fromarray(picture), "a.png")
+    np.testing.assert_array_equal(read_image(png, colour=True), picture)
+    np.testing.assert_array_equal(read_image(picture, colour=True), picture)
+    palette = Image.fromarray(picture).convert("P", palette=Image.Palette.ADAPTIVE)
+    np.testing.assert_array_equal(
+        read_image(written(tmp_path, palette, "a.gif"), colour=True), picture
+    )
+    assert read_image(picture[..., 0], colour=True).shape == (4, 5)
+    assert read_image(written(tmp_path, GREY, "grey.png"), colour=True).ndim == 2
+    assert read_image(png).ndim == 2
+
+
+@pytest.mark.parametrize(("ink", "paper"), [(0, 255), (80, 255), (200, 0)])
+def test_paper_that_is_transparent_is_what_ink_shows_on(ink: int, paper: int) -> None:
+    drawn = np.zeros((6, 8, 4), np.uint8)
+    drawn[2:4, 3:5] = ink, ink, ink, 255
+    expected = np.full((6, 8, 3), paper)
+    expected[2:4, 3:5] = ink
+    np.testing.assert_array_equal(read_image(drawn, colour=True), expected)
+    assert read_image(drawn)[0, 0] == 0
