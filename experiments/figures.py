@@ -1,9 +1,10 @@
-"""The paper's Figures 1, 2, 5 and 6, the last two with the paper's training and with `standard`.
+"""The paper's Figures 1, 2, 5 and 6, the last two with the paper's training and with `standard`;
+and pages, as they are seen, as they are normalised, and what is found on them.
 
 Command:   python experiments/figures.py --paper runs/paper-0
 Hardware:  any.
 Time:      two minutes on 2 cores.
-Result:    experiments/results/figure_*.png, some of which the README shows.
+Result:    experiments/results/figure_*.png and pages.png, some of which the README shows.
 """
 
 import jax
@@ -16,7 +17,8 @@ from provenance import RESULTS
 from digits_jax import detect, scenes
 from digits_jax.annotate import annotate, draw_maps
 from digits_jax.data import load_mnist
-from digits_jax.network import SIDE
+from digits_jax.network import SIDE, Params
+from digits_jax.normalise import normalise
 from digits_jax.weights import resolve_weights
 
 
@@ -38,6 +40,9 @@ def main(
     mixed = scenes.compose("mnist-od", "test", 1, mixed_seed)[0].image
     annotate(mixed, detect.detect(params, mixed)).save(RESULTS / "figure_2.png")
 
+    rows = [_page(params, family, seed) for family, seed in (("page", 2), ("coloured", 1))]
+    Image.fromarray(np.concatenate(rows)).save(RESULTS / "pages.png")
+
     native = scenes.compose("native", "test", 1, native_seed)[0].image
     pixels = jnp.asarray(native[None, ..., None], jnp.float32) / 255
     drawn = {"standard": params} | ({"paper": resolve_weights(paper)} if paper else {})
@@ -45,6 +50,14 @@ def main(
         maps = jax.device_get(detect.response_maps(weights, pixels))
         files = (RESULTS / f"figure_{number}_{name}.png" for number in (5, 6))
         draw_maps(native, maps, *files)
+
+
+def _page(params: Params, family: str, seed: int) -> np.ndarray:
+    """A scene as it is seen, its ink, and its digits, side by side."""
+    picture = scenes.compose(family, "test", 1, seed)[0].image
+    ink = normalise(picture)
+    found = annotate(picture, detect.detect(params, ink)).resize(picture.shape[1::-1])
+    return np.concatenate([picture, np.dstack([ink] * 3), np.asarray(found)], axis=1)
 
 
 if __name__ == "__main__":

@@ -49,7 +49,8 @@ def main(weights: str = "released", count: int = 60, seed: int = 0) -> None:
             detect(params, normalise(scene.image), min_score=0.05)
             for scene in tqdm(composed, desc=name)
         ]
-        rows.append({"digits": name, **_rounded(score(composed, found, min_score=MIN_SCORE))})
+        scores = _rounded(score(composed, found, min_score=MIN_SCORE))
+        rows.append({**scores, "digits": name, "count": scores["digits"]})
         rows[-1]["by_label"] = [_recall(composed, found, label) for label in range(10)]
         print(rows[-1])
     question = "Are digits found that are not MNIST's?"

@@ -79,6 +79,9 @@ def detection() -> str:
         if "megapixels" in row
     ]
     made = {f"- {row['weights']}: {_made(row)}." for row in rows}
+    if foreign := _read("foreign"):
+        found = " and ".join(f"{row['f1']:.3f} of {row['digits']}" for row in foreign["rows"])
+        made.add(f"- F1 on pages of digits that are not MNIST's: {found}; {_made(foreign)}.")
     if speed := _read("map_speed"):
         made.add(
             f"- The exact maps of a {speed['side']}×{speed['side']} image take "
