@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import tyro
-from detection import letters, photograph, squares
+from detection import grey, letters, photograph, squares
 from provenance import provenance, write_result
 from tqdm import tqdm
 
@@ -64,7 +64,10 @@ def _measured(params: Params, count: int) -> dict[str, Any]:
         )
         row[family] = {"f1": round(f1, 4), "min_score": round(threshold, 2)}
     least = row["native"]["min_score"]
-    for kind, images in {"photograph": [photograph("camera")], "letters": [letters(0)]}.items():
+    for kind, images in {
+        "photograph": [grey(photograph("camera"))],
+        "letters": [letters(0)],
+    }.items():
         cut = [square for image in images for square in squares(image)]
         false = sum(int((d.scores >= least).sum()) for d in _found(params, cut))
         row[f"false_on_{kind}"] = false

@@ -2,9 +2,9 @@
 
 The families of scenes, composed of test digits, and images without a digit: photographs,
 textures and figures that training never saw (scikit-image's own), blank ones of every grey, and
-letters, which are reported apart; all normalised first, as `digits-jax detect` does. The weights
-that the package comes with at the default sizes; and, as the paper reads an image at one scale,
-`paper` and those once more at that.
+letters, which are reported apart. Scenes are normalised, as `digits-jax detect` does; the other
+images are searched as they are, and photographs normalised, too. The weights that the package comes
+with at the default sizes; and, as the paper reads an image at one scale, `paper` and those at that.
 
 Command:   python experiments/detection.py
            python experiments/detection.py --sizes 28 28 --weights released runs/paper-0
@@ -85,7 +85,7 @@ def _scenes(find: Find, family: str, split: str, count: int) -> dict[str, Any]:
     found = [
         detection
         for first in tqdm(range(0, count, 10), desc=family)
-        for detection in _found(find, [s.image for s in composed[first : first + 10]])
+        for detection in _found(find, [normalise(s.image) for s in composed[first : first + 10]])
     ]
     seconds = (time.monotonic() - begun) / count
     scores = score(composed, found, min_score=detect.MIN_SCORE)
@@ -94,15 +94,17 @@ def _scenes(find: Find, family: str, split: str, count: int) -> dict[str, Any]:
 
 
 def _found(find: Find, images: list[np.ndarray]) -> list[detect.Detections]:
-    batch = find(np.stack([normalise(image) for image in images]))
+    batch = find(np.stack(images))
     return [batch.of_image(i) for i in range(len(images))]
 
 
 def _without_digits(find: Find) -> Iterator[dict[str, Any]]:
+    colours = [square for name in PHOTOGRAPHS for square in squares(photograph(name))]
     kinds = {
-        "photographs": [photograph(name) for name in PHOTOGRAPHS],
-        "textures": [photograph(name) for name in TEXTURES],
-        "figures": [photograph(name) for name in FIGURES],
+        "photographs": [grey(photograph(name)) for name in PHOTOGRAPHS],
+        "photographs, normalised": [normalise(square) for square in colours],
+        "textures": [grey(photograph(name)) for name in TEXTURES],
+        "figures": [grey(photograph(name)) for name in FIGURES],
         "blank": [np.full((SIDE, SIDE), grey, np.uint8) for grey in range(0, 256, 15)],
         "letters": [letters(seed) for seed in range(10)],
     }
@@ -124,6 +126,11 @@ def photograph(name: str) -> np.ndarray:
 
     file = next(Path(data.__file__).parent.glob(f"{name}.*"))
     return np.asarray(Image.open(file).convert("RGB"))
+
+
+def grey(image: np.ndarray) -> np.ndarray:
+    """The luma of colours."""
+    return np.asarray(Image.fromarray(image).convert("L"))
 
 
 def squares(image: np.ndarray) -> list[np.ndarray]:
