@@ -45,13 +45,13 @@ def find_lines(boxes_xyxy: Num[np.ndarray, "n 4"]) -> list[list[int]]:
     centres, heights = _centres(boxes_xyxy), _heights(boxes_xyxy)
     along, down = _turned(centres, _slope(centres, heights))
     lines: list[list[int]] = []
-    for k in np.lexsort((*boxes_xyxy.T, down, along)):
+    for k in np.lexsort((*boxes_xyxy.T, down, along)).tolist():
         beside = [_beside(down, heights, line[-1], k) for line in lines]
         best = int(np.argmax(beside)) if beside else 0
         if beside and beside[best] >= BESIDE:
-            lines[best].append(int(k))
+            lines[best].append(k)
         else:
-            lines.append([int(k)])
+            lines.append([k])
     return sorted(lines, key=lambda line: float(down[line].mean()))
 
 
@@ -74,7 +74,7 @@ def _slope(centres: Float[np.ndarray, "n 2"], heights: Float[np.ndarray, " n"]) 
         return float((weight * np.exp(-(off**2))).sum() * (1 - abs(angle) / 2))
 
     angles = np.radians(np.arange(0, STEEPEST + STEP, STEP))
-    return max((sign * angle for angle in angles for sign in (1, -1)), key=level)
+    return max((sign * angle for angle in angles.tolist() for sign in (1, -1)), key=level)
 
 
 def _turned(points: Float[np.ndarray, "n 2"], angle: float) -> tuple[np.ndarray, np.ndarray]:

@@ -2,7 +2,6 @@
 
 import warnings
 from collections.abc import Callable
-from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -76,9 +75,9 @@ def test_a_damaged_file_is_read_or_refused(folder: Path, name: str, source: st.D
     path.write_bytes(data)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="PIL")
-        pages = attempted(lambda: count_pages(path))
+        pages = attempted(count_pages, path)
         for page in range(pages if isinstance(pages, int) else 1):
-            image = attempted(partial(read_image, path, page=page))
+            image = attempted(read_image, path, page=page)
             if isinstance(image, str):
                 assert image.startswith(str(path))
             else:
@@ -88,10 +87,10 @@ def test_a_damaged_file_is_read_or_refused(folder: Path, name: str, source: st.D
                 np.testing.assert_array_equal(read_image(data, page=page), image)
 
 
-def attempted(read: Callable[[], Any]) -> Any:
+def attempted(read: Callable[..., Any], path: Path, **options: Any) -> Any:
     """What is read, or why it is refused."""
     try:
-        return read()
+        return read(path, **options)
     except ImageError as error:
         return str(error)
 

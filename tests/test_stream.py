@@ -5,15 +5,18 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
+from command_line import finding, one_digit
 
 import digits_jax
 from digits_jax import stream
 from digits_jax.data import Mnist
 from digits_jax.detect import detect
-from digits_jax.stream import AHEAD, WORKERS, detect_each, read_ahead
+from digits_jax.images import ImageError
+from digits_jax.stream import AHEAD, WORKERS, detect_each, detect_readable, read_ahead
 
 each_native = partial(detect_each, min_size=28.0, max_size=28.0)
 native = partial(detect, min_size=28.0, max_size=28.0)
@@ -117,6 +120,21 @@ def test_each_image_is_found_what_it_is_alone(
         np.testing.assert_array_equal(found.labels, expected.labels)
         np.testing.assert_allclose(found.scores, expected.scores, atol=1e-4)
         np.testing.assert_allclose(found.windows_xyxy, expected.windows_xyxy, atol=1e-4)
+
+
+def test_what_cannot_be_read_comes_in_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However far ahead of what is asked for images are read."""
+    image, error = np.zeros((30, 30), np.uint8), ImageError("torn")
+
+    def a_batch_ahead(params: Any, images: Any, **_: Any) -> Iterator[Any]:
+        yield from finding(one_digit())(params, list(images))
+
+    monkeypatch.setattr(stream, "detect_each", a_batch_ahead)
+    read = [image if letter in "bce" else error for letter in "abcdef"]
+    each = list(detect_readable({}, zip("abcdef", read, strict=True)))
+    assert [letter for letter, _ in each] == list("abcdef")
+    for (_, found), given in zip(each, read, strict=True):
+        assert found is error if given is error else found[0] is image  # type: ignore[index]
 
 
 def test_no_images_are_no_detections() -> None:
