@@ -1,12 +1,11 @@
 """The commands that read images: `digits-jax detect`, `classify` and `maps`."""
 
 import sys
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from itertools import groupby
 from json import dumps
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
@@ -23,12 +22,10 @@ from digits_jax.detect import (
     MIN_SIZE,
     response_maps,
 )
-from digits_jax.framing import frame_digit
-from digits_jax.images import ImageError, read_image
+from digits_jax.images import ImageError
 from digits_jax.listing import Page, list_images, list_pages
 from digits_jax.network import SIDE, Params
 from digits_jax.network import classify as logits_of
-from digits_jax.normalise import normalise as normalise_ink
 from digits_jax.outputs import Pictures, prepare_folder, replacing
 from digits_jax.peaks import sizes_between
 from digits_jax.report import progress, say, tell
@@ -42,7 +39,8 @@ from digits_jax.results import (
     short,
     write,
 )
-from digits_jax.stream import detect_readable, read_ahead
+from digits_jax.sheets import read_digits, read_ink, read_sheets
+from digits_jax.stream import detect_readable
 from digits_jax.weights import resolve_weights
 
 DIGITS_AT_ONCE = 500
@@ -53,9 +51,6 @@ More = Annotated[
     tyro.conf.Positional,
     tyro.conf.arg(metavar="[IMAGE …]", help_behavior_hint=""),
 ]
-Picture = UInt8[np.ndarray, "_ _ *channels"]
-Ink = UInt8[np.ndarray, "_ _"]
-Read = TypeVar("Read")
 Weights = Annotated[str, tyro.conf.arg(metavar="released|WORKDIR|FILE")]
 
 
@@ -112,7 +107,7 @@ def detect(
     def results() -> Iterator[Result]:
         each = detect_readable(
             params,
-            _sheets(pages, normalise),
+            read_sheets(pages, normalised=normalise),
             min_size=min_size,
             max_size=max_size,
             min_score=min_score,
@@ -162,7 +157,7 @@ def classify(
     """
     params = resolve_weights(weights)
     paths, digits = [image, *more], []
-    reading = read_ahead(partial(_read, read=partial(_read_digit, normalised=normalise)), paths)
+    reading = read_digits(paths, normalised=normalise)
     for path, read in progress(reading, "image", len(paths)):
         if isinstance(read, ImageError):
             say(f"digits-jax: {read}")
@@ -193,7 +188,7 @@ def maps(
         weights: The package's weights, a folder of `digits-jax train`, or a .safetensors file.
         normalise: As for `detect`.
     """
-    pixels = _read_ink(image, normalised=normalise)[1]
+    pixels = read_ink(image, normalised=normalise)[1]
     height, width = pixels.shape
     if min(height, width) < SIDE:
         raise ImageError(
@@ -221,45 +216,6 @@ def _check_detection(min_score: float, min_size: float, max_size: float) -> None
     sizes_between(min_size, max_size)
     if not 0 <= min_score <= 1:
         raise ValueError(f"expected --min-score of 0 to 1; got {min_score:g}")
-
-
-def _sheets(
-    pages: Iterator[Page], normalised: bool
-) -> Iterator[tuple[tuple[Page, Picture | None], Ink | ImageError]]:
-    """Each page with its picture, and the ink in it; or why it cannot be read."""
-
-    def read(page: Page) -> tuple[Picture, Ink] | ImageError:
-        if page.error:
-            return page.error
-        ink = partial(_read_ink, page=page.number or 0, normalised=normalised)
-        return _read(page.image, ink)
-
-    for page, sheet in read_ahead(read, pages):
-        if isinstance(sheet, ImageError):
-            yield (page, None), sheet
-        else:
-            yield (page, sheet[0]), sheet[1]
-
-
-def _read_ink(path: Path, *, page: int = 0, normalised: bool) -> tuple[Picture, Ink]:
-    picture = read_image(path, page=page, colour=normalised)
-    return picture, normalise_ink(picture) if normalised else picture
-
-
-def _read(path: Path, read: Callable[[Path], Read]) -> Read | ImageError:
-    """The image, or why it cannot be read."""
-    try:
-        return read(path)
-    except ImageError as error:
-        return error
-
-
-def _read_digit(path: Path, *, normalised: bool) -> UInt8[np.ndarray, "28 28"]:
-    image = _read_ink(path, normalised=normalised)[1]
-    try:
-        return frame_digit(image)
-    except ValueError as error:
-        raise ImageError(f"{path} is blank: {error}; name another image") from error
 
 
 @jax.jit

@@ -17,7 +17,7 @@ import pytest
 from command_line import finding, one_digit, saved, status
 from PIL import Image
 
-from digits_jax import commands, stream
+from digits_jax import stream
 from digits_jax.listing import Page
 
 KILLED_RUN = Path(__file__).with_name("killed_run.py")
@@ -163,11 +163,11 @@ def test_a_run_goes_on_from_wherever_it_was_cut(
     whole = output.read_bytes()
     read: list[Page] = []
 
-    def counted(page: Page, read_page: Callable[..., Any] = commands._read_page) -> Any:
+    def counted(page: Page, read_page: Callable[..., Any] = sheets._read_page, **how: bool) -> Any:
         read.append(page)
-        return read_page(page)
+        return read_page(page, **how)
 
-    monkeypatch.setattr(commands, "_read_page", counted)
+    monkeypatch.setattr(sheets, "_read_page", counted)
     ends = [k for k in range(len(whole) + 1) if k == 0 or whole[k - 1 : k] == b"\n"]
     for cut in sorted({*ends, *(end + 1 for end in ends[:-1]), *range(3, len(whole), 97)}):
         output.unlink()

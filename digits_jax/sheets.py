@@ -1,0 +1,73 @@
+"""What the commands read: pictures, and the ink in them."""
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from jaxtyping import UInt8
+
+from digits_jax.framing import frame_digit
+from digits_jax.images import ImageError, read_image
+from digits_jax.listing import Page
+from digits_jax.normalise import normalise
+from digits_jax.stream import read_ahead
+
+Picture = UInt8[np.ndarray, "_ _ *channels"]
+Ink = UInt8[np.ndarray, "_ _"]
+Digit = UInt8[np.ndarray, "28 28"]
+Read = TypeVar("Read")
+
+
+def read_ink(path: Path, *, page: int = 0, normalised: bool) -> tuple[Picture, Ink]:
+    """A picture, and its ink as bright on black; if not normalised, both are its grey values.
+
+    Raises:
+      ImageError: as `read_image`.
+    """
+    picture = read_image(path, page=page, colour=normalised)
+    return picture, normalise(picture) if normalised else picture
+
+
+def read_sheets(
+    pages: Iterable[Page], *, normalised: bool
+) -> Iterator[tuple[tuple[Page, Picture | None], Ink | ImageError]]:
+    """Each page with its picture, and the ink in it or why it cannot be read; by workers, ahead."""
+    for page, sheet in read_ahead(partial(_read_page, normalised=normalised), pages):
+        if isinstance(sheet, ImageError):
+            yield (page, None), sheet
+        else:
+            yield (page, sheet[0]), sheet[1]
+
+
+def read_digits(
+    paths: Iterable[Path], *, normalised: bool
+) -> Iterator[tuple[Path, Digit | ImageError]]:
+    """Each image's one digit, framed as MNIST's, or why it cannot be read; by workers, ahead."""
+
+    def read(path: Path) -> Digit | ImageError:
+        return _or_error(lambda: _framed(path, normalised))
+
+    return read_ahead(read, paths)
+
+
+def _read_page(page: Page, *, normalised: bool) -> tuple[Picture, Ink] | ImageError:
+    if page.error:
+        return page.error
+    return _or_error(lambda: read_ink(page.image, page=page.number or 0, normalised=normalised))
+
+
+def _framed(path: Path, normalised: bool) -> Digit:
+    ink = read_ink(path, normalised=normalised)[1]
+    try:
+        return frame_digit(ink)
+    except ValueError as error:
+        raise ImageError(f"{path} is blank: {error}; name another image") from error
+
+
+def _or_error(read: Callable[[], Read]) -> Read | ImageError:
+    try:
+        return read()
+    except ImageError as error:
+        return error
