@@ -17,7 +17,7 @@ import pytest
 from command_line import finding, one_digit, saved, status
 from PIL import Image
 
-from digits_jax import stream
+from digits_jax import sheets, stream
 from digits_jax.listing import Page
 
 KILLED_RUN = Path(__file__).with_name("killed_run.py")
