@@ -42,41 +42,17 @@ Find = Callable[[np.ndarray], detect.BatchDetections]
 SIDE = 300  # px: images without digits are cut into squares of it, so that one program serves all
 
 
-def main(
-    weights: Annotated[list[str], tyro.conf.arg(metavar="WEIGHTS…")] = ["released"],  # noqa: B006
-    families: Annotated[list[str], tyro.conf.arg(metavar="FAMILY…")] = [*scenes.FAMILIES],  # noqa: B006
-    sizes: tuple[float, float] = (detect.MIN_SIZE, detect.MAX_SIZE),
-    count: int = 200,
-    split: str = "test",
-    no_digits: bool = True,
-) -> None:
-    """Scores each of the weights and adds it to what is already written down."""
-    name = "detection" if split == "test" else f"detection_{split}"
-    path = RESULTS / f"{name}.json"
-    rows = json.loads(path.read_text(encoding="utf-8"))["rows"] if path.exists() else []
-    made = provenance(["scikit-image"])
-    for chosen in weights:
-        params = resolve_weights(chosen)
-        find = partial(
-            detect.detect_batch, params, min_size=sizes[0], max_size=sizes[1], min_score=0.05
-        )
-        for measured in _measured(find, families, split, count, no_digits=no_digits):
-            row = {"weights": Path(chosen).stem, "sizes": list(sizes), **measured, **made}
-            rows = [other for other in rows if _asked(other) != _asked(row)] + [row]
-            write_result(name, {"question": "How well are digits found?", "rows": rows})
-
-
 def _asked(row: dict[str, Any]) -> tuple[object, ...]:
     return row["weights"], tuple(row["sizes"]), row["images"]
 
 
 def _measured(
-    find: Find, families: list[str], split: str, count: int, *, no_digits: bool
+    find: Find, families: list[str], split: str, count: int, kinds: list[str]
 ) -> Iterator[dict[str, Any]]:
     for family in families:
         yield _scenes(find, family, split, count)
-    if no_digits:
-        yield from _without_digits(find)
+    for kind in kinds:
+        yield _without_digits(find, kind)
 
 
 def _scenes(find: Find, family: str, split: str, count: int) -> dict[str, Any]:
@@ -98,26 +74,28 @@ def _found(find: Find, images: list[np.ndarray]) -> list[detect.Detections]:
     return [batch.of_image(i) for i in range(len(images))]
 
 
-def _without_digits(find: Find) -> Iterator[dict[str, Any]]:
-    colours = [square for name in PHOTOGRAPHS for square in squares(photograph(name))]
-    kinds = {
-        "photographs": [grey(photograph(name)) for name in PHOTOGRAPHS],
-        "photographs, normalised": [normalise(square) for square in colours],
-        "textures": [grey(photograph(name)) for name in TEXTURES],
-        "figures": [grey(photograph(name)) for name in FIGURES],
-        "blank": [np.full((SIDE, SIDE), grey, np.uint8) for grey in range(0, 256, 15)],
-        "letters": [letters(seed) for seed in range(10)],
-    }
-    for kind, images in kinds.items():
-        cut = [square for image in images for square in squares(image)]
-        found = 0
-        for first in tqdm(range(0, len(cut), 10), desc=kind):
-            batch = cut[first : first + 10]
-            batch += [np.zeros_like(batch[0])] * (10 - len(batch))
-            found += sum(int((d.scores >= detect.MIN_SCORE).sum()) for d in _found(find, batch))
-        megapixels = len(cut) * SIDE**2 / 1e6
-        rate = round(found / megapixels, 2)
-        yield {"images": kind, "megapixels": round(megapixels, 2), "false_per_megapixel": rate}
+def _without_digits(find: Find, kind: str) -> dict[str, Any]:
+    cut = KINDS[kind]()
+    found = 0
+    for first in tqdm(range(0, len(cut), 10), desc=kind):
+        batch = cut[first : first + 10]
+        batch += [np.zeros_like(batch[0])] * (10 - len(batch))
+        found += sum(int((d.scores >= detect.MIN_SCORE).sum()) for d in _found(find, batch))
+    megapixels = len(cut) * SIDE**2 / 1e6
+    rate = round(found / megapixels, 2)
+    return {"images": kind, "megapixels": round(megapixels, 2), "false_per_megapixel": rate}
+
+
+def _photographs(*names: str) -> list[np.ndarray]:
+    return [square for name in names for square in squares(grey(photograph(name)))]
+
+
+def _normalised(*names: str) -> list[np.ndarray]:
+    return [normalise(square) for name in names for square in squares(photograph(name))]
+
+
+def _blank() -> list[np.ndarray]:
+    return [np.full((SIDE, SIDE), level, np.uint8) for level in range(0, 256, 15)]
 
 
 def photograph(name: str) -> np.ndarray:
@@ -157,6 +135,40 @@ def letters(seed: int) -> np.ndarray:
         draw.text((4, y), text, fill=255, font=ImageFont.load_default(size))
         y += 1.2 * size
     return np.asarray(page)
+
+
+KINDS: dict[str, Callable[[], list[np.ndarray]]] = {
+    "photographs": partial(_photographs, *PHOTOGRAPHS),
+    "photographs, normalised": partial(_normalised, *PHOTOGRAPHS),
+    "textures": partial(_photographs, *TEXTURES),
+    "figures": partial(_photographs, *FIGURES),
+    "blank": _blank,
+    "letters": lambda: [letters(seed) for seed in range(10)],
+}
+
+
+def main(
+    weights: Annotated[list[str], tyro.conf.arg(metavar="WEIGHTS…")] = ["released"],  # noqa: B006
+    families: Annotated[list[str], tyro.conf.arg(metavar="FAMILY…")] = [*scenes.FAMILIES],  # noqa: B006
+    sizes: tuple[float, float] = (detect.MIN_SIZE, detect.MAX_SIZE),
+    count: int = 200,
+    split: str = "test",
+    kinds: Annotated[list[str], tyro.conf.arg(metavar="KIND…")] = [*KINDS],  # noqa: B006
+) -> None:
+    """Scores each of the weights and adds it to what is already written down."""
+    name = "detection" if split == "test" else f"detection_{split}"
+    path = RESULTS / f"{name}.json"
+    rows = json.loads(path.read_text(encoding="utf-8"))["rows"] if path.exists() else []
+    made = provenance(["scikit-image"])
+    for chosen in weights:
+        params = resolve_weights(chosen)
+        find = partial(
+            detect.detect_batch, params, min_size=sizes[0], max_size=sizes[1], min_score=0.05
+        )
+        for measured in _measured(find, families, split, count, kinds):
+            row = {"weights": Path(chosen).stem, "sizes": list(sizes), **measured, **made}
+            rows = [other for other in rows if _asked(other) != _asked(row)] + [row]
+            write_result(name, {"question": "How well are digits found?", "rows": rows})
 
 
 if __name__ == "__main__":
