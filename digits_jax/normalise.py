@@ -8,7 +8,7 @@ SAMPLED = 5  # px between the pixels of which medians are taken, at most
 AROUND = 10  # such pixels to each side: of 100 px a side, large digits' ink is less than half
 DIM = 0.25  # of full light; in less of it contrast is not brought up as much
 GRAIN = 3.0  # standard deviations of the paper's grain that are no ink
-STROKES = 60  # pixels of ink that a digit has at least
+STROKES = 60  # the strongest pixels of ink, a small digit's
 STRONG = 0.8  # the share of ink that is fainter than what becomes white
 FAINTEST = 0.12  # contrast that does
 
@@ -36,10 +36,11 @@ def normalise(image: UInt8[np.ndarray, "h w *channels"]) -> UInt8[np.ndarray, "h
     height, width = image.shape[:2]
     pixels = image.reshape(height, width, -1).astype(np.float32) / 255
     ink = np.max([_ink(pixels[..., c]) for c in range(pixels.shape[-1])], axis=0)
-    nth = min(STROKES, ink.size)
-    strongest = np.partition(ink, -nth, axis=None)[-nth]
-    if strongest <= 0:
+    inked = int(np.count_nonzero(ink))
+    if not inked:
         return np.zeros((height, width), np.uint8)
+    nth = min(STROKES, max(inked // 2, 1))  # of a thin line or a speck, the better half
+    strongest = np.partition(ink, -nth, axis=None)[-nth]
     white = max(float(np.quantile(ink[ink >= strongest / 2], STRONG)), FAINTEST)
     return np.rint(255 * np.minimum(ink / white, 1)).astype(np.uint8)
 

@@ -96,6 +96,14 @@ def test_grain_is_no_ink(ink: np.ndarray) -> None:
     assert (found[ink > 200] > 150).mean() > 0.98
 
 
+@pytest.mark.parametrize("count", [1, 5, 28, 90])
+def test_a_thin_line_is_ink(count: int) -> None:
+    line = np.zeros((100, 100), np.uint8)
+    line[range(count), range(count)] = 200
+    np.testing.assert_array_equal(normalise(line), np.where(line, 255, 0))
+    np.testing.assert_array_equal(normalise(255 - line), np.where(line, 255, 0))
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     arrays.arrays(
