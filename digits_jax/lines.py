@@ -11,7 +11,7 @@ from jaxtyping import Float, Int, Num
 STEEPEST, STEP = 20.0, 1.0  # degrees: the slopes that are tried
 NEIGHBOURS = 5.0  # heights within which two digits say something of the slope
 LEVEL = 0.3  # heights off by which two digits hardly stand level any more
-BESIDE = 0.45  # of the lower digit's height that has to lie beside the line's end
+BESIDE = 0.3  # of the lower digit's height that has to lie beside the line's end
 SPACE = 1.0  # heights: a wider gap, of about one and a half widths, parts two numbers
 
 
@@ -71,7 +71,7 @@ def _slope(centres: Float[np.ndarray, "n 2"], heights: Float[np.ndarray, " n"]) 
 
     def level(angle: float) -> float:
         off = _turned(across, angle)[1] / size / LEVEL
-        return float((weight * np.exp(-(off**2))).sum() * (1 - abs(angle) / 2))
+        return float((weight * np.exp(-(off**2))).sum())
 
     angles = np.radians(np.arange(0, STEEPEST + STEP, STEP))
     return max((sign * angle for angle in angles.tolist() for sign in (1, -1)), key=level)

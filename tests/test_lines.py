@@ -69,6 +69,13 @@ def test_digits_of_other_sizes_on_one_line() -> None:
     assert read_lines(mixed, np.array([1, 2, 3])) == ["123"]
 
 
+def test_digits_up_and_down_a_line_are_of_it() -> None:
+    """By 12 of their 20 px: what is 24 px below is another line."""
+    waves = np.concatenate([row("4 7 ", 10, 5), row(" 0 1", 10, 17)])
+    assert read_lines(waves, np.array([4, 7, 0, 1])) == ["4071"]
+    assert read(("4071", row("4071", 10, 5)), ("23", row("23", 10, 29))) == ["4071", "23"]
+
+
 @pytest.mark.parametrize("degrees", [-20, -10, 10, 20])
 def test_a_steep_line_with_a_space_at_its_beginning(degrees: float) -> None:
     line = row("4  071", 100, 100)
@@ -95,29 +102,33 @@ class Written(NamedTuple):
 
 @st.composite
 def pages(draw: st.DrawFn) -> Written:
-    """Up to five lines of digits 0.75 to 1.25 of a height, 1.6 to 2.5 heights from line to line.
+    """Up to five lines of 2 to 8 digits, 0.75 to 1.25 of a height high, 1.6 to 2.5 apart.
 
-    Each digit stands up to 0.15 heights off its line, beside the one before it or, as a space,
-    1.5 to 3 heights from it; the lines are turned by up to 20° and bend by up to 0.3 heights.
+    Each digit stands up to 0.1 heights off its line, beside the one before it or, as a space, 1.5
+    to 2.5 heights from it; the lines are turned by up to 20° and bend, over the page's width, by up
+    to 0.2 heights.
     """
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     height, apart = draw(st.floats(15, 60)), draw(st.floats(1.6, 2.5))
-    degrees, bend = draw(st.floats(-20, 20)), draw(st.floats(-0.3, 0.3))
+    degrees, bend = draw(st.floats(-20, 20)), draw(st.floats(-0.2, 0.2))
     found, labels, lines = [], [], []
     for number in range(draw(st.integers(1, 5))):
         x, text = rng.uniform(0, 2), ""
-        for place in range(draw(st.integers(1, 8))):
-            tall = rng.uniform(0.75, 1.25)
-            wide, digit = tall * rng.uniform(0.3, 0.9), rng.integers(10)
+        for place in range(draw(st.integers(2, 8))):
+            tall, digit = rng.uniform(0.75, 1.25), rng.integers(10)
+            wide = tall * rng.uniform(0.3, 0.9)
             space = place > 0 and rng.random() < 0.2
-            x += rng.uniform(1.5, 3) if space else rng.uniform(0, 0.4)
-            middle = number * apart + rng.uniform(-0.15, 0.15) + bend * (x / 5 - 1) ** 2
+            x += rng.uniform(1.5, 2.5) if space else rng.uniform(0, 0.4)
+            middle = number * apart + rng.uniform(-0.1, 0.1)
             found.append((x, middle - tall / 2, x + wide, middle + tall / 2))
             labels.append(digit)
             text += f"{' ' if space else ''}{digit}"
             x += wide
         lines.append(text)
-    return Written(turned(height * np.array(found), degrees), np.array(labels), lines)
+    upright = np.array(found)
+    width = max(8, upright[:, 2].max())
+    upright[:, 1::2] += bend * (2 * upright[:, :1] / width - 1) ** 2
+    return Written(turned(height * upright, degrees), np.array(labels), lines)
 
 
 @settings(max_examples=150, deadline=None)
