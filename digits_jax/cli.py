@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"digits-jax {__version__}")
         return
     # Not for --version, which is to be quick.
-    from digits_jax import benchmarking, commands, scoring
+    from digits_jax import benchmarking, commands, exporting, scoring
 
     keep_programs()
 
@@ -45,6 +45,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "maps": commands.maps,
         "score": scoring.score,
         "benchmark": benchmarking.benchmark,
+        "export": exporting.export,
     }
     description = "Reads handwritten digits with a small convolutional network. --version tells it."
     try:

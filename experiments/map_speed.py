@@ -16,11 +16,12 @@ from typing import Any
 import jax
 import numpy as np
 import tyro
-from peers import onnx_network, torch_a_trous, torch_network, windows
+from peers import torch_a_trous, torch_network, windows
 from provenance import provenance, write_result
 from turns import Call, Contender, ratio, take_turns
 
 from digits_jax.detect import patch_maps, response_maps
+from digits_jax.graph import classifier_graph
 from digits_jax.maps import map_size
 from digits_jax.weights import load_pretrained
 
@@ -91,10 +92,10 @@ def _torch(side: int, *, channels_last: bool = False) -> Call:
 def _onnxruntime(side: int) -> Call:
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(onnx_network(load_pretrained()))
+    session = onnxruntime.InferenceSession(classifier_graph(load_pretrained()))
     image = _noise(side)
     return lambda: np.concatenate(
-        [session.run(None, {"images": batch})[0] for batch in windows(image)]
+        [session.run(None, {"images": w.reshape(-1, 28, 28, 1)})[0] for w in windows(image)]
     )
 
 
