@@ -6,8 +6,9 @@ of them, ⌈h / ⌈h / 48⌉⌉, and the last begins where it still fits, so tha
 windows that two tiles share are written twice, with the same numbers.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import jax
@@ -15,11 +16,13 @@ import jax.numpy as jnp
 from jax import core, export, lax
 from jaxtyping import Array, Float, Int
 
-from digits_jax.maps import TILE_ON_CPU, describe, map_size
+from digits_jax.maps import TILE_ON_CPU, describe
 from digits_jax.network import CLASSES, SIDE, Params
 from digits_jax.tile import HALO, STRIDE, tile_logits
 
 PLATFORMS = ("cpu", "cuda", "tpu")
+
+Windows = Callable[[Float[Array, "H W"]], Float[Array, "h w 10"]]
 
 
 def maps_program(params: Params) -> bytes:
@@ -37,32 +40,42 @@ def maps_program(params: Params) -> bytes:
     Returns:
       The program with the parameters in it, for CPU, CUDA and TPU.
     """
-
-    def response_maps(images: Float[Array, "n H W 1"]) -> dict[str, Array]:
-        return describe(_logits(params, images))._asdict()
-
-    shape = export.symbolic_shape("n, H, W, 1", constraints=(f"H >= {SIDE}", f"W >= {SIDE}"))
-    images = jax.ShapeDtypeStruct(shape, jnp.float32)
+    tile = f"{STRIDE}*h + {STRIDE * HALO}, {STRIDE}*w + {STRIDE * HALO}"
     with _without_source_lines():
-        exported = export.export(jax.jit(response_maps), platforms=PLATFORMS)(images)
-    return bytes(exported.serialize())
+        # On its own, since every shape in it would else be worked out from the whole image's sizes.
+        windows = _exported(
+            partial(tile_logits, params, precision=lax.Precision.HIGHEST),
+            export.symbolic_shape(tile),
+        )
+        maps = _exported(
+            lambda images: describe(_logits(windows.call, images))._asdict(),
+            # A name is of one or more: other constraints would be lost on the way to the reader.
+            export.symbolic_shape(f"n, H + {SIDE - 1}, W + {SIDE - 1}, 1"),
+        )
+    return bytes(maps.serialize())
+
+
+def _exported(function: Callable[[Array], Any], shape: Sequence[Any]) -> export.Exported:
+    image = jax.ShapeDtypeStruct(shape, jnp.float32)
+    return export.export(jax.jit(function), platforms=PLATFORMS)(image)
 
 
 @contextmanager
 def _without_source_lines() -> Iterator[None]:
     """So that a program tells nobody the folders of the machine that it was written on."""
-    before = jax.config.jax_traceback_in_locations_limit
-    jax.config.update("jax_traceback_in_locations_limit", 0)
+    option = "jax_traceback_in_locations_limit"
+    before = getattr(jax.config, option)
+    jax.config.update(option, 0)
     try:
         yield
     finally:
-        jax.config.update("jax_traceback_in_locations_limit", before)
+        jax.config.update(option, before)
 
 
-def _logits(params: Params, images: Float[Array, "n H W 1"]) -> Float[Array, "n h w 10"]:
+def _logits(windows_of: Windows, images: Float[Array, "n H W 1"]) -> Float[Array, "n h w 10"]:
     """The logits of every window; the sizes may be symbolic."""
     n = images.shape[0]
-    h, w = (map_size(pixels) for pixels in images.shape[1:3])
+    h, w = ((side - SIDE) // STRIDE + 1 for side in images.shape[1:3])
     rows, columns = (-(-windows // TILE_ON_CPU) for windows in (h, w))
     tile_h, tile_w = _part(h, rows), _part(w, columns)
     tile = (1, STRIDE * (tile_h + HALO), STRIDE * (tile_w + HALO))
@@ -75,8 +88,8 @@ def _logits(params: Params, images: Float[Array, "n H W 1"]) -> Float[Array, "n 
         # Both slices move back what would reach over the edge, by as many windows.
         corner = (image, STRIDE * first_row, STRIDE * first_column)
         cut = lax.dynamic_slice(pixels, corner, tile)[0]
-        logits = tile_logits(params, cut, precision=lax.Precision.HIGHEST)
-        return lax.dynamic_update_slice(maps, logits[None], (image, first_row, first_column, 0))
+        at = (image, first_row, first_column, 0)
+        return lax.dynamic_update_slice(maps, windows_of(cut)[None], at)
 
     return lax.fori_loop(0, n * rows * columns, write, jnp.zeros((n, h, w, CLASSES)))
 

@@ -36,9 +36,10 @@ READER = """if True:
         f"{name} {field}": array
         for name in images for field, array in call(images[name]).items()
     })
-    for refused in [(1, 27, 40, 1), (1, 40, 27, 1), (1, 40, 40, 2), (1, 40, 40)]:
+    shapes = (1, 27, 40, 1), (1, 40, 5, 1), (0, 40, 40, 1), (1, 40, 40, 2), (1, 40, 40)
+    for refused in ((1, 28, 28, 1), np.uint8), *((shape, np.float32) for shape in shapes):
         try:
-            call(np.zeros(refused, np.float32))
+            call(np.zeros(*refused))
         except ValueError:
             pass
         else:
@@ -83,7 +84,7 @@ def test_jax_alone_runs_the_maps(tmp_path: Path, weights: Path, mnist: Mnist) ->
     file = tmp_path / "digits.jax"
     main(["export", "--output", str(file), "--weights", str(weights)])
     images = {f"{shape}": digits_on_black(mnist, shape) for shape in SHAPES}
-    np.savez(tmp_path / "images.npz", **images)
+    np.savez(tmp_path / "images.npz", **images)  # type: ignore[arg-type]
     subprocess.run(
         [sys.executable, "-I", "-c", READER],
         cwd=tmp_path,
