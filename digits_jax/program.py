@@ -30,9 +30,10 @@ def maps_program(params: Params) -> bytes:
 
     The program takes images `[n, H, W, 1]` of float32 in 0–1, ink bright, n ≥ 1, H and W ≥ 28, and
     returns a dictionary of what `ResponseMaps` names. Its products are float32 on every platform.
-    It has no gradient. Beyond images and maps it takes a tile's memory, some 200 MB, on one device.
+    It has no gradient. Beyond images and maps it takes a tile's memory, some 80 MB, on one device.
 
-    JAX promises to run it in versions up to six months newer and three weeks older than this one.
+    JAX promises to run it in releases up to six months newer and three weeks older than the one
+    that wrote it. `Exported.serialize` needs the package flatbuffers, as does `deserialize`.
 
     Args:
       params: as `init` or `load_checkpoint` return them.

@@ -87,7 +87,8 @@ def _layer_3(tile: Float[Array, "H W"], conv1: dict[str, Array], dot: Dot) -> di
     read = {"T": (0, 0, 1, 1, 1, 1), "I": (1, 1, 1, 1, 1, 1), "B": (1, 1, 1, 1, 0, 0)}
     classes = [v + u for v in "TIB" for u in "TIB"]
     masks = jnp.array([np.outer(read[c[0]], read[c[1]]) for c in classes], jnp.float32)
-    matrix = jnp.einsum("pyxo,cyx->yxpco", kernels, masks).reshape(36, -1)
+    exact = lax.Precision.HIGHEST  # only copies: not to be rounded where `dot`'s factors are not
+    matrix = jnp.einsum("pyxo,cyx->yxpco", kernels, masks, precision=exact).reshape(36, -1)
     pixels = dot(patches, matrix).reshape(h, w, 4, len(classes), -1)
     pooled = jax.nn.relu(pixels.max(axis=2) + conv1["bias"][None, None, None])
     return {name: pooled[:, :, c] for c, name in enumerate(classes)}

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax import export
 from jaxtyping import Float32
 
 import digits_jax
@@ -97,6 +98,10 @@ def test_jax_alone_runs_the_maps(tmp_path: Path, weights: Path, mnist: Mnist) ->
         expected = jax.jit(patch_maps)(params, jnp.asarray(of_shape))
         for field in expected._fields:
             assert_same(maps[f"{name} {field}"], getattr(expected, field))
+    # Elsewhere than on CPU, factors of products are rounded unless told otherwise.
+    module = export.deserialize(bytearray(file.read_bytes())).mlir_module()
+    products = module.count("stablehlo.dot_general")
+    assert module.count("precision = [HIGHEST, HIGHEST]") == products > 0
     # Nobody learns where it was written.
     for folder in (Path(digits_jax.__file__).parent, Path(sys.prefix)):
         assert str(folder).encode() not in file.read_bytes()
