@@ -41,6 +41,10 @@ def maps_program(params: Params) -> bytes:
     Returns:
       The program with the parameters in it, for CPU, CUDA and TPU.
     """
+
+    def response_maps(images: Float[Array, "n H W 1"]) -> dict[str, Array]:
+        return describe(_logits(windows.call, images))._asdict()
+
     tile = f"{STRIDE}*h + {STRIDE * HALO}, {STRIDE}*w + {STRIDE * HALO}"
     with _without_source_lines():
         # On its own, since every shape in it would else be worked out from the whole image's sizes.
@@ -49,7 +53,7 @@ def maps_program(params: Params) -> bytes:
             export.symbolic_shape(tile),
         )
         maps = _exported(
-            lambda images: describe(_logits(windows.call, images))._asdict(),
+            response_maps,
             # A name is of one or more: other constraints would be lost on the way to the reader.
             export.symbolic_shape(f"n, H + {SIDE - 1}, W + {SIDE - 1}, 1"),
         )
