@@ -66,9 +66,11 @@ def test_dark_on_light_and_light_on_dark_are_the_same(ink: np.ndarray) -> None:
 def test_both_may_be_in_one_image(ink: np.ndarray) -> None:
     picture = np.concatenate([seen(ink, 0.9, 0.2), seen(ink, 0.1, 0.9)], axis=1)
     found = normalise(picture)
-    left, right = found[:, :80], found[:, -80:]  # away from where the papers meet
-    np.testing.assert_allclose(left, ink[:, :80], atol=40)
-    np.testing.assert_allclose(right, ink[:, -80:], atol=40)
+    # One contrast becomes full: 7/9 of what is possible on the left, 8/9 on the right.
+    off = 255 * (1 - 7 / 8)
+    left, right = found[:, :90], found[:, -90:]  # away from where the papers meet
+    np.testing.assert_allclose(left, ink[:, :90], atol=off)
+    np.testing.assert_allclose(right, ink[:, -90:], atol=off)
 
 
 def test_light_may_fall_unevenly(ink: np.ndarray) -> None:
@@ -76,8 +78,9 @@ def test_light_may_fall_unevenly(ink: np.ndarray) -> None:
     light = 0.35 + 0.6 * np.sin(2 * x) * x[:, None]
     picture = np.rint(seen(ink, 1.0, 0.3) * light).astype(np.uint8)
     found = normalise(picture).astype(float)
-    assert np.corrcoef(found.ravel(), ink.ravel())[0, 1] > 0.95
-    assert found[ink == 0].mean() < 3
+    # The slope of the light counts as grain, which takes some of the ink, and never half of it.
+    assert found[ink > 200].min() > 100
+    assert found[ink == 0].max() < 25
 
 
 @pytest.mark.parametrize("grey", [0, 1, 60, 128, 254, 255])
