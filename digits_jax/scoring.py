@@ -31,7 +31,7 @@ def score(
     json: bool = False,
     data_dir: Path | None = None,
 ) -> None:
-    """Score detection on scenes composed from MNIST's digits.
+    """Score detection on scenes composed from MNIST's digits, normalised as `detect` does it.
 
     Args:
         family: What the scenes are like: `native` digits of 28 px, apart; `savi-d` of 22 to 36 px,

@@ -9,7 +9,7 @@ with at the default sizes; and, as the paper reads an image at one scale, `paper
 Command:   python experiments/detection.py
            python experiments/detection.py --sizes 28 28 --weights released runs/paper-0
 Hardware:  any; needs the extra [bench].
-Time:      on 2 cores an hour at the default sizes, ten minutes for each of the weights at one
+Time:      on 2 cores three hours at the default sizes, ten minutes for each of the weights at one
            scale; on a GPU minutes.
 Result:    experiments/results/detection.json; the figures are in the README.
 """
