@@ -70,9 +70,7 @@ def compose(
     n = digits.shape[0]
     drawn = _any_of(next(keys), draw_shapes(), n)
     clutter = _any_of(next(keys), draw_clutter(), n)
-    clutter = jnp.where(
-        jax.random.bernoulli(next(keys), shape=(n, 1, 1)), clutter, clutter[:, ::-1]
-    )
+    clutter = _mirrored(next(keys), clutter)
     noise = jax.random.uniform(next(keys), digits.shape)
 
     shares = jnp.array(recipe.background_shares())
@@ -98,10 +96,7 @@ def compose(
     windows = warped(picture, place, _warp(next(keys), place, recipe))
     windows = jnp.where(blank[:, None, None], 0.0, windows)
     cluttered = jax.random.bernoulli(next(keys), 0.85, (n,))[:, None, None]
-    # Some of it ends within the window, as a photograph on black does.
-    ending = jax.random.bernoulli(next(keys), 0.3, (n, 1, 1))
-    moved = place._replace(scale=jnp.ones(n), blur=jnp.ones(n))
-    clutter = jnp.where(ending, put(clutter, moved), clutter)
+    clutter = put(clutter, _part(next(keys), n))
     texture_windows = jnp.where(cluttered, clutter, _texture(next(keys), noise, place))
     windows = jnp.where(texture[:, None, None], texture_windows, windows)
     for number in range(NEIGHBOURS):
@@ -188,6 +183,26 @@ def _warp(key: Key[Array, ""], place: Place, recipe: Recipe) -> Warp:
 def _any_of(key: Key[Array, ""], pictures: UInt8[np.ndarray, "m 28 28"], n: int) -> Images:
     chosen = jax.random.randint(key, (n,), 0, len(pictures))
     return jnp.asarray(pictures)[chosen].astype(jnp.float32) / 255
+
+
+def _mirrored(key: Key[Array, ""], pictures: Images) -> Images:
+    """Each picture, or one of its mirror images along the axes and the diagonals."""
+    n = pictures.shape[0]
+    upside_down, swapped, turned = jax.random.bernoulli(key, shape=(3, n, 1, 1))
+    pictures = jnp.where(upside_down, pictures[:, ::-1], pictures)
+    pictures = jnp.where(swapped, pictures[:, :, ::-1], pictures)
+    return jnp.where(turned, pictures.transpose(0, 2, 1), pictures)
+
+
+def _part(key: Key[Array, ""], n: int) -> Place:
+    """Of pictures as they are, or a part of them, or moved so far that they end in the window."""
+    keys = jax.random.split(key, 3)
+    kind = jax.random.uniform(keys[0], (n,))
+    scale = jnp.where(kind < 0.4, _log_uniform(keys[1], n, 1.0, 1.6), 1.0)
+    # What ends within the window does so as a photograph on black does.
+    farthest = jnp.where(kind > 0.7, 10.0, (scale - 1) * SIDE / 2)
+    offset = farthest[:, None] * jax.random.uniform(keys[2], (n, 2), minval=-1.0)
+    return Place(scale, offset, jnp.ones(n))
 
 
 def _texture(key: Key[Array, ""], noise: Images, place: Place) -> Images:

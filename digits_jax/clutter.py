@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageOps
 from digits_jax.network import SIDE
 from digits_jax.normalise import normalise
 
-COUNT = 1024  # windows of a kind
+COUNT = 1024  # windows of either kind, and twice as many of those that are normalised
 SEED = 2018
 FINE = 4  # drawn at four times the size and averaged down
 SCENES, SCENE = 48, 300  # normalised drawings, and their side in px
@@ -19,26 +19,30 @@ LEAVES = 350  # in one of them
 
 @lru_cache(maxsize=1)
 def draw_clutter() -> UInt8[np.ndarray, "n 28 28"]:
-    """The same 4,096 windows on every call.
+    """The same 6,144 windows on every call.
 
-    A quarter each are
+    A sixth each are
 
     - dead leaves (Lee, Mumford and Huang, 2001): shapes of many sizes, each of its own grey, that
       cover each other; here their edges are more or less sharp, and their contrast differs;
     - pieces of a photograph of 20 to 300 px, turned by any angle, in positive or negative;
+
+    and a third each
+
     - pieces of larger drawings of dead leaves, and
     - of the photograph, after `normalise`, which leaves what differs from its surroundings.
     """
     rng = np.random.default_rng(SEED)
     photograph = _photograph()
+    grey = photograph.convert("L")
     small = (_leaves(rng, SIDE * FINE, int(rng.integers(2, 20))) for _ in range(COUNT))
     leaves = [drawing.resize((SIDE, SIDE), Image.Resampling.BOX) for drawing in small]
-    pieces = [_inverted(_cut(photograph.convert("L"), 300, rng), rng) for _ in range(COUNT)]
+    pieces = [_inverted(_cut(grey, 300, rng), rng) for _ in range(COUNT)]
     drawings = [_ink(_leaves(rng, SCENE, LEAVES)) for _ in range(SCENES)]
     views = [_ink(_scaled(photograph, scale)) for scale in (0.3, 0.5, 0.7, 1.0, 1.4)]
     return np.stack(
         [_contrasted(window, rng) for window in leaves + pieces]
-        + [_inked(images, rng) for images in (drawings, views) for _ in range(COUNT)]
+        + [_inked(images, rng) for images in (drawings, views) for _ in range(2 * COUNT)]
     )
 
 
@@ -89,11 +93,14 @@ def _inked(images: list[Image.Image], rng: np.random.Generator) -> UInt8[np.ndar
 
 def _cut(image: Image.Image, largest: int, rng: np.random.Generator) -> Image.Image:
     """A square of 20 px or more from somewhere in an image, turned by any angle."""
-    small = _scaled(image, SIDE / np.exp(rng.uniform(np.log(20), np.log(largest))))
-    x, y = (int(rng.integers(SIDE // 2, side - SIDE // 2 + 1)) for side in small.size)
-    turned = small.rotate(rng.uniform(0, 360), Image.Resampling.BILINEAR, center=(x, y))
-    half = SIDE // 2
-    return turned.crop((x - half, y - half, x + half, y + half))
+    side = float(np.exp(rng.uniform(np.log(20), np.log(largest))))
+    around = 1.5 * side  # whichever way it is turned
+    x, y = (float(rng.uniform(side / 2, whole - side / 2)) for whole in image.size)
+    left, top = round(x - around / 2), round(y - around / 2)
+    crop = image.crop((left, top, left + round(around), top + round(around)))
+    small = crop.resize((SIDE * 3 // 2,) * 2, Image.Resampling.BILINEAR)
+    turned = small.rotate(rng.uniform(0, 360), Image.Resampling.BILINEAR)
+    return turned.crop((SIDE // 4, SIDE // 4, SIDE // 4 + SIDE, SIDE // 4 + SIDE))
 
 
 def _inverted(image: Image.Image, rng: np.random.Generator) -> Image.Image:

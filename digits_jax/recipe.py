@@ -122,7 +122,7 @@ RECIPES = {
     # The same network and digits, with an eighth of the images: see experiments/LOG.md.
     "standard": Recipe(
         batch_size=256,
-        steps=10_000,
+        steps=12_000,
         optimizer="adam",
         learning_rate=2e-3,
         schedule="one-cycle",
@@ -136,8 +136,8 @@ RECIPES = {
         neighbours=1.2,
         off_centre=0.12,
         wrong_size=0.15,
-        shapes=0.07,
-        textures=0.14,
+        shapes=0.12,
+        textures=0.17,
         blank=0.02,
         evaluate_every=1000,
     ),

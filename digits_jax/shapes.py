@@ -10,10 +10,15 @@ from PIL import Image, ImageDraw, ImageFont
 
 from digits_jax.network import SIDE
 
-COUNT = 4096  # drawings
+COUNT = 8192  # drawings
 SEED = 2017
 # Letters and signs that nobody writes like a digit: no I, O, S, Z, b, g, l, q, s, z and the like.
 LETTERS = "ACEFHJKMNPRTUVWXYacdefhkmnprtuvwxyÄÉÑÜäéñü&#@%*+=<>^~{}[]$€§¶ΔΣΨΩαλπφωЖИФШЮЯжфшюя"
+# Blocks of pictures and figures in DejaVu Sans, first and last: stars, chess, tools, arrows, hands.
+# Left out are upright bars and arrows, rings, planets and the zodiac, notes, digits in circles.
+SYMBOLS = ("■▩", "■▬", "▰◆", "◖◛", "◢◥", "◧◪", "☀☇", "☎☒", "☔☘", "☚☠", "☢☣",
+           "☪☬", "☮☼", "♔♨", "♪♬", "♯♲", "♺♽", "♿⚅", "⚐⚡", "✁❌", "❏❗", "❡❧",
+           "➔➾", "←←", "→→", "↔↔", "↖↣", "⇐⇐", "⇒⇒", "⇖⇙", "⌘⌘", "⌦⌫")  # fmt: skip
 FONTS = ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique", "DejaVuSansMono", "DejaVuSerif",
          "DejaVuSerif-Bold", "DejaVuSerif-Italic")  # fmt: skip
 FINE = 4  # drawn at four times the size and averaged down
@@ -23,9 +28,10 @@ Pencil = Callable[[ImageDraw.ImageDraw, np.random.Generator], None]
 
 @lru_cache(maxsize=1)
 def draw_shapes() -> UInt8[np.ndarray, "n 28 28"]:
-    """The same 4,096 drawings on every call, ink bright on black, roughly centred."""
+    """The same 8,192 drawings on every call, ink bright on black, roughly centred."""
     rng = np.random.default_rng(SEED)
     fonts = _fonts()
+    symbols = _symbols()
     pencils: list[Pencil] = [
         _lines,
         _zigzag,
@@ -33,6 +39,7 @@ def draw_shapes() -> UInt8[np.ndarray, "n 28 28"]:
         _arc,
         _polygon,
         _blot,
+        _limbs,
         _grid,
         _chequers,
         _dots,
@@ -42,10 +49,12 @@ def draw_shapes() -> UInt8[np.ndarray, "n 28 28"]:
         canvas = Image.new("L", (SIDE * FINE, SIDE * FINE))
         draw = ImageDraw.Draw(canvas)
         if number % 2:
-            font = fonts[rng.integers(len(fonts))].font_variant(
+            letters = number % 4 == 1
+            signs = LETTERS if letters else symbols
+            font = fonts[rng.integers(len(fonts)) if letters else 0].font_variant(
                 size=int(rng.uniform(14, 30) * FINE)
             )
-            letter = LETTERS[rng.integers(len(LETTERS))]
+            letter = signs[rng.integers(len(signs))]
             draw.text((SIDE * FINE / 2,) * 2, letter, fill=255, font=font, anchor="mm")
         else:
             pencils[rng.integers(len(pencils))](draw, rng)
@@ -54,10 +63,21 @@ def draw_shapes() -> UInt8[np.ndarray, "n 28 28"]:
 
 
 def _fonts() -> list[ImageFont.FreeTypeFont]:
+    return [ImageFont.truetype(_file(name), SIDE * FINE) for name in FONTS]
+
+
+def _symbols() -> list[str]:
+    from matplotlib.ft2font import FT2Font
+
+    drawn = FT2Font(_file(FONTS[0])).get_charmap()
+    blocks = (range(ord(ends[0]), ord(ends[1]) + 1) for ends in SYMBOLS)
+    return [chr(code) for block in blocks for code in block if code in drawn]
+
+
+def _file(font: str) -> Path:
     from matplotlib import get_data_path  # only training pays for the import
 
-    folder = Path(get_data_path()) / "fonts" / "ttf"
-    return [ImageFont.truetype(folder / f"{name}.ttf", SIDE * FINE) for name in FONTS]
+    return Path(get_data_path()) / "fonts" / "ttf" / f"{font}.ttf"
 
 
 def _points(rng: np.random.Generator, count: int) -> list[tuple[float, float]]:
@@ -128,6 +148,24 @@ def _blot(draw: ImageDraw.ImageDraw, rng: np.random.Generator) -> None:
     x, y = (SIDE / 2 + rng.uniform(-0.5, 0.5, 2) * SIDE) * FINE
     path = np.stack([x + radius * np.cos(angle), y + radius * np.sin(angle)], -1)
     draw.polygon([tuple(p) for p in path.tolist()], fill=255)
+
+
+def _limbs(draw: ImageDraw.ImageDraw, rng: np.random.Generator) -> None:
+    """A trunk from beyond the drawing, and limbs that taper, bend and fork: branches, legs."""
+    angle = rng.uniform(0, 2 * np.pi)
+    start = SIDE / 2 + np.array([np.cos(angle), np.sin(angle)]) * rng.uniform(0, 25)
+    limbs = [(start, angle + np.pi + rng.normal() * 0.4, rng.uniform(2, 9))]
+    for _ in range(int(rng.integers(2, 9))):
+        at, towards, width = limbs.pop(0)
+        for _ in range(int(rng.integers(3, 9))):
+            end = at + rng.uniform(2, 5) * np.array([np.cos(towards), np.sin(towards)])
+            corners = [tuple(p) for p in (FINE * np.stack([at, end])).tolist()]
+            draw.line(corners, fill=255, width=max(int(width * FINE), 1))
+            r = width / 2
+            box = [*(end - r).tolist(), *(end + r).tolist()]
+            draw.ellipse([FINE * side for side in box], fill=255)
+            at, towards, width = end, towards + rng.normal() * 0.25, width * rng.uniform(0.85, 1)
+        limbs += [(at, towards + turn * rng.uniform(0.2, 1.2), width) for turn in (-1, 1)]
 
 
 def _chequers(draw: ImageDraw.ImageDraw, rng: np.random.Generator) -> None:
