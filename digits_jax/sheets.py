@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from digits_jax.framing import frame_digit
-from digits_jax.images import ImageError, read_image
+from digits_jax.images import ImageError, Source, read_image
 from digits_jax.listing import Page
 from digits_jax.normalise import normalise
 from digits_jax.stream import read_ahead
@@ -20,13 +20,13 @@ Digit = UInt8[np.ndarray, "28 28"]
 Read = TypeVar("Read")
 
 
-def read_ink(path: Path, *, page: int = 0, normalised: bool) -> tuple[Picture, Ink]:
+def read_ink(source: Source, *, page: int = 0, normalised: bool) -> tuple[Picture, Ink]:
     """A picture, and its ink as bright on black; if not normalised, both are its grey values.
 
     Raises:
       ImageError: as `read_image`.
     """
-    picture = read_image(path, page=page, colour=normalised)
+    picture = read_image(source, page=page, colour=normalised)
     return picture, normalise(picture) if normalised else picture
 
 
