@@ -27,14 +27,16 @@ EXTRAS := $(patsubst %,[%],$(filter-out cpu,$(ACCELERATOR)))
 INSTALLED := .venv/installed-$(ACCELERATOR)
 DEVELOPING := .venv/installed-dev
 BENCHING := .venv/installed-bench
+DEMOING := .venv/installed-demo
 DATA := $(if $(DATA_DIR),--data-dir $(DATA_DIR))
 
-.PHONY: help install train evaluate detect bench test lint format clean
+.PHONY: help install train evaluate detect demo bench test lint format clean
 
 help:
 	@echo 'make train     install, train on MNIST, evaluate, draw the curve  RECIPE= WORKDIR= SEED='
 	@echo 'make evaluate  count a trained network'"'"'s errors                  WORKDIR='
 	@echo 'make detect    find the digits of an image, draw them in runs/detected  IMAGE='
+	@echo 'make demo      serve a page to try it on, to this machine alone   ARGS='"'"'--port N'"'"'
 	@echo 'make bench     time everything, also beside PyTorch'
 	@echo 'make test      install, run the tests'
 	@echo 'make lint      check style and types; make format repairs style'
@@ -60,6 +62,10 @@ $(BENCHING): pyproject.toml $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -e '.[bench]'
 	@touch $@
 
+$(DEMOING): pyproject.toml $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -e '.[demo]'
+	@touch $@
+
 train: install
 	$(BIN)/digits-jax train --recipe $(RECIPE) --workdir $(WORKDIR) --seed $(SEED) $(DATA) $(ARGS)
 
@@ -68,6 +74,9 @@ evaluate: install
 
 detect: install
 	$(BIN)/digits-jax detect $(IMAGE) --annotate runs/detected $(ARGS)
+
+demo: $(DEMOING)
+	$(BIN)/digits-jax demo $(ARGS)
 
 bench: $(BENCHING)
 	$(BIN)/digits-jax benchmark --plot runs/benchmark.png $(ARGS)

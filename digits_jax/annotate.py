@@ -1,4 +1,4 @@
-"""Pictures of what was found: boxes and labels on the image, and the paper's Figures 5 and 6."""
+"""Pictures of what was found: boxes and labels on the image, maps over it, Figures 5 and 6."""
 
 import math
 import os
@@ -119,6 +119,15 @@ def _place_label(
 def _overlap(one: Rectangle, other: Rectangle) -> bool:
     across = one[0] <= other[2] and other[0] <= one[2]
     return across and one[1] <= other[3] and other[1] <= one[3]
+
+
+def overlay(image: UInt8[np.ndarray, "h w"], values: Float[np.ndarray, "_ _"]) -> Image.Image:
+    """The image under the colours of a map whose cells, in 0–1, cover it evenly; red is high."""
+    from matplotlib import colormaps  # slow to import
+
+    colours = Image.fromarray(colormaps[RED_IS_HIGH](values, bytes=True)[..., :3])
+    picture = Image.fromarray(image).convert("RGB")
+    return Image.blend(picture, colours.resize(picture.size, Image.Resampling.NEAREST), 0.5)
 
 
 def draw_maps(

@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"digits-jax {__version__}")
         return
     # Not for --version, which is to be quick.
-    from digits_jax import benchmarking, commands, exporting, scoring
+    from digits_jax import benchmarking, commands, demoing, exporting, scoring
 
     keep_programs()
 
@@ -46,6 +46,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "score": scoring.score,
         "benchmark": benchmarking.benchmark,
         "export": exporting.export,
+        "demo": demoing.demo,
     }
     description = "Reads handwritten digits with a small convolutional network. --version tells it."
     try:
