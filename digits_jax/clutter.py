@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageOps
 from digits_jax.network import SIDE
 from digits_jax.normalise import normalise
 
-COUNT = 1024  # windows of either kind, and twice as many of those that are normalised
+COUNT = 1024  # windows of a kind, and twice as many of those that are normalised
 SEED = 2018
 FINE = 4  # drawn at four times the size and averaged down
 SCENES, SCENE = 48, 300  # normalised drawings, and their side in px
@@ -19,15 +19,16 @@ LEAVES = 350  # in one of them
 
 @lru_cache(maxsize=1)
 def draw_clutter() -> UInt8[np.ndarray, "n 28 28"]:
-    """The same 6,144 windows on every call.
+    """The same 7,168 windows on every call.
 
-    A sixth each are
+    A seventh each are
 
     - dead leaves (Lee, Mumford and Huang, 2001): shapes of many sizes, each of its own grey, that
       cover each other; here their edges are more or less sharp, and their contrast differs;
     - pieces of a photograph of 20 to 300 px, turned by any angle, in positive or negative;
+    - strokes at any slope that run through the window, or come in and end, which no 1 does;
 
-    and a third each
+    and two sevenths each
 
     - pieces of larger drawings of dead leaves, and
     - of the photograph, after `normalise`, which leaves what differs from its surroundings.
@@ -38,10 +39,12 @@ def draw_clutter() -> UInt8[np.ndarray, "n 28 28"]:
     small = (_leaves(rng, SIDE * FINE, int(rng.integers(2, 20))) for _ in range(COUNT))
     leaves = [drawing.resize((SIDE, SIDE), Image.Resampling.BOX) for drawing in small]
     pieces = [_inverted(_cut(grey, 300, rng), rng) for _ in range(COUNT)]
+    strokes = (_strokes(rng).resize((SIDE, SIDE), Image.Resampling.BOX) for _ in range(COUNT))
     drawings = [_ink(_leaves(rng, SCENE, LEAVES)) for _ in range(SCENES)]
     views = [_ink(_scaled(photograph, scale)) for scale in (0.3, 0.5, 0.7, 1.0, 1.4)]
     return np.stack(
         [_contrasted(window, rng) for window in leaves + pieces]
+        + [np.asarray(window) for window in strokes]
         + [_inked(images, rng) for images in (drawings, views) for _ in range(2 * COUNT)]
     )
 
@@ -64,6 +67,23 @@ def _leaves(rng: np.random.Generator, side: int, count: int) -> Image.Image:
                 ends = [tuple((middle + t * np.array([-v, u])).tolist()) for t in (-side, side)]
                 draw.line(ends, fill=grey, width=int(gap * rng.uniform(0.3, 0.7)))
     return canvas.filter(ImageFilter.GaussianBlur(float(rng.exponential(0.8)) * FINE))
+
+
+def _strokes(rng: np.random.Generator) -> Image.Image:
+    """One to three strokes on black, bent a little, each from beyond the window."""
+    canvas = Image.new("L", (SIDE * FINE, SIDE * FINE))
+    draw = ImageDraw.Draw(canvas)
+    for _ in range(rng.integers(1, 4)):
+        angle, bend = rng.uniform(0, 2 * np.pi), rng.normal() * 0.01
+        along = np.array([np.cos(angle), np.sin(angle)])
+        across = np.array([-along[1], along[0]])
+        middle = SIDE / 2 + across * rng.normal() * 6
+        end = 25.0 if rng.random() < 0.5 else rng.uniform(-6, 8)
+        t = np.linspace(-25, end, 20)[:, None]
+        path = FINE * (middle + along * t + across * bend * t**2)
+        width = max(int(rng.uniform(1, 7) * FINE), 1)
+        draw.line([tuple(p) for p in path.tolist()], fill=int(rng.integers(60, 256)), width=width)
+    return canvas.filter(ImageFilter.GaussianBlur(float(rng.exponential(0.5)) * FINE))
 
 
 def _photograph() -> Image.Image:

@@ -39,6 +39,7 @@ def draw_shapes() -> UInt8[np.ndarray, "n 28 28"]:
         _arc,
         _polygon,
         _blot,
+        _solids,
         _limbs,
         _grid,
         _chequers,
@@ -148,6 +149,19 @@ def _blot(draw: ImageDraw.ImageDraw, rng: np.random.Generator) -> None:
     x, y = (SIDE / 2 + rng.uniform(-0.5, 0.5, 2) * SIDE) * FINE
     path = np.stack([x + radius * np.cos(angle), y + radius * np.sin(angle)], -1)
     draw.polygon([tuple(p) for p in path.tolist()], fill=255)
+
+
+def _solids(draw: ImageDraw.ImageDraw, rng: np.random.Generator) -> None:
+    """One to three filled ovals and rounded blocks, none of them as slim as a 1."""
+    angle = np.linspace(0, 2 * np.pi, 60)
+    for at in SIDE / 2 + 6 * rng.normal(size=(rng.integers(1, 4), 2)):
+        half = rng.uniform(3, 12) * np.array([1, rng.uniform(0.5, 1)])
+        squareness = rng.uniform(0.25, 1)  # 1 is an ellipse, 0 a block (Lamé)
+        ring = np.stack([np.cos(angle), np.sin(angle)], -1)
+        ring = half * np.sign(ring) * np.abs(ring) ** squareness
+        turn = rng.uniform(0, 2 * np.pi)
+        turned = ring @ np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
+        draw.polygon([tuple(p) for p in (FINE * (at + turned)).tolist()], fill=255)
 
 
 def _limbs(draw: ImageDraw.ImageDraw, rng: np.random.Generator) -> None:

@@ -319,17 +319,23 @@ def test_clutter_fills_windows_with_edges_of_all_greys() -> None:
     assert (contrast > 20).mean() > 0.8
     assert (contrast > 200).mean() > 0.1
     # Of normalised pieces most is black, but not the middle.
-    normalised = clutter[len(clutter) // 3 :]
+    kind = len(clutter) // 7
+    normalised = clutter[3 * kind :]
     assert (normalised < 30).mean() > 0.5
     assert (normalised[:, 8:-8, 8:-8].max(axis=(1, 2)) > 60).all()
     # Of others, light and dark in the middle and in the corners alike: no shape on a ground.
-    clutter = clutter[: len(clutter) // 3]
+    clutter, strokes = clutter[: 2 * kind], clutter[2 * kind : 3 * kind]
     corners = clutter[:, [0, 0, -1, -1], [0, -1, 0, -1]]
     middle = clutter[:, 13:15, 13:15].reshape(-1, 4)
     for part in (corners, middle):
         assert 40 < part.mean() < 130
         assert (part < 10).mean() > 0.02
         assert (part > 200).mean() > 0.02
+    # A stroke has an end beyond the window.
+    rim = np.concatenate(
+        [strokes[:, [0, -1]].reshape(kind, -1), strokes[:, :, 0], strokes[:, :, -1]], 1
+    )
+    assert (rim.max(axis=1) > 0.3 * strokes.max(axis=(1, 2))).mean() > 0.95
 
 
 def test_blank_windows_are_of_one_grey(digits: np.ndarray) -> None:
