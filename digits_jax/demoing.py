@@ -98,7 +98,7 @@ def build_page(params: Params) -> "gradio.Blocks":
     _require_gradio()
     import gradio as gr
 
-    examples = sorted(EXAMPLES.glob("*.png"))
+    examples = sorted(EXAMPLES.glob("*.*"))
 
     def look(given: Given, *settings: Any) -> tuple[Any, ...]:
         """What `results` show of a picture."""
