@@ -58,26 +58,27 @@ def detection() -> str:
     scenes = [row for row in rows if "f1" in row]
     figures = ("precision", "recall", "f1", "right_count", "ap50", "ap50_voc07")
     lines = [
-        "| weights | sizes | scenes | precision | recall | F1 | right count | AP50 | AP50, VOC07 |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| weights | sizes | scenes | precision | recall | F1 | right count | AP50 | AP50, VOC07 "
+        "| s an image |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     lines += [
         f"| {row['weights']} | {_sizes(row)} | {row['scenes']} of `{row['images']}` | "
         + " | ".join(f"{row[figure]:.3f}" for figure in figures)
-        + " |"
+        + f" | {row['seconds_per_image']:.1f} |"
         for row in scenes
     ]
     lines += [
         "",
-        "| weights | sizes | images without a digit | megapixels | detections a megapixel |",
+        "| weights | sizes | images without a digit | megapixels | detections | a megapixel |",
+        "|---|---|---|---|---|---|",
     ]
-    lines += ["|---|---|---|---|---|"]
-    lines += [
-        f"| {row['weights']} | {_sizes(row)} | {row['images']} | {row['megapixels']:.1f} | "
-        f"{row['false_per_megapixel']:.1f} |"
-        for row in rows
-        if "megapixels" in row
-    ]
+    for row in (row for row in rows if "megapixels" in row):
+        found = row["megapixels"] * row["false_per_megapixel"]
+        lines.append(
+            f"| {row['weights']} | {_sizes(row)} | {row['images']} | {row['megapixels']:.2f} | "
+            f"{found:.0f} | {row['false_per_megapixel']:.1f} |"
+        )
     made = {f"- {row['weights']}: {_made(row)}." for row in rows}
     if foreign := _read("foreign"):
         found = " and ".join(f"{row['f1']:.3f} of {row['digits']}" for row in foreign["rows"])

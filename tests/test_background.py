@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax.sharding import Mesh
 
+from digits_jax import background
 from digits_jax.background import BLUR, Place, Warp, compose, put, warped
 from digits_jax.clutter import draw_clutter
 from digits_jax.data import Mnist
@@ -336,6 +337,28 @@ def test_clutter_fills_windows_with_edges_of_all_greys() -> None:
         [strokes[:, [0, -1]].reshape(kind, -1), strokes[:, :, 0], strokes[:, :, -1]], 1
     )
     assert (rim.max(axis=1) > 0.3 * strokes.max(axis=(1, 2))).mean() > 0.95
+
+
+def test_clutter_is_seen_from_all_sides_whole_in_part_or_ending(
+    digits: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """85 % of texture windows are clutter, of which 70 % fill the window."""
+    white = np.full((1, 28, 28), 255, np.uint8)
+    monkeypatch.setattr(background, "draw_clutter", lambda: white)
+    filled = (background_only(digits, textures=0.99) > 0.999).all(axis=(1, 2))
+    assert abs(filled.mean() - 0.85 * 0.7) < 5 * np.sqrt(0.25 / COUNT)
+
+    # Its picture and the seven mirror images are alike likely.
+    sided = white.copy()
+    sided[:, :, :14] = 0
+    sided[:, :2] = 128
+    monkeypatch.setattr(background, "draw_clutter", lambda: sided)
+    windows = background_only(digits, textures=0.99)
+    views = [np.rot90(side, k) for side in (sided[0], sided[0, ::-1]) for k in range(4)]
+    seen = [(np.abs(windows - view / 255) < 1e-3).all(axis=(1, 2)).mean() for view in views]
+    # Three in ten are neither scaled nor moved: 19 windows of each view, ± 4.
+    assert min(seen) > 0.3 * 0.85 * 0.3 / 8
+    assert max(seen) < 1.9 * 0.85 * 0.3 / 8
 
 
 def test_blank_windows_are_of_one_grey(digits: np.ndarray) -> None:
