@@ -25,23 +25,27 @@ def draw_clutter() -> UInt8[np.ndarray, "n 28 28"]:
 
     - dead leaves (Lee, Mumford and Huang, 2001): shapes of many sizes, each of its own grey, that
       cover each other; here their edges are more or less sharp, and their contrast differs;
-    - pieces of a photograph of 20 to 300 px, turned by any angle, in positive or negative;
+    - pieces of photographs of 20 to 300 px, turned by any angle, in positive or negative;
     - strokes at any slope that run through the window, or come in and end, which no 1 does;
 
     and two sevenths each
 
     - pieces of larger drawings of dead leaves, and
-    - of the photograph, after `normalise`, which leaves what differs from its surroundings.
+    - of the photographs, after `normalise`, which leaves what differs from its surroundings.
     """
     rng = np.random.default_rng(SEED)
-    photograph = _photograph()
-    grey = photograph.convert("L")
+    photographs = _photographs()
+    greys = [photograph.convert("L") for photograph in photographs]
     small = (_leaves(rng, SIDE * FINE, int(rng.integers(2, 20))) for _ in range(COUNT))
     leaves = [drawing.resize((SIDE, SIDE), Image.Resampling.BOX) for drawing in small]
-    pieces = [_inverted(_cut(grey, 300, rng), rng) for _ in range(COUNT)]
+    pieces = [_inverted(_cut(greys[number % len(greys)], 300, rng), rng) for number in range(COUNT)]
     strokes = (_strokes(rng).resize((SIDE, SIDE), Image.Resampling.BOX) for _ in range(COUNT))
     drawings = [_ink(_leaves(rng, SCENE, LEAVES)) for _ in range(SCENES)]
-    views = [_ink(_scaled(photograph, scale)) for scale in (0.3, 0.5, 0.7, 1.0, 1.4)]
+    views = [
+        _ink(_scaled(photograph, scale))
+        for photograph in photographs
+        for scale in (0.3, 0.5, 0.7, 1.0, 1.4)
+    ]
     return np.stack(
         [_contrasted(window, rng) for window in leaves + pieces]
         + [np.asarray(window) for window in strokes]
@@ -86,12 +90,19 @@ def _strokes(rng: np.random.Generator) -> Image.Image:
     return canvas.filter(ImageFilter.GaussianBlur(float(rng.exponential(0.5)) * FINE))
 
 
-def _photograph() -> Image.Image:
-    """Grace Hopper by James S. Davis (1984), which is in the public domain and in Matplotlib."""
-    from matplotlib import get_data_path  # only training pays for the import
+def _photographs() -> list[Image.Image]:
+    """A portrait, a man on stairs, and fields from the air, as two other packages bring them.
 
-    with Image.open(Path(get_data_path()) / "sample_data" / "grace_hopper.jpg") as photograph:
-        return photograph.convert("RGB")
+    Grace Hopper by James S. Davis (1984), which is in the public domain and in Matplotlib;
+    `ascent`, in the public domain, and `aero` of PyWavelets.
+    """
+    from matplotlib import get_data_path  # only training pays for the imports
+    from pywt import data
+
+    with Image.open(Path(get_data_path()) / "sample_data" / "grace_hopper.jpg") as file:
+        portrait = file.convert("RGB")
+    others = (Image.fromarray(read().astype(np.uint8)) for read in (data.ascent, data.aero))
+    return [portrait, *others]
 
 
 def _scaled(image: Image.Image, scale: float) -> Image.Image:

@@ -40,6 +40,7 @@ def draw_shapes() -> UInt8[np.ndarray, "n 28 28"]:
         _polygon,
         _blot,
         _solids,
+        _solids,  # more often than others, as they are taken for a 0
         _limbs,
         _grid,
         _chequers,
