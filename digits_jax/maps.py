@@ -17,10 +17,10 @@ from jaxtyping import Array, Float, Int, PyTree, Shaped
 
 from digits_jax.mesh import data_mesh
 from digits_jax.network import CLASSES, SIDE, Params, classify
-from digits_jax.tile import HALO, STRIDE, tile_logits
+from digits_jax.tile import FRAME, HALO, STRIDE, tile_logits
 
 TILE_ON_CPU = 48  # windows a side, so that a tile's arrays take some 200 MB
-SKIPPED_ON_CPU = 28  # where blank ones are skipped: small ones fit closer around what is not blank
+SKIPPED_ON_CPU = 30  # where blank ones are skipped: small ones fit closer around what is not blank
 TILE = 160
 
 Finish = Callable[[Float[Array, "h w 10"]], PyTree[Shaped[Array, "..."]]]
@@ -210,7 +210,8 @@ def _tile_side(sizes: Sequence[tuple[int, ...]], overlap: int, on_cpu: int) -> i
 
     def work(side: int) -> int:
         tiles = sum(-(-h // side) * -(-w // side) for h, w in sizes)
-        return tiles * (3 * side**2 + (side + overlap + HALO) ** 2)
+        whole_frames = -(-(side + overlap) // FRAME) * FRAME
+        return tiles * (2 * whole_frames**2 + (side + overlap + HALO) ** 2)
 
     return min(range(-(-largest // 2), largest + 1), key=work)
 
