@@ -11,7 +11,8 @@ from jaxtyping import Float, Int, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
 from digits_jax.detect import Detections
-from digits_jax.maps import ResponseMaps, map_size
+from digits_jax.levels import map_size
+from digits_jax.maps import ResponseMaps
 from digits_jax.network import CLASSES, SIDE
 from digits_jax.tile import STRIDE
 

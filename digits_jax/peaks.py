@@ -17,7 +17,8 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
-from digits_jax.maps import map_levels, margin_of
+from digits_jax.levels import map_levels
+from digits_jax.maps import margin_of
 from digits_jax.network import SIDE, Params
 from digits_jax.tile import STRIDE
 

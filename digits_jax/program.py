@@ -8,7 +8,6 @@ windows that two tiles share are written twice, with the same numbers.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
 import jax
@@ -16,9 +15,11 @@ import jax.numpy as jnp
 from jax import core, export, lax
 from jaxtyping import Array, Float, Int
 
-from digits_jax.maps import TILE_ON_CPU, describe
+from digits_jax.dense import dense_layers
+from digits_jax.levels import TILE_ON_CPU
+from digits_jax.maps import describe
 from digits_jax.network import CLASSES, SIDE, Params
-from digits_jax.tile import HALO, STRIDE, tile_logits
+from digits_jax.tile import HALO, STRIDE, tile_maps
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 
@@ -46,10 +47,12 @@ def maps_program(params: Params) -> bytes:
         return describe(_logits(windows.call, images))._asdict()
 
     tile = f"{STRIDE}*h + {STRIDE * HALO}, {STRIDE}*w + {STRIDE * HALO}"
+    precision = lax.Precision.HIGHEST
+    dense = dense_layers(params, precision=precision)
     with _without_source_lines():
         # On its own, since every shape in it would else be worked out from the whole image's sizes.
         windows = _exported(
-            partial(tile_logits, params, precision=lax.Precision.HIGHEST),
+            lambda tile: dense(tile_maps(params, tile, precision=precision)),
             export.symbolic_shape(tile),
         )
         maps = _exported(

@@ -18,7 +18,8 @@ from jax.sharding import PartitionSpec as P
 from digits_jax.arithmetic import count_flop
 from digits_jax.data import TRAIN_EXAMPLES, Dataset
 from digits_jax.detect import CAPACITY, MAX_SIZE, MIN_SCORE, MIN_SIZE, framed
-from digits_jax.maps import map_size, response_maps
+from digits_jax.levels import map_size
+from digits_jax.maps import response_maps
 from digits_jax.network import SIDE, Params, classify
 from digits_jax.peaks import find_peaks, sizes_between
 from digits_jax.recipe import RECIPES

@@ -27,7 +27,7 @@ from turns import Call, Contender, ratio, take_turns
 
 from digits_jax import scenes
 from digits_jax.detect import MAX_SIZE, MIN_SIZE, detect, response_maps
-from digits_jax.maps import map_size
+from digits_jax.levels import map_size
 from digits_jax.network import SIDE
 from digits_jax.peaks import PAD, sizes_between
 from digits_jax.tile import STRIDE

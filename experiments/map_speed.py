@@ -22,7 +22,7 @@ from turns import Call, Contender, ratio, take_turns
 
 from digits_jax.detect import patch_maps, response_maps
 from digits_jax.graph import classifier_graph
-from digits_jax.maps import map_size
+from digits_jax.levels import map_size
 from digits_jax.weights import load_pretrained
 
 EXACT, PATCHES, A_TROUS = "exact maps", "patch_maps", "pytorch à-trous"

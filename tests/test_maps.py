@@ -10,12 +10,11 @@ from hypothesis import strategies as st
 from jax import lax
 
 import digits_jax
-from digits_jax import maps
+from digits_jax import levels
 from digits_jax.data import Mnist
+from digits_jax.levels import map_levels, map_size
 from digits_jax.maps import (
     describe,
-    map_levels,
-    map_size,
     patch_maps,
     response_maps,
     window_of_cell,
@@ -122,9 +121,9 @@ def test_a_window_alone_under_vmap_and_jit() -> None:
 
 @pytest.fixture
 def small_tiles(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Tiles of at most five windows a side, in programs that no other test sees."""
-    monkeypatch.setattr(maps, "TILE_ON_CPU", 5)
-    monkeypatch.setattr(maps, "SKIPPED_ON_CPU", 5)
+    """Tiles of at most five windows a side, of two blocks, in programs that no other test sees."""
+    monkeypatch.setattr(levels, "TILE_ON_CPU", 5)
+    monkeypatch.setattr(levels, "BLOCK_ON_CPU", 3)
     map_levels.clear_cache()  # type: ignore[attr-defined]
     yield
     map_levels.clear_cache()  # type: ignore[attr-defined]
@@ -145,14 +144,14 @@ def test_tiles_of_several_levels_fit_together() -> None:
     """
     params = random_params(5)
     sizes = [(45, 56), (40, 41), (58, 32)]
-    levels = [jax.random.uniform(jax.random.key(k), (4, *size, 1)) for k, size in enumerate(sizes)]
+    pyramid = [jax.random.uniform(jax.random.key(k), (4, *size, 1)) for k, size in enumerate(sizes)]
     windows = [(map_size(height) - 2, map_size(width) - 2) for height, width in sizes]
     assert windows == [(7, 13), (5, 5), (14, 1)]
-    side = maps._tile_side(windows, 2, 5)
+    side = levels._tile_side(windows, 2)
     assert side <= 5
     assert 7 % side or 13 % side
-    found = map_levels(params, levels, corner_and_mean, 2)
-    for (corner, mean), images, (h, w) in zip(found, levels, windows, strict=True):
+    found = map_levels(params, pyramid, corner_and_mean, 2)
+    for (corner, mean), images, (h, w) in zip(found, pyramid, windows, strict=True):
         logits = by_patches(params, images).logits
         assert logits.shape == (4, h + 2, w + 2, 10)
         assert_same_logits(corner, logits[:, :h, :w])
@@ -171,7 +170,7 @@ def test_tiles_of_one_grey_are_answered_by_one_window() -> None:
     expected = by_patches(params, jnp.asarray(image)).logits
     assert_same_logits(found, expected)
     # One that is all grey, above the ink: its windows' answers are the same to the last bit.
-    side = maps._tile_side([(17, 32)], 0, 5)
+    side = levels._tile_side([(17, 32)], 0)
     first = -(-20 // side) * side
     grey = np.asarray(found[0, :side, first : first + side])
     np.testing.assert_array_equal(grey, np.broadcast_to(grey[0, 0], grey.shape))
@@ -183,7 +182,7 @@ def test_gradients_are_those_of_the_patches() -> None:
     params = random_params(6)
     image = jax.random.uniform(jax.random.key(7), (1, 31, 38, 1))
     weights = jax.random.normal(jax.random.key(8), (1, 2, 6, 10))
-    assert maps._tile_side([(2, 6)], 0, 5) < 6
+    assert levels._tile_side([(2, 6)], 0) < 6
 
     def gradient(of: Callable[..., Any]) -> tuple[Params, jax.Array]:
         program = jax.jit(jax.grad(lambda p, x: (of(p, x).logits * weights).sum(), (0, 1)))
