@@ -9,18 +9,19 @@ Lavin and Gray, 2016). It leaves 4.3. Cutting the windows out and classifying ea
 
 from collections.abc import Callable, Sequence
 from functools import partial, reduce
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from digits_jax.network import Params
 from digits_jax.tile import CELLS, Dot, Grid, Maps
 
 # The taps of the dense layer along an axis whose cells are all of one class, and those around them.
 INNER, OUTER = (2, 3, 4), (0, 1, 5, 6)
-REACH = 2 * OUTER[-1]  # cells of a window beyond its first
+BEYOND = 2 * (INNER[-1] - INNER[0])  # cells from the first of the inner taps to the last
 
 # Four neighbouring sums of three taps k of cells d: A (G k ∘ B d), six products instead of twelve.
 A = ((1, 1, 1, 1, 1, 0), (0, 1, -1, 2, -2, 0), (0, 1, 1, 4, 4, 0), (0, 1, -1, 8, -8, 1))
@@ -31,22 +32,40 @@ G = ((1 / 4, 0, 0), (-1 / 6, -1 / 6, -1 / 6), (-1 / 6, 1 / 6, -1 / 6),
 SUMS = 4
 FRAME = 2 * SUMS  # windows along an axis that share products: even ones, and odd ones
 
+Corner = tuple[int | Int[Array, ""], int | Int[Array, ""]]
+Size = tuple[Any, Any]  # numbers, or names for them
 Logits = Float[Array, "m n 10"]
-Layer6 = Callable[[Maps], Float[Array, "m n o"]]
+Cells = Callable[..., Grid]
+Layer6 = Callable[[Cells], Float[Array, "m n o"]]
 
 
-def dense_layers(params: Params, *, precision: lax.Precision) -> Callable[[Maps], Logits]:
-    """Layers 6–8 of all windows whose cells `tile_maps` gives: `[h + 12, w + 12, 64]` to logits.
+def dense_layers(
+    params: Params, *, precision: lax.Precision
+) -> Callable[[Maps, Corner, Size], Logits]:
+    """Layers 6–8 of a block of the windows whose cells `tile_maps` gives.
 
-    What can be done once for all of an image's tiles, is done here.
+    What can be done once for all of an image's blocks, is done here.
+
+    Args:
+      params: as `init` or `load_checkpoint` return them.
+      precision: of the products on GPU and TPU.
+
+    Returns:
+      `logits(maps, corner, (h, w))`, of the h × w windows of which the first is at the corner.
     """
     dot = partial(jnp.dot, precision=precision)
     # Rounded factors are for products of their own: sums of cells, rounded, lose too much.
     filters = precision is lax.Precision.HIGHEST
     layer_6 = (_layer_6 if filters else _layer_6_tap_by_tap)(params["dense1"]["kernel"], dot)
 
-    def logits(maps: Maps) -> Logits:
-        x = jax.nn.relu(layer_6(maps) + params["dense1"]["bias"][None, None])
+    def logits(maps: Maps, corner: Corner, size: Size) -> Logits:
+        def cells(q: int, p: int, down: int = 0, across: int = 0) -> Grid:
+            """Those that the windows have in row q and column p of their seven, and some beyond."""
+            grid = maps[CELLS[q], CELLS[p]]
+            first = (corner[0] + 2 * q, corner[1] + 2 * p, 0)
+            return lax.dynamic_slice(grid, first, (size[0] + down, size[1] + across, grid.shape[2]))
+
+        x = jax.nn.relu(layer_6(cells) + params["dense1"]["bias"][None, None])
         return dot(x, params["dense2"]["kernel"]) + params["dense2"]["bias"][None, None]
 
     return logits
@@ -55,8 +74,8 @@ def dense_layers(params: Params, *, precision: lax.Precision) -> Callable[[Maps]
 def _layer_6_tap_by_tap(kernel: Float[Array, "k o"], dot: Dot) -> Layer6:
     """The dense layer before its bias, as one product of every window's features."""
 
-    def layer_6(maps: Maps) -> Float[Array, "m n o"]:
-        features = [_tap(maps, q, p) for q in range(7) for p in range(7)]
+    def layer_6(cells: Cells) -> Float[Array, "m n o"]:
+        features = [cells(q, p) for q in range(7) for p in range(7)]
         return dot(lax.optimization_barrier(jnp.concatenate(features, axis=-1)), kernel)
 
     return layer_6
@@ -70,30 +89,18 @@ def _layer_6(kernel: Float[Array, "k o"], dot: Dot) -> Layer6:
     kernel = kernel.reshape(7, 7, -1, kernel.shape[1])
     inner, outer = jnp.array(INNER), jnp.array(OUTER)
     of_ends = kernel[outer][:, outer].reshape(-1, kernel.shape[3])
-    of_rows, of_columns = (
-        _factors(kernel[:, inner].swapaxes(0, 1)),
-        _factors(kernel[inner][:, outer]),
-    )
+    of_rows = _factors(kernel[:, inner].swapaxes(0, 1))
+    of_columns = _factors(kernel[inner][:, outer])
 
-    def layer_6(maps: Maps) -> Float[Array, "m n o"]:
-        features = [_tap(maps, q, p) for q in OUTER for p in OUTER]
+    def layer_6(cells: Cells) -> Float[Array, "m n o"]:
+        features = [cells(q, p) for q in OUTER for p in OUTER]
         gathered = lax.optimization_barrier(jnp.concatenate(features, axis=-1))
-        h, w = gathered.shape[:2]
-        # From every window's first inner tap to the last window's last.
-        inside = slice(2 * INNER[0], 2 * INNER[-1] - REACH)
-        rows = [maps[CELLS[q], 2][2 * q : 2 * q + h, inside] for q in range(7)]
-        columns = [maps[2, CELLS[p]][inside, 2 * p : 2 * p + w] for p in OUTER]
+        rows = [cells(q, INNER[0], across=BEYOND) for q in range(7)]
+        columns = [cells(INNER[0], p, down=BEYOND) for p in OUTER]
         at_ends = lax.optimization_barrier(dot(gathered, of_ends))
         return at_ends + _filtered(rows, of_rows, 1, dot) + _filtered(columns, of_columns, 0, dot)
 
     return layer_6
-
-
-def _tap(maps: Maps, q: int, p: int) -> Float[Array, "m n c"]:
-    """The cells that every window has in row q and column p of its seven."""
-    grid = maps[CELLS[q], CELLS[p]]
-    h, w = (side - REACH for side in grid.shape[:2])
-    return grid[2 * q : 2 * q + h, 2 * p : 2 * p + w]
 
 
 def _factors(kernel: Float[Array, "3 k c o"]) -> Float[Array, "6 k*c o"]:
@@ -109,12 +116,12 @@ def _filtered(
 
     Even and odd cells are apart; of either, four neighbouring sums share the products of six cells.
     """
-    windows = grids[0].shape[axis] - 4
+    windows = grids[0].shape[axis] - BEYOND
     frames = -(-windows // FRAME)
     before, after = (grids[0].shape[0], 1) if axis == 1 else (1, grids[0].shape[1])
 
     def six_cells(grid: Grid) -> list[Array]:
-        beyond = FRAME * (frames + 1) - windows - 4
+        beyond = FRAME * (frames + 1) - windows - BEYOND
         padded = jnp.pad(grid, [(0, beyond if along == axis else 0) for along in range(3)])
         cells = padded.reshape(before, frames + 1, SUMS, 2, after, -1)
         return [cells[:, :-1, k] for k in range(SUMS)] + [cells[:, 1:, k] for k in range(2)]

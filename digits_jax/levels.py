@@ -1,9 +1,8 @@
 """The logits of every window of images of any sizes, tile by tile.
 
 Images are cut into square tiles of one size, which one program works off in turn: the memory is
-that of a tile, whatever the image, and a pyramid of scales is one more list of tiles. Layers 1–5 of
-a tile are computed at once, the dense layers in blocks of it, so that few windows of nothing but
-paper, or beyond the image, go through them.
+that of a tile, whatever the image, and a pyramid of scales is one more list of tiles. Where blank
+ones are skipped, the dense layers also skip a tile's blank blocks: of paper, or beyond the image.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,19 +15,17 @@ from jax import lax
 from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Float, Int, PyTree, Shaped
 
-from digits_jax.dense import FRAME, REACH, dense_layers
+from digits_jax.dense import FRAME, dense_layers
 from digits_jax.mesh import data_mesh
 from digits_jax.network import CLASSES, SIDE, Params, classify
 from digits_jax.tile import HALO, STRIDE, tile_maps
 
-# Windows a side of what goes through layers 1–5 at a time, and of its parts that then go through
-# the dense layers.
-TILE, BLOCK = 160, 160
-TILE_ON_CPU, BLOCK_ON_CPU = 48, 24  # so that a tile's arrays take some 200 MB
-
-Finish = Callable[[Float[Array, "h w 10"]], PyTree[Shaped[Array, "..."]]]
+TILE = 160  # windows a side
+TILE_ON_CPU = 48  # so that a tile's arrays take some 200 MB
+BLOCK_ON_CPU = 24  # of those in which blank ones are skipped, the parts that dense layers skip
 
 Logits = Float[Array, "h w 10"]
+Finish = Callable[[Logits], PyTree[Shaped[Array, "..."]]]
 
 
 def map_size(pixels: int) -> int:
@@ -100,30 +97,15 @@ def _map_tiles(
     precision: lax.Precision,
 ) -> list[PyTree[Shaped[Array, "n _ _ ..."]]]:
     sizes = [tuple(map_size(side) - overlap for side in images.shape[1:3]) for images in levels]
-    side = _tile_side(sizes, overlap)
-    blocks, block = _blocks(side + overlap)
+    side = _tile_side(sizes, overlap, skip)
+    blocks, block = _blocks(side + overlap, skip)
     grids = [(-(-h // side), -(-w // side)) for h, w in sizes]
     # Cut one at a time: all of them would take several times the memory of the images.
     pixels = jnp.concatenate([images.ravel() for images in levels])
     cuts = _cuts([images.shape[:3] for images in levels], grids, STRIDE * side)
     tile_pixels, block_pixels = (STRIDE * (n + HALO) for n in (blocks * block, block))
-    corners = block * np.indices((blocks, blocks)).reshape(2, -1).T
+    corners = range(0, blocks * block, block)
     dense = dense_layers(params, precision=precision)
-
-    def windows(tile: Float[Array, "H W"]) -> Logits:
-        maps = tile_maps(params, tile, precision=precision)
-
-        def of_block(corner: Int[Array, "2"]) -> Logits:
-            y, x = corner
-
-            def answer() -> Logits:
-                side = block + REACH
-                return dense({c: _square(cells, y, x, side) for c, cells in maps.items()})
-
-            pixels = _square(tile, STRIDE * y, STRIDE * x, block_pixels)
-            return unless_blank(pixels, block, answer)
-
-        return _join(lax.map(of_block, corners), (blocks, blocks))[0]
 
     def unless_blank(
         pixels: Float[Array, "H W"], side: int, answer: Callable[[], Logits]
@@ -135,13 +117,22 @@ def _map_tiles(
 
         return lax.cond(pixels.min() == pixels.max(), one_window, answer) if skip else answer()
 
+    def windows(tile: Float[Array, "H W"]) -> Logits:
+        maps = tile_maps(params, tile, precision=precision)
+
+        def of_block(y: int, x: int) -> Logits:
+            pixels = tile[STRIDE * y :, STRIDE * x :][:block_pixels, :block_pixels]
+            return unless_blank(pixels, block, lambda: dense(maps, (y, x), (block, block)))
+
+        # Not by `lax.map`, for which the maps of layer 5 would be copied once more.
+        each = jnp.stack([of_block(y, x) for y in corners for x in corners])
+        return _join(each, (blocks, blocks))[0]
+
     # Rematerialised, so that a gradient holds one tile's arrays at a time.
     @jax.checkpoint
     def answer(cut: Int[Array, "4"]) -> PyTree[Shaped[Array, "h w ..."]]:
         tile = _tile(pixels, cut, tile_pixels)
-        logits = (
-            unless_blank(tile, blocks * block, lambda: windows(tile)) if skip else windows(tile)
-        )
+        logits = unless_blank(tile, blocks * block, lambda: windows(tile))
         return finish(logits[: side + overlap, : side + overlap])
 
     answers = lax.map(answer, jnp.concatenate(cuts))
@@ -153,23 +144,24 @@ def _map_tiles(
     return maps
 
 
-def _tile_side(sizes: Sequence[tuple[int, ...]], overlap: int) -> int:
+def _tile_side(sizes: Sequence[tuple[int, ...]], overlap: int, skip: bool) -> int:
     """Windows along a tile's side, such that few of the tiles' cells are halo or left over."""
     largest = (TILE_ON_CPU if jax.default_backend() == "cpu" else TILE) - overlap
     largest = min(largest, max(max(size) for size in sizes))
 
     def work(side: int) -> int:
         tiles = sum(-(-h // side) * -(-w // side) for h, w in sizes)
-        blocks, block = _blocks(side + overlap)
+        blocks, block = _blocks(side + overlap, skip)
         multiplied = blocks * -(-block // FRAME) * FRAME
         return tiles * (2 * multiplied**2 + (blocks * block + HALO) ** 2)
 
     return min(range(-(-largest // 2), largest + 1), key=work)
 
 
-def _blocks(windows: int) -> tuple[int, int]:
+def _blocks(windows: int, skip: bool) -> tuple[int, int]:
     """How many blocks there are along the side of a tile of so many windows, and their side."""
-    blocks = -(-windows // (BLOCK_ON_CPU if jax.default_backend() == "cpu" else BLOCK))
+    small = skip and jax.default_backend() == "cpu"
+    blocks = -(-windows // BLOCK_ON_CPU) if small else 1
     return blocks, -(-windows // blocks)
 
 
@@ -199,13 +191,6 @@ def _tile(pixels: Float[Array, " p"], cut: Int[Array, "4"], side: int) -> Float[
     inside = (along < below)[:, None] & (along < beside)[None]
     index = first + along[:, None] * width + along[None]
     return jnp.where(inside, pixels.at[jnp.where(inside, index, 0)].get(), 0.0)
-
-
-def _square(
-    array: Shaped[Array, "H W *c"], y: Int[Array, ""], x: Int[Array, ""], side: int
-) -> Shaped[Array, "h w *c"]:
-    rest = array.shape[2:]
-    return lax.dynamic_slice(array, (y, x, *(0 for _ in rest)), (side, side, *rest))
 
 
 def _join(tiles: Shaped[Array, "m t t ..."], grid: tuple[int, int]) -> Shaped[Array, "n _ _ ..."]:

@@ -49,10 +49,15 @@ def maps_program(params: Params) -> bytes:
     tile = f"{STRIDE}*h + {STRIDE * HALO}, {STRIDE}*w + {STRIDE * HALO}"
     precision = lax.Precision.HIGHEST
     dense = dense_layers(params, precision=precision)
+
+    def windows_of_tile(tile: Float[Array, "H W"]) -> Float[Array, "h w 10"]:
+        h, w = (side // STRIDE - HALO for side in tile.shape)
+        return dense(tile_maps(params, tile, precision=precision), (0, 0), (h, w))
+
     with _without_source_lines():
         # On its own, since every shape in it would else be worked out from the whole image's sizes.
         windows = _exported(
-            lambda tile: dense(tile_maps(params, tile, precision=precision)),
+            windows_of_tile,
             export.symbolic_shape(tile),
         )
         maps = _exported(

@@ -147,7 +147,7 @@ def test_tiles_of_several_levels_fit_together() -> None:
     pyramid = [jax.random.uniform(jax.random.key(k), (4, *size, 1)) for k, size in enumerate(sizes)]
     windows = [(map_size(height) - 2, map_size(width) - 2) for height, width in sizes]
     assert windows == [(7, 13), (5, 5), (14, 1)]
-    side = levels._tile_side(windows, 2)
+    side = levels._tile_side(windows, 2, False)
     assert side <= 5
     assert 7 % side or 13 % side
     found = map_levels(params, pyramid, corner_and_mean, 2)
@@ -170,7 +170,7 @@ def test_tiles_of_one_grey_are_answered_by_one_window() -> None:
     expected = by_patches(params, jnp.asarray(image)).logits
     assert_same_logits(found, expected)
     # One that is all grey, above the ink: its windows' answers are the same to the last bit.
-    side = levels._tile_side([(17, 32)], 0)
+    side = levels._tile_side([(17, 32)], 0, True)
     first = -(-20 // side) * side
     grey = np.asarray(found[0, :side, first : first + side])
     np.testing.assert_array_equal(grey, np.broadcast_to(grey[0, 0], grey.shape))
@@ -182,7 +182,7 @@ def test_gradients_are_those_of_the_patches() -> None:
     params = random_params(6)
     image = jax.random.uniform(jax.random.key(7), (1, 31, 38, 1))
     weights = jax.random.normal(jax.random.key(8), (1, 2, 6, 10))
-    assert levels._tile_side([(2, 6)], 0) < 6
+    assert levels._tile_side([(2, 6)], 0, False) < 6
 
     def gradient(of: Callable[..., Any]) -> tuple[Params, jax.Array]:
         program = jax.jit(jax.grad(lambda p, x: (of(p, x).logits * weights).sum(), (0, 1)))
