@@ -79,7 +79,7 @@ def describe(logits: Float[Array, "n h w 10"]) -> ResponseMaps:
     log_p = jax.nn.log_softmax(logits)
     p = jnp.exp(log_p)
     entropy = -jnp.sum(p * log_p, axis=-1)
-    label = jnp.argmax(logits, axis=-1).astype(jnp.int32)
+    label = jnp.argmax(p, axis=-1).astype(jnp.int32)  # not of logits: probabilities tie sooner
     return ResponseMaps(logits, p, margin_of(p), entropy, label)
 
 
