@@ -101,7 +101,7 @@ def compose(
     windows = jnp.where(texture[:, None, None], texture_windows, windows)
     # Some windows are crowded and some empty: the mean of u^(1/m − 1) is m.
     mean = recipe.neighbours / NEIGHBOURS
-    crowded = jax.random.uniform(next(keys), (n,)) ** (1 / mean - 1 if mean else jnp.inf)
+    crowding = jax.random.uniform(next(keys), (n,)) ** (1 / mean - 1 if mean else jnp.inf)
     for number in range(NEIGHBOURS):
         kinds = jax.random.uniform(next(keys), (n,))
         other = jnp.roll(digits, number + 1, axis=0)
@@ -109,7 +109,7 @@ def compose(
         size = _log_uniform(next(keys), n, *ANY_SIZE)
         size = jnp.where(kinds > 0.5, _log_uniform(next(keys), n, 0.7, 1.4), size)
         around = _around(next(keys), n, NEAREST * jnp.minimum(size, 1 / size), 14.0 + 12.0 * size)
-        there = jax.random.bernoulli(next(keys), crowded)
+        there = jax.random.bernoulli(next(keys), crowding)
         windows += jnp.where(
             there[:, None, None], put(other, Place(size, around, _blur(next(keys), n))), 0.0
         )

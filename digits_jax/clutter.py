@@ -94,7 +94,7 @@ def _photographs() -> list[Image.Image]:
     """A portrait, a man on stairs, and fields from the air, as two other packages bring them.
 
     Grace Hopper by James S. Davis (1984), which is in the public domain and in Matplotlib;
-    `ascent`, in the public domain, and `aero` of PyWavelets.
+    `ascent`, in the public domain, and `aero` of PyWavelets, which is under the MIT licence.
     """
     from matplotlib import get_data_path  # only training pays for the imports
     from pywt import data

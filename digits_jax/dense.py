@@ -14,7 +14,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
 from digits_jax.network import Params
 from digits_jax.tile import CELLS, Dot, Grid, Maps
@@ -32,10 +32,10 @@ G = ((1 / 4, 0, 0), (-1 / 6, -1 / 6, -1 / 6), (-1 / 6, 1 / 6, -1 / 6),
 SUMS = 4
 FRAME = 2 * SUMS  # windows along an axis that share products: even ones, and odd ones
 
-Corner = tuple[int | Int[Array, ""], int | Int[Array, ""]]
-Size = tuple[Any, Any]  # numbers, or names for them
+Corner = tuple[int, int]
+Size = tuple[Any, Any]  # numbers, or names for them where the program is for any size
 Logits = Float[Array, "m n 10"]
-Cells = Callable[..., Grid]
+Cells = Callable[..., Grid]  # of a tap, row and column, with more rows or columns if asked to
 Layer6 = Callable[[Cells], Float[Array, "m n o"]]
 
 
@@ -62,8 +62,8 @@ def dense_layers(
         def cells(q: int, p: int, down: int = 0, across: int = 0) -> Grid:
             """Those that the windows have in row q and column p of their seven, and some beyond."""
             grid = maps[CELLS[q], CELLS[p]]
-            first = (corner[0] + 2 * q, corner[1] + 2 * p, 0)
-            return lax.dynamic_slice(grid, first, (size[0] + down, size[1] + across, grid.shape[2]))
+            y, x = corner[0] + 2 * q, corner[1] + 2 * p
+            return grid[y : y + size[0] + down, x : x + size[1] + across]
 
         x = jax.nn.relu(layer_6(cells) + params["dense1"]["bias"][None, None])
         return dot(x, params["dense2"]["kernel"]) + params["dense2"]["bias"][None, None]
@@ -124,7 +124,9 @@ def _filtered(
         beyond = FRAME * (frames + 1) - windows - BEYOND
         padded = jnp.pad(grid, [(0, beyond if along == axis else 0) for along in range(3)])
         cells = padded.reshape(before, frames + 1, SUMS, 2, after, -1)
-        return [cells[:, :-1, k] for k in range(SUMS)] + [cells[:, 1:, k] for k in range(2)]
+        return [cells[:, :-1, k] for k in range(SUMS)] + [
+            cells[:, 1:, k] for k in range(len(B) - SUMS)
+        ]
 
     cells = [six_cells(grid) for grid in grids]
     products = []

@@ -2,7 +2,8 @@
 
 Images are cut into square tiles of one size, which one program works off in turn: the memory is
 that of a tile, whatever the image, and a pyramid of scales is one more list of tiles. Where blank
-ones are skipped, the dense layers also skip a tile's blank blocks: of paper, or beyond the image.
+ones are skipped, on a CPU the dense layers also skip the blank blocks of others: of paper, or
+beyond the image.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,7 +23,7 @@ from digits_jax.tile import HALO, STRIDE, tile_maps
 
 TILE = 160  # windows a side
 TILE_ON_CPU = 48  # so that a tile's arrays take some 200 MB
-BLOCK_ON_CPU = 24  # of those in which blank ones are skipped, the parts that dense layers skip
+BLOCK_ON_CPU = 24  # windows a side of a block that the dense layers skip if it is blank
 
 Logits = Float[Array, "h w 10"]
 Finish = Callable[[Logits], PyTree[Shaped[Array, "..."]]]
@@ -54,8 +55,8 @@ def map_levels(
         `[h, w, …]`, so that no map of logits need ever be whole.
       overlap: windows that neighbouring tiles share, for a `finish` that looks around; the result
         has so many rows and columns fewer than there are windows.
-      skip: whether a tile of one grey is answered by one window: much of a page is blank. Its
-        gradient in the images is then not to be had.
+      skip: whether a tile of one grey, or a block of one, is answered by one window: much of a
+        page is blank. Its gradient in the images is then not to be had.
       precision: as for `response_maps`.
 
     Returns:
@@ -73,6 +74,11 @@ def map_levels(
 
 
 def check_images(images: Float[Array, "n H W 1"]) -> None:
+    """Refuses what is no batch of images, when traced.
+
+    Raises:
+      ValueError: the rank, the dtype or a size is not as for `response_maps`.
+    """
     shape = images.shape
     if (
         len(shape) != 4
@@ -107,22 +113,15 @@ def _map_tiles(
     corners = range(0, blocks * block, block)
     dense = dense_layers(params, precision=precision)
 
-    def unless_blank(
-        pixels: Float[Array, "H W"], side: int, answer: Callable[[], Logits]
-    ) -> Logits:
-        def one_window() -> Logits:
-            with jax.default_matmul_precision(precision.name.lower()):
-                logits = classify(params, pixels[None, :SIDE, :SIDE, None])
-            return jnp.broadcast_to(logits[0], (side, side, CLASSES))
-
-        return lax.cond(pixels.min() == pixels.max(), one_window, answer) if skip else answer()
-
-    def windows(tile: Float[Array, "H W"]) -> Logits:
+    def of_tile(tile: Float[Array, "H W"]) -> Logits:
         maps = tile_maps(params, tile, precision=precision)
 
         def of_block(y: int, x: int) -> Logits:
-            pixels = tile[STRIDE * y :, STRIDE * x :][:block_pixels, :block_pixels]
-            return unless_blank(pixels, block, lambda: dense(maps, (y, x), (block, block)))
+            logits = partial(dense, maps, (y, x), (block, block))
+            if blocks == 1:  # which is not blank, or it were not here
+                return logits()
+            seen = tile[STRIDE * y :, STRIDE * x :][:block_pixels, :block_pixels]
+            return _unless_blank(params, seen, block, logits, precision)
 
         # Not by `lax.map`, for which the maps of layer 5 would be copied once more.
         each = jnp.stack([of_block(y, x) for y in corners for x in corners])
@@ -132,7 +131,11 @@ def _map_tiles(
     @jax.checkpoint
     def answer(cut: Int[Array, "4"]) -> PyTree[Shaped[Array, "h w ..."]]:
         tile = _tile(pixels, cut, tile_pixels)
-        logits = unless_blank(tile, blocks * block, lambda: windows(tile))
+        if skip:
+            whole = blocks * block
+            logits = _unless_blank(params, tile, whole, lambda: of_tile(tile), precision)
+        else:
+            logits = of_tile(tile)
         return finish(logits[: side + overlap, : side + overlap])
 
     answers = lax.map(answer, jnp.concatenate(cuts))
@@ -142,6 +145,23 @@ def _map_tiles(
         part = jax.tree.map(lambda array: array[end - len(cuts_of_level) : end], answers)  # noqa: B023
         maps.append(jax.tree.map(lambda array: _join(array, grid)[:, :h, :w], part))  # noqa: B023
     return maps
+
+
+def _unless_blank(
+    params: Params,
+    pixels: Float[Array, "H W"],
+    side: int,
+    answer: Callable[[], Logits],
+    precision: lax.Precision,
+) -> Logits:
+    """The answer for side × side windows, or if all their pixels are of one grey, one window's."""
+
+    def one_window() -> Logits:
+        with jax.default_matmul_precision(precision.name.lower()):
+            logits = classify(params, pixels[None, :SIDE, :SIDE, None])
+        return jnp.broadcast_to(logits[0], (side, side, CLASSES))
+
+    return lax.cond(pixels.min() == pixels.max(), one_window, answer)
 
 
 def _tile_side(sizes: Sequence[tuple[int, ...]], overlap: int, skip: bool) -> int:
@@ -173,7 +193,10 @@ def _cuts(
     for (n, height, width), (rows, columns) in zip(shapes, grids, strict=True):
         image, row, column = np.indices((n, rows, columns)).reshape(3, -1)
         first = begin + (image * height + row * step) * width + column * step
-        below, beside = height - row * step, width - column * step
+        # No window reads the last pixel of an odd side: none that is dropped is to, either, since
+        # it shares products with others.
+        read_y, read_x = (STRIDE * (map_size(pixels) + HALO) for pixels in (height, width))
+        below, beside = read_y - row * step, read_x - column * step
         cuts.append(np.stack([first, np.full_like(first, width), below, beside], -1))
         begin += n * height * width
     if begin > np.iinfo(np.int32).max:

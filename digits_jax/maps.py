@@ -38,8 +38,9 @@ def response_maps(
     """The classifier on every window at stride 2, in one pass over the whole images.
 
     The logits are `classify`'s of each window cut out, to 1e-4 · max(1, the largest |logit|) in
-    float32. Nothing is padded: h = (H − 28) // 2 + 1. Works inside `jit`, `grad` and `vmap`; the
-    memory beyond the maps themselves is bounded. The batch is spread over the devices there are.
+    float32 (where one overflows, so may its neighbours). Nothing is padded: h = (H − 28) // 2 + 1.
+    Works inside `jit`, `grad` and `vmap`; the memory beyond the maps themselves is bounded. The
+    batch is spread over the devices there are.
 
     Args:
       params: as `init` or `load_checkpoint` return them.

@@ -1,6 +1,6 @@
 """The response maps as one program for images of any size, which runs without this package.
 
-`jax.export` traces the maps with names for the sizes instead of numbers. The tiles of `maps` are
+`jax.export` traces the maps with names for the sizes instead of numbers. The tiles of `levels` are
 found here by arithmetic that such names can stand: of an axis with h windows every tile has as many
 of them, ⌈h / ⌈h / 48⌉⌉, and the last begins where it still fits, so that nothing is padded and
 windows that two tiles share are written twice, with the same numbers.

@@ -38,6 +38,7 @@ PAIRS = ((0, 1), (2, 3), (3, 3), (3, 4), (5, 6))
 CELLS = (0, 1, 2, 2, 2, 3, 4)
 # The kernel rows that ever read a cell of that class.
 READERS = {"T": range(3), "I": range(5), "B": range(2, 5)}
+
 Grid = Float[Array, "h w c"]
 Maps = dict[tuple[int, int], Grid]
 Dot = Callable[[Array, Array], Array]
@@ -53,7 +54,7 @@ def tile_maps(params: Params, tile: Float[Array, "H W"], *, precision: lax.Preci
 
     Returns:
       The 25 classes of layer-5 cells, by row and column, each `[H / 2 − 1, W / 2 − 1, 64]` float32.
-      A square of 12 by 12 more than the windows' number is what a block of windows reads.
+      h by w windows read h + 12 by w + 12 of these cells.
     """
     dot = partial(jnp.dot, precision=precision)
     return _layer_5(_layer_3(tile, params["conv1"], dot), params["conv2"], dot)

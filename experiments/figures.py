@@ -96,7 +96,7 @@ def _discs() -> np.ndarray:
 
 
 def _thick_ink() -> np.ndarray:
-    """Test digits of 100 px by pens of more and more of them, dark on light."""
+    """Test digits of 100 px by thicker and thicker pens, dark on light."""
     page = Image.new("L", (300, 300))
     for number, digit in enumerate(load_mnist().test.images[:9].reshape(9, SIDE, SIDE)):
         row, column = divmod(number, 3)

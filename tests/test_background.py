@@ -386,8 +386,8 @@ def test_neighbours_only_add_ink_and_are_as_many_as_asked_for(digits: np.ndarray
     assert 0.3 < seen[1] < 0.52  # 0.4 a neighbour, some of them shapes instead
     assert seen[2] > 0.85
     # Crowded and empty windows: at u^1.5 each, all three are missing in 0.37; were it 0.4, in 0.22.
-    alone = windows_of(1 - pictures, recipes[1])[0][::4]
-    assert 0.55 < alone.any(axis=(1, 2)).mean() < 0.69
+    around_nothing = windows_of(1 - pictures, recipes[1])[0][::4]
+    assert 0.55 < around_nothing.any(axis=(1, 2)).mean() < 0.69
 
     recognised = windows_of(digits, recipes[2])[1]
     assert recognised.all()

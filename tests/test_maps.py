@@ -119,6 +119,16 @@ def test_a_window_alone_under_vmap_and_jit() -> None:
     assert_same_logits(each(images), expected[:, None, None])
 
 
+def test_what_no_window_reads_changes_nothing() -> None:
+    """The last row and column of odd sides, however bright, beside windows that share products."""
+    params = random_params(10)
+    image = np.random.default_rng(11).random((1, 31, 47, 1), np.float32)
+    bright = image.copy()
+    bright[:, -1] = bright[:, :, -1] = 1e30
+    found = response_maps(params, jnp.asarray(bright)).logits
+    np.testing.assert_array_equal(found, response_maps(params, jnp.asarray(image)).logits)
+
+
 @pytest.fixture
 def small_tiles(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Tiles of at most five windows a side, of two blocks, in programs that no other test sees."""
@@ -148,7 +158,7 @@ def test_tiles_of_several_levels_fit_together() -> None:
     windows = [(map_size(height) - 2, map_size(width) - 2) for height, width in sizes]
     assert windows == [(7, 13), (5, 5), (14, 1)]
     side = levels._tile_side(windows, 2, False)
-    assert side <= 5
+    assert side <= 3
     assert 7 % side or 13 % side
     found = map_levels(params, pyramid, corner_and_mean, 2)
     for (corner, mean), images, (h, w) in zip(found, pyramid, windows, strict=True):
@@ -160,20 +170,45 @@ def test_tiles_of_several_levels_fit_together() -> None:
 
 
 @pytest.mark.usefixtures("small_tiles")
-def test_tiles_of_one_grey_are_answered_by_one_window() -> None:
+def test_tiles_and_blocks_of_one_grey_are_answered_by_one_window() -> None:
     """Black ones, grey ones, and ink in between, to the same answer as when nothing is skipped."""
     params = random_params(9)
     image = np.zeros((1, 60, 90, 1), np.float32)
     image[:, :, 40:] = 0.4
     image[:, 40, 5] = 1
-    found = map_levels(params, [jnp.asarray(image)], skip=True)[0]
+    found = map_levels(params, [jnp.asarray(image)], corner_and_mean, 2, skip=True)[0][0]
     expected = by_patches(params, jnp.asarray(image)).logits
-    assert_same_logits(found, expected)
-    # One that is all grey, above the ink: its windows' answers are the same to the last bit.
-    side = levels._tile_side([(17, 32)], 0, True)
+    assert_same_logits(found, expected[:, :-2, :-2])
+    side = levels._tile_side([(15, 30)], 2, True)
+    assert levels._blocks(side + 2, True) == (2, 3)
+    # Above the ink, a tile that is all grey: its windows' answers are the same to the last bit.
     first = -(-20 // side) * side
     grey = np.asarray(found[0, :side, first : first + side])
     np.testing.assert_array_equal(grey, np.broadcast_to(grey[0, 0], grey.shape))
+
+
+@pytest.mark.usefixtures("small_tiles")
+def test_blank_blocks_of_a_tile_are_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those and no others: what answers for them is seen in the map."""
+    monkeypatch.setattr(levels, "BLOCK_ON_CPU", 2)
+    monkeypatch.setattr(levels, "classify", lambda params, images: jnp.full((1, 10), 7.0))
+    image = np.zeros((58, 78), np.float32)  # of 16 × 26 windows
+    image[:, 40:] = 0.4
+    image[40, 5] = 1
+    found = map_levels(random_params(9), [jnp.asarray(image[None, ..., None])], skip=True)[0]
+    side = levels._tile_side([(16, 26)], 0, True)
+    blocks, block = levels._blocks(side, True)
+    assert (side, blocks, block) == (4, 2, 2)
+    beyond = np.pad(image, ((0, 8), (0, 8)))
+
+    def is_blank(row: int, column: int) -> bool:
+        y, x = (side * (k // side) + block * (k % side // block) for k in (row, column))
+        pixels = beyond[2 * y : 2 * y + 30, 2 * x : 2 * x + 30]  # what two windows see
+        return bool(pixels.min() == pixels.max())
+
+    blank = np.array([[is_blank(row, column) for column in range(26)] for row in range(16)])
+    np.testing.assert_array_equal((found[0] == 7).all(axis=-1), blank)
+    assert 0 < blank.sum() < blank.size
 
 
 @pytest.mark.usefixtures("small_tiles")
@@ -209,6 +244,9 @@ def test_what_is_said_of_logits() -> None:
     np.testing.assert_allclose(found.entropy[0, 0], [entropy, np.log(10), 0], atol=1e-6)
     np.testing.assert_array_equal(found.label[0, 0], [7, 0, 4])
     assert found.label.dtype == jnp.int32
+    # Logits that differ by less than their probabilities can tell: the label is of these.
+    tie = describe(jnp.zeros((1, 1, 1, 10)).at[..., 3].set(1e-9))
+    assert tie.label[0, 0, 0] == np.argmax(tie.probabilities) == 0
 
 
 def test_windows_of_cells() -> None:
