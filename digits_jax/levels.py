@@ -22,7 +22,7 @@ from digits_jax.network import CLASSES, SIDE, Params, classify
 from digits_jax.tile import HALO, STRIDE, tile_maps
 
 TILE = 160  # windows a side
-TILE_ON_CPU = 48  # so that a tile's arrays take some 200 MB
+TILE_ON_CPU = 48  # so that a tile's arrays take some 80 MB
 BLOCK_ON_CPU = 24  # windows a side of a block that the dense layers skip if it is blank
 
 Logits = Float[Array, "h w 10"]

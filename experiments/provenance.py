@@ -4,6 +4,7 @@ import datetime
 import json
 import os
 import platform
+import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -26,7 +27,7 @@ def provenance(packages: Sequence[str] = ()) -> dict[str, Any]:
     names = ("jax", "jaxlib", "flax", "optax", "numpy", *packages)
     return {
         "date": datetime.date.today().isoformat(),
-        "command": " ".join(["python", os.path.relpath(sys.argv[0], root), *sys.argv[1:]]),
+        "command": shlex.join(["python", os.path.relpath(sys.argv[0], root), *sys.argv[1:]]),
         "commit": commit + (" with uncommitted changes" if changed else ""),
         "hardware": {
             "processor": processor(),

@@ -87,7 +87,7 @@ def test_a_damaged_file_is_read_or_refused(folder: Path, name: str, source: st.D
                 again = read_image(data, page=page)
                 assert again.shape == image.shape
                 # Where libtiff cannot decode, the pixels are what its memory held before.
-                if not name.endswith(".tif"):
+                if name not in ("fax.tif", "jpeg.tif"):
                     np.testing.assert_array_equal(again, image)
 
 
