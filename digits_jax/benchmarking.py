@@ -47,7 +47,7 @@ def benchmark(
         devices: Numbers of devices; by default 1, 2, 4, … and all.
         batch_size: Digits in a batch of training and classification.
         image_size: Sides in pixels of the square images for maps and detection.
-        precision: Of the products on GPU and TPU: highest is float32, default mostly bfloat16.
+        precision: Of the products: highest is float32, default has factors of bfloat16.
         rounds: How often each is timed.
         json: Print one JSON object instead of a table.
         plot: File for a picture of the throughputs, PNG or any other that Matplotlib writes.

@@ -54,13 +54,11 @@ def convolve_and_pool(images: Images, kernel: Kernel, factors: DTypeLike = jnp.f
     """
     if jax.default_backend() == "cpu":
         return _pooled(images, kernel, factors)
-    rounded = images.astype(factors), kernel.astype(factors)
-    # Summed in float32, but of short factors the sums are rounded, too: JAX cannot yet
-    # differentiate a convolution whose result is longer than its factors.
+    # Float32 arrays, whatever the factors: these the hardware rounds as it likes best.
     pixels = lax.conv_general_dilated(
-        *rounded, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
+        images, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
     )
-    return reduce(jnp.maximum, _cells(pixels.astype(jnp.float32)))
+    return reduce(jnp.maximum, _cells(pixels))
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))

@@ -8,7 +8,7 @@ Lavin and Gray, 2016). It leaves 4.3. Cutting the windows out and classifying ea
 """
 
 from collections.abc import Callable, Sequence
-from functools import partial, reduce
+from functools import reduce
 from typing import Any
 
 import jax
@@ -17,7 +17,8 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from digits_jax.network import Params
-from digits_jax.tile import CELLS, Dot, Grid, Maps
+from digits_jax.products import Dot, dot_at
+from digits_jax.tile import CELLS, Grid, Maps
 
 # The taps of the dense layer along an axis whose cells are all of one class, and those around them.
 INNER, OUTER = (2, 3, 4), (0, 1, 5, 6)
@@ -48,12 +49,12 @@ def dense_layers(
 
     Args:
       params: as `init` or `load_checkpoint` return them.
-      precision: of the products on GPU and TPU.
+      precision: of the products, as for `tile_maps`.
 
     Returns:
       `logits(maps, corner, (h, w))`, of the h × w windows of which the first is at the corner.
     """
-    dot = partial(jnp.dot, precision=precision)
+    dot = dot_at(precision)
     # Rounded factors are for products of their own: sums of cells, rounded, lose too much.
     filters = precision is lax.Precision.HIGHEST
     layer_6 = (_layer_6 if filters else _layer_6_tap_by_tap)(params["dense1"]["kernel"], dot)

@@ -86,7 +86,7 @@ def detect(
       max_size: the largest digits'. With both 28, the paper's single scale.
       min_score: the least margin of a digit, 0–1.
       capacity: the most digits to find; `overflow` says that there were more.
-      precision: of the maps' products on GPU and TPU.
+      precision: of the maps' products, as for `response_maps`.
 
     Returns:
       The digits found, in pixels of the image as given.

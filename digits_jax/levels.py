@@ -22,7 +22,8 @@ from digits_jax.network import CLASSES, SIDE, Params, classify
 from digits_jax.tile import HALO, STRIDE, tile_maps
 
 TILE = 160  # windows a side
-TILE_ON_CPU = 48  # so that a tile's arrays take some 80 MB
+TILE_ON_CPU = 64  # so that a tile's arrays take some 160 MB
+SKIPPING_ON_CPU = 48  # where blank tiles are skipped, of which there are more the smaller they are
 BLOCK_ON_CPU = 24  # windows a side of a block that the dense layers skip if it is blank
 
 Logits = Float[Array, "h w 10"]
@@ -166,7 +167,8 @@ def _unless_blank(
 
 def _tile_side(sizes: Sequence[tuple[int, ...]], overlap: int, skip: bool) -> int:
     """Windows along a tile's side, such that few of the tiles' cells are halo or left over."""
-    largest = (TILE_ON_CPU if jax.default_backend() == "cpu" else TILE) - overlap
+    on_cpu = SKIPPING_ON_CPU if skip else TILE_ON_CPU
+    largest = (on_cpu if jax.default_backend() == "cpu" else TILE) - overlap
     largest = min(largest, max(max(size) for size in sizes))
 
     def work(side: int) -> int:

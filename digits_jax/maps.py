@@ -45,7 +45,8 @@ def response_maps(
     Args:
       params: as `init` or `load_checkpoint` return them.
       images: `[n, H, W, 1]` float32 in 0–1, ink bright, at least 28 px a side.
-      precision: of the products on GPU and TPU; less than the default is faster and less exact.
+      precision: of the products; less than the default is faster and less exact. `HIGH` is so on
+        GPU and TPU; `DEFAULT` rounds the products' factors to bfloat16 everywhere.
 
     Returns:
       The maps, each `[n, h, w]` or `[n, h, w, 10]`, float32; `label` int32.

@@ -3,6 +3,7 @@
 Where the processor multiplies bfloat16 natively, such a product takes half of the time.
 """
 
+from collections.abc import Callable
 from functools import partial
 
 import jax
@@ -11,10 +12,28 @@ from jax import lax
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
+Dot = Callable[[Array, Array], Array]
+
 
 def product(a: Float[Array, "*b m k"], b: Float[Array, "k n"]) -> Float[Array, "*b m n"]:
     """The product of two arrays of one dtype, float32 or bfloat16, summed in float32."""
     return jnp.dot(a, b, preferred_element_type=jnp.float32)
+
+
+def factors_at(precision: lax.Precision) -> DTypeLike:
+    """What a precision rounds factors to: `DEFAULT` to bfloat16, whatever the hardware."""
+    return jnp.bfloat16 if precision is lax.Precision.DEFAULT else jnp.float32
+
+
+def dot_at(precision: lax.Precision) -> Dot:
+    """The product of two arrays whose factors are rounded as the precision says."""
+    factors = factors_at(precision)
+
+    def dot(a: Array, b: Array) -> Array:
+        rounded = a.astype(factors), b.astype(factors)
+        return jnp.dot(*rounded, precision=precision, preferred_element_type=jnp.float32)
+
+    return dot
 
 
 def turned(a: Float[Array, "m k"]) -> Float[Array, "k m"]:

@@ -139,6 +139,6 @@ RECIPES = {
         shapes=0.12,
         textures=0.17,
         blank=0.02,
-        evaluate_every=1000,
+        evaluate_every=2000,
     ),
 }

@@ -115,7 +115,13 @@ def train_step(
     Bind the recipe and the mesh with `functools.partial` for the plain
     `train_step(state, batch, key) -> (state, metrics)`.
     """
-    windows = augment(key, batch, recipe)
+    return descend(state, augment(key, batch, recipe), recipe=recipe, mesh=mesh)
+
+
+def descend(
+    state: TrainState, windows: Batch, *, recipe: Recipe, mesh: Mesh
+) -> tuple[TrainState, Metrics]:
+    """Moves the parameters against the gradient of the loss of these windows."""
     gradient = jax.value_and_grad(loss_and_accuracy, has_aux=True)
     (loss, accuracy), grads = gradient(state.params, windows, mesh, recipe.factors)
     updates, opt_state = recipe.tx().update(grads, state.opt_state, state.params)
@@ -129,6 +135,10 @@ def initial_state(recipe: Recipe, key: Key[Array, ""]) -> TrainState:
     params = init(key)
     return TrainState(jnp.zeros((), jnp.int32), params, recipe.tx().init(params))
 
+
+# Steps whose windows a loop draws at once: these are many small operations, and on an accelerator
+# each costs its launch, whatever its size.
+DRAWN_AHEAD = 10
 
 Count = int | Int[Array, ""]
 Advance = Callable[[TrainState, Dataset, Key[Array, ""], Count], tuple[TrainState, Metrics]]
@@ -161,25 +171,39 @@ def make_advance(recipe: Recipe, mesh: Mesh, *, looped: bool) -> Advance:
     """
     replicated, sharded = NamedSharding(mesh, P()), NamedSharding(mesh, P("data"))
 
-    def one(state: TrainState, dataset: Dataset, key: Key[Array, ""]) -> tuple[TrainState, Metrics]:
-        sample_key, step_key = jax.random.split(jax.random.fold_in(key, state.step))
+    def windows(step: Int[Array, ""], dataset: Dataset, key: Key[Array, ""]) -> Batch:
+        sample_key, step_key = jax.random.split(jax.random.fold_in(key, step))
         batch = sample(sample_key, dataset, recipe.batch_size)
         batch = lax.with_sharding_constraint(batch, sharded)
-        return train_step(state, batch, step_key, recipe=recipe, mesh=mesh)
+        return augment(step_key, batch, recipe)
+
+    def one(state: TrainState, dataset: Dataset, key: Key[Array, ""]) -> tuple[TrainState, Metrics]:
+        return descend(state, windows(state.step, dataset, key), recipe=recipe, mesh=mesh)
 
     def many(
         state: TrainState, dataset: Dataset, key: Key[Array, ""], count: Count
     ) -> tuple[TrainState, Metrics]:
-        def body(
-            _: Int[Array, ""], carry: tuple[TrainState, Metrics]
-        ) -> tuple[TrainState, Metrics]:
-            state, sums = carry
-            state, step = one(state, dataset, key)
-            bad_step = jnp.where(sums.bad_step < 0, step.bad_step, sums.bad_step)
-            return state, Metrics(sums.loss + step.loss, sums.accuracy + step.accuracy, bad_step)
+        end = state.step + count
 
-        zero = jnp.zeros(())
-        return lax.fori_loop(0, count, body, (state, Metrics(zero, zero, jnp.int32(-1))))
+        def block(carry: tuple[TrainState, Metrics]) -> tuple[TrainState, Metrics]:
+            state, _ = carry
+            begin, ahead = state.step, jnp.arange(DRAWN_AHEAD)
+            batches = jax.vmap(windows, in_axes=(0, None, None))(begin + ahead, dataset, key)
+
+            def body(
+                k: Int[Array, ""], carry: tuple[TrainState, Metrics]
+            ) -> tuple[TrainState, Metrics]:
+                state, sums = carry
+                batch = jax.tree.map(lambda array: array[k - begin], batches)
+                state, step = descend(state, batch, recipe=recipe, mesh=mesh)
+                bad_step = jnp.where(sums.bad_step < 0, step.bad_step, sums.bad_step)
+                sums = Metrics(sums.loss + step.loss, sums.accuracy + step.accuracy, bad_step)
+                return state, sums
+
+            return lax.fori_loop(begin, jnp.minimum(begin + DRAWN_AHEAD, end), body, carry)
+
+        sums = Metrics(jnp.zeros(()), jnp.zeros(()), jnp.int32(-1))
+        return lax.while_loop(lambda carry: carry[0].step < end, block, (state, sums))
 
     compiled = partial(jax.jit, donate_argnums=0, out_shardings=replicated)
     if looped:

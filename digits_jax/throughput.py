@@ -22,6 +22,7 @@ from digits_jax.levels import map_size
 from digits_jax.maps import response_maps
 from digits_jax.network import SIDE, Params, classify
 from digits_jax.peaks import find_peaks, sizes_between
+from digits_jax.products import factors_at
 from digits_jax.recipe import RECIPES
 from digits_jax.step import Batch, TrainState, initial_state, make_advance, train_step
 
@@ -50,7 +51,7 @@ class Measured:
 
     task: str
     size: str
-    precision: str  # of the products; float32 arrays in any case
+    precision: str  # of the products
     devices: int
     unit: str
     per_second: float
@@ -129,7 +130,7 @@ def measure(chosen: Sequence[Task], rounds: int, said: Callable[[str], None]) ->
       rounds: in each of which every task runs once, and a large product to compare them with.
       said: receives a line before each task is compiled.
     """
-    limit = _limit(chosen[0].devices, chosen[0].precision)
+    limit = _limit(chosen[0].devices, lax.Precision[chosen[0].precision.upper()])
     first = {}
     for task in (limit, *chosen):
         said(f"compiling {task.name}, {task.size}, {task.precision}, {task.devices} devices")
@@ -193,22 +194,25 @@ def _training(batch_size: int, mesh: Mesh) -> dict[str, Any]:
     return {"items": steps * batch_size, "flop": flop, "call": call}
 
 
-def _limit(devices: int, precision: str) -> Task:
+def _limit(devices: int, precision: lax.Precision) -> Task:
     """A large product on each device."""
     platform = jax.devices()[0].platform
     side = PRODUCT.get(platform, PRODUCT_ELSEWHERE)
     mesh = Mesh(jax.devices()[:devices], ("data",))
     sharded = NamedSharding(mesh, P("data"))
-    left = jax.device_put(jnp.ones((devices, side, side)), sharded)
-    product = jax.jit(partial(jnp.matmul, precision=precision))
+    factors = factors_at(precision)
+    left = jax.device_put(jnp.ones((devices, side, side), factors), sharded)
+    product = jax.jit(partial(jnp.matmul, precision=precision, preferred_element_type=jnp.float32))
     flop = 2 * devices * side**3
     call = partial(product, left, left)
-    return Task("product", f"{side}³", precision, devices, "products", devices, flop, call)
+    return Task(
+        "product", f"{side}³", precision.name.lower(), devices, "products", devices, flop, call
+    )
 
 
 def _classify(params: Params, images: jax.Array, *, precision: lax.Precision) -> jax.Array:
     with jax.default_matmul_precision(precision.name.lower()):
-        return classify(params, images)
+        return classify(params, images, factors=factors_at(precision))
 
 
 def _noise(n: int, side: int) -> jax.Array:

@@ -15,8 +15,8 @@ the whole image:
 Any window's 7×7×64 features are then cells of these maps, from which `dense` goes on.
 """
 
-from collections.abc import Callable
-from functools import partial, reduce
+from functools import reduce
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -25,6 +25,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from digits_jax.network import SIDE, Params
+from digits_jax.products import Dot, dot_at, factors_at
 
 STRIDE = 2  # pixels between neighbouring windows (section 2.4)
 HALO = SIDE // STRIDE - 1  # cells of a window beyond its first
@@ -41,7 +42,6 @@ READERS = {"T": range(3), "I": range(5), "B": range(2, 5)}
 
 Grid = Float[Array, "h w c"]
 Maps = dict[tuple[int, int], Grid]
-Dot = Callable[[Array, Array], Array]
 
 
 def tile_maps(params: Params, tile: Float[Array, "H W"], *, precision: lax.Precision) -> Maps:
@@ -50,14 +50,20 @@ def tile_maps(params: Params, tile: Float[Array, "H W"], *, precision: lax.Preci
     Args:
       params: as `init` or `load_checkpoint` return them.
       tile: `[H, W]` float32, even sides of at least 28 px.
-      precision: of the products on GPU and TPU.
+      precision: of the products; with `DEFAULT` of their factors alone, which are bfloat16.
 
     Returns:
-      The 25 classes of layer-5 cells, by row and column, each `[H / 2 − 1, W / 2 − 1, 64]` float32.
+      The 25 classes of layer-5 cells, by row and column, each `[H / 2 − 1, W / 2 − 1, 64]` float32,
+      or bfloat16, being factors of the products that follow.
       h by w windows read h + 12 by w + 12 of these cells.
     """
-    dot = partial(jnp.dot, precision=precision)
-    return _layer_5(_layer_3(tile, params["conv1"], dot), params["conv2"], dot)
+    dot, factors = dot_at(precision), factors_at(precision)
+
+    def rounded(cells: dict[Any, Grid]) -> dict[Any, Grid]:
+        return {name: grid.astype(factors) for name, grid in cells.items()}
+
+    layer_3 = rounded(_layer_3(tile.astype(factors), params["conv1"], dot))
+    return rounded(_layer_5(layer_3, params["conv2"], dot))
 
 
 def _layer_3(tile: Float[Array, "H W"], conv1: dict[str, Array], dot: Dot) -> dict[str, Grid]:

@@ -1,6 +1,6 @@
 """The paper's network in other frameworks, with our parameters: what we are measured against."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -50,6 +50,29 @@ def torch_a_trous(params: Params) -> Any:
     last.weight.data = network[8].weight.data[:, :, None, None]
     last.bias.data = network[8].bias.data
     return nn.Sequential(*network[:4], nn.MaxPool2d(2, stride=1), dense, nn.ReLU(), last)
+
+
+def a_step_in_a_graph(step: Callable[[], None], replays: int) -> Callable[[], None]:
+    """What PyTorch does in a step on a GPU, launched at once: so many replays of a CUDA graph."""
+    import torch
+
+    torch.backends.cudnn.benchmark = True
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):  # compiles, and chooses algorithms
+        for _ in range(5):
+            step()
+    torch.cuda.current_stream().wait_stream(stream)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        step()
+
+    def call() -> None:
+        for _ in range(replays):
+            graph.replay()
+        torch.cuda.synchronize()
+
+    return call
 
 
 def windows(image: np.ndarray) -> Iterator[np.ndarray]:

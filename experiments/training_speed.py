@@ -1,55 +1,70 @@
-"""How fast is a training step beside PyTorch's, on the same cores in the same minutes?
+"""How fast is a training step beside PyTorch's, on the same hardware in the same minutes?
 
 Command:   .venv/bin/pip install torch==2.13.0, then
            GLIBC_TUNABLES=glibc.malloc.hugetlb=1 python experiments/training_speed.py
-Hardware:  2 CPU cores, otherwise idle.
+Hardware:  2 CPU cores, or a GPU, otherwise idle.
 Time:      about 3 minutes.
-Result:    experiments/results/training_speed.json: images/s and the ratio, batch 50 and 256.
+Result:    experiments/results/training_speed.json, on a GPU training_speed_gpu.json: images/s and
+           the ratio, batch 50 and 256.
 
 Both sides train the paper's network in float32 by Adam at 1e-4, and draw and shift each batch
-themselves. PyTorch runs eager with its fused Adam, in both memory formats, the faster of which is
-the peer. Each contender is a process of its own that waits while another runs; they take turns in
-blocks of a few seconds, and the ratio is the median over the rounds of the ratio within a round.
+themselves. On CPU PyTorch runs eager with its fused Adam; on a GPU its step is compiled
+(`torch.compile`), its products may round to TF32 as ours do, and a CUDA graph of a whole step is
+replayed. Both memory formats; the faster is the peer. Each contender is a process of its own that
+waits while another runs; they take turns in blocks of a few seconds, and the ratio is the median
+over the rounds of the ratio within a round.
 """
 
 import os
 import statistics
 from functools import partial
+from typing import Any
 
 import jax
 import tyro
-from peers import torch_network
+from peers import a_step_in_a_graph, torch_network
 from provenance import provenance, write_result
 from turns import Call, Contender, ratio, take_turns
 
 from digits_jax.network import init
 
 BLOCK_SECONDS = 3.0
+LOOPED = 100  # steps in a call of ours on a GPU, and replays in one of PyTorch's
 OURS = "digits_jax"
 
 
-def main(rounds: int = 7, batch_sizes: tuple[int, ...] = (50, 256)) -> None:
+def main(
+    rounds: int = 7, batch_sizes: tuple[int, ...] = (50, 256), block_seconds: float = BLOCK_SECONDS
+) -> None:
     """Measures all contenders at each batch size."""
-    table = {str(batch_size): _measure(rounds, batch_size) for batch_size in batch_sizes}
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # a GPU is shared
+    table = {
+        str(batch_size): _measure(rounds, batch_size, block_seconds) for batch_size in batch_sizes
+    }
     result = {
         "environment": {"GLIBC_TUNABLES": os.environ.get("GLIBC_TUNABLES")},
         "question": "How many images a second does training take in, against PyTorch?",
         **provenance(packages=["torch"]),
         "rounds": rounds,
-        "block_seconds": BLOCK_SECONDS,
+        "block_seconds": block_seconds,
         "batch_size": table,
     }
-    print(write_result("training_speed", result))
+    print(write_result("training_speed_gpu" if _on_gpu() else "training_speed", result))
 
 
-def _measure(rounds: int, batch_size: int) -> dict[str, object]:
+def _on_gpu() -> bool:
+    return jax.default_backend() == "gpu"
+
+
+def _measure(rounds: int, batch_size: int, block_seconds: float) -> dict[str, object]:
     contenders: dict[str, Contender] = {
         OURS: partial(_digits_jax, batch_size),
         "pytorch": partial(_torch, batch_size),
         "pytorch channels-last": partial(_torch, batch_size, channels_last=True),
     }
-    rates = take_turns(contenders, rounds, BLOCK_SECONDS, warm_up=5)
-    images = {name: [batch_size * rate for rate in of] for name, of in rates.items()}
+    rates = take_turns(contenders, rounds, block_seconds, warm_up=5)
+    steps = LOOPED if _on_gpu() else 1
+    images = {name: [steps * batch_size * rate for rate in of] for name, of in rates.items()}
     medians = {name: statistics.median(of) for name, of in images.items()}
     peer = max((name for name in medians if name != OURS), key=medians.__getitem__)
     compared = ratio(rates, OURS, peer)
@@ -72,13 +87,14 @@ def _digits_jax(batch_size: int) -> Call:
     from digits_jax.step import initial_state, make_advance
 
     recipe = dataclasses.replace(RECIPES["paper"], batch_size=batch_size)
-    advance = make_advance(recipe, data_mesh(batch_size), looped=False)
+    advance = make_advance(recipe, data_mesh(batch_size), looped=_on_gpu())
+    steps = LOOPED if _on_gpu() else 1
     digits, key = jax.device_put((load_mnist().train, jax.random.key(1)))
     state = initial_state(recipe, jax.random.key(0))
 
     def step() -> None:
         nonlocal state
-        state, metrics = advance(state, digits, key, 1)
+        state, metrics = advance(state, digits, key, steps)
         jax.block_until_ready((state, metrics))
 
     return step
@@ -90,26 +106,37 @@ def _torch(batch_size: int, *, channels_last: bool = False) -> Call:
 
     from digits_jax.data import load_mnist
 
+    device = "cuda" if _on_gpu() else "cpu"
+    if _on_gpu():
+        torch.set_float32_matmul_precision("high")
     train = load_mnist().train
-    images, labels = torch.from_numpy(train.images.copy()), torch.from_numpy(train.labels.copy())
-    labels = labels.long()
+    images, labels = torch.tensor(train.images, device=device), torch.tensor(train.labels).long()
+    labels = labels.to(device)
     layout = torch.channels_last if channels_last else torch.contiguous_format
-    network = torch_network(init(jax.random.key(0)), channels_last=channels_last)
-    optimizer = torch.optim.Adam(network.parameters(), lr=1e-4, fused=True)
-    within = torch.arange(28)
+    network = torch_network(init(jax.random.key(0)), channels_last=channels_last).to(device)
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-4, fused=True, capturable=_on_gpu())
+    within = torch.arange(28, device=device)
+    each = torch.arange(batch_size, device=device)[:, None, None]
+    draw = partial(torch.randint, device=device)
 
-    def step() -> None:
-        rows = torch.randint(0, len(labels), (batch_size,))
-        padded = F.pad(images[rows].float().div_(255), (6, 6, 6, 6))
-        down, right = torch.randint(0, 13, (2, batch_size, 1))
-        each = torch.arange(batch_size)[:, None, None]
+    def loss(rows: Any, down: Any, right: Any) -> Any:
+        padded = F.pad(images[rows].float().div(255), (6, 6, 6, 6))
         shifted = padded[each, (down + within)[:, :, None], (right + within)[:, None, :]]
         batch = shifted[:, None].contiguous(memory_format=layout)
+        return F.cross_entropy(network(batch), labels[rows])
+
+    compiled = torch.compile(loss) if _on_gpu() else loss
+
+    def step() -> None:
+        rows, (down, right) = (
+            draw(0, len(labels), (batch_size,)),
+            draw(0, 13, (2, batch_size, 1)),
+        )
         optimizer.zero_grad()
-        F.cross_entropy(network(batch), labels[rows]).backward()
+        compiled(rows, down, right).backward()
         optimizer.step()
 
-    return step
+    return a_step_in_a_graph(step, LOOPED) if _on_gpu() else step
 
 
 if __name__ == "__main__":

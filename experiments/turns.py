@@ -25,13 +25,13 @@ def take_turns(
     context = mp.get_context("spawn")
     ends: dict[str, Connection] = {}
     for name, contender in contenders.items():
-        ours, theirs = context.Pipe()
+        ends[name], theirs = context.Pipe()
         context.Process(
             target=_contend, args=(contender, block_seconds, warm_up, theirs), daemon=True
         ).start()
         theirs.close()  # so that a contender's death ends the waiting for it
-        ours.recv()  # ready
-        ends[name] = ours
+    for end in ends.values():
+        end.recv()  # ready
     rates: dict[str, list[float]] = {name: [] for name in ends}
     for _ in range(rounds):
         for name, end in ends.items():

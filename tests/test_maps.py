@@ -95,7 +95,7 @@ def test_the_patches_are_the_windows_of_the_cells() -> None:
 
 
 def test_a_real_scene(mnist: Mnist) -> None:
-    """Where paper is exactly black, all maxima tie; of 57 windows a side, so in several tiles."""
+    """Where paper is exactly black, all maxima tie."""
     scene = compose("native", "validation", 1, 0, mnist=mnist)[0]
     image = jnp.asarray(scene.image[None, ..., None], jnp.float32) / 255
     params = random_params(2)
@@ -109,6 +109,20 @@ def test_a_real_scene(mnist: Mnist) -> None:
     np.testing.assert_allclose(found.entropy, expected.entropy, atol=1e-3)
     clear = np.asarray(expected.margin) > 1e-3
     np.testing.assert_array_equal(found.label[clear], expected.label[clear])
+
+
+def test_the_lowest_precision_rounds_factors_to_bfloat16(mnist: Mnist) -> None:
+    """Of eight bits: of some thousand products the errors mostly cancel, to a few in a thousand."""
+    scene = compose("native", "validation", 1, 0, mnist=mnist)[0]
+    image = jnp.asarray(scene.image[None, ..., None], jnp.float32) / 255
+    exact = response_maps(digits_jax.load_pretrained(), image)
+    found = response_maps(digits_jax.load_pretrained(), image, precision=lax.Precision.DEFAULT)
+    assert found.logits.dtype == jnp.float32
+    apart = np.abs(found.logits - exact.logits) / np.abs(exact.logits).max()
+    assert 1e-5 < apart.mean() < apart.max() < 0.02
+    clear = np.asarray(exact.margin) > 0.5
+    assert clear.sum() > 20
+    np.testing.assert_array_equal(found.label[clear], exact.label[clear])
 
 
 def test_a_window_alone_under_vmap_and_jit() -> None:
@@ -133,6 +147,7 @@ def test_what_no_window_reads_changes_nothing() -> None:
 def small_tiles(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Tiles of at most five windows a side, of two blocks, in programs that no other test sees."""
     monkeypatch.setattr(levels, "TILE_ON_CPU", 5)
+    monkeypatch.setattr(levels, "SKIPPING_ON_CPU", 5)
     monkeypatch.setattr(levels, "BLOCK_ON_CPU", 3)
     map_levels.clear_cache()  # type: ignore[attr-defined]
     yield
