@@ -32,6 +32,8 @@ class Recipe:
     shift: int
     # Steps between two evaluations, each followed by a checkpoint.
     evaluate_every: int
+    # By how much of itself times the learning rate each parameter shrinks in a step, with adam.
+    weight_decay: float = 0.0
     # What the factors of the large layers' products are rounded to; sums are of float32 always.
     factors: Literal["float32", "bfloat16"] = "float32"
     # The most by which a digit is scaled up or down, as a factor, log-uniform; 1 leaves its size.
@@ -76,6 +78,13 @@ class Recipe:
             raise RecipeError(
                 f"{names} must be shares whose sum is below 1; got {self.background_shares()}"
             )
+        if not 0 <= self.weight_decay * self.learning_rate < 1:
+            raise RecipeError(
+                "weight_decay must be 0 or more, and times learning_rate below 1; "
+                f"got {self.weight_decay}"
+            )
+        if self.weight_decay and self.optimizer == "sgd":
+            raise RecipeError("weight_decay is adam's; with sgd it must be 0")
         if not 0 < self.learning_rate < float("inf"):
             raise RecipeError(f"learning_rate must be positive; got {self.learning_rate}")
 
@@ -96,9 +105,16 @@ class Recipe:
         return optax.cosine_onecycle_schedule(self.steps, self.learning_rate)
 
     def tx(self) -> optax.GradientTransformation:
-        """The optimizer: θ := θ − α·∇L for sgd, Adam's rescaled gradient for adam."""
-        build = {"adam": optax.adam, "sgd": optax.sgd}[self.optimizer]
-        return build(self.learning_rates())
+        """The optimizer: θ := θ − α·∇L for sgd, Adam's rescaled gradient for adam.
+
+        With a weight decay of λ, θ also loses α·λ·θ in a step, whatever the gradient (Loshchilov
+        and Hutter, 2019).
+        """
+        if self.optimizer == "sgd":
+            return optax.sgd(self.learning_rates())
+        if self.weight_decay:
+            return optax.adamw(self.learning_rates(), weight_decay=self.weight_decay)
+        return optax.adam(self.learning_rates())
 
     def evaluates_at(self, step: int) -> bool:
         """Whether a run pauses after this many steps to evaluate and save.
@@ -126,6 +142,7 @@ RECIPES = {
         optimizer="adam",
         learning_rate=2e-3,
         schedule="one-cycle",
+        weight_decay=0.15,
         shift=3,
         factors="bfloat16",
         scale=1.25,
