@@ -2,7 +2,7 @@
 
 `jax.export` traces the maps with names for the sizes instead of numbers. The tiles of `levels` are
 found here by arithmetic that such names can stand: of an axis with h windows every tile has as many
-of them, ⌈h / ⌈h / 48⌉⌉, and the last begins where it still fits, so that nothing is padded and
+of them, ⌈h / ⌈h / 64⌉⌉, and the last begins where it still fits, so that nothing is padded and
 windows that two tiles share are written twice, with the same numbers.
 """
 
@@ -31,7 +31,7 @@ def maps_program(params: Params) -> bytes:
 
     The program takes images `[n, H, W, 1]` of float32 in 0–1, ink bright, n ≥ 1, H and W ≥ 28, and
     returns a dictionary of what `ResponseMaps` names. Its products are float32 on every platform.
-    It has no gradient. Beyond images and maps it takes a tile's memory, some 80 MB, on one device.
+    It has no gradient. Beyond images and maps it takes a tile's memory, some 160 MB, on one device.
 
     JAX promises to run it in releases up to six months newer and three weeks older than the one
     that wrote it. `Exported.serialize` needs the package flatbuffers, as does `deserialize`.
