@@ -26,7 +26,7 @@ NEIGHBOURS = 3  # at most, around a subject
 OFF_CENTRE = (6.0, 20.0)  # px that a digit is off, along the axis where it is farther off
 TOO_SMALL, TOO_LARGE = (0.2, 0.62), (1.45, 3.7)  # times the size of MNIST's digits
 ANY_SIZE = (0.3, 3.5)
-MIDDLE = 0.5  # of the shapes stand in a digit's place, of its size; the others anywhere
+IN_PLACE = 0.5  # of the shapes are as large as a digit and where one would be; the others anywhere
 NEAREST = 14.0  # px from the centre to a neighbour of the same size; unlike ones overlap more
 BLUR = 2.6  # px: a digit of 15 px a side, scaled up
 KNOTS = 5  # along each axis, between which a bend is linear
@@ -76,7 +76,8 @@ def compose(
 
     shares = jnp.array(recipe.background_shares())
     drawn_kind = jax.random.uniform(next(keys), (n, 1))
-    kind = jnp.sum(jnp.cumsum(shares)[None] <= drawn_kind, axis=1)  # as a number of their order
+    # Not `searchsorted`, which is a loop, and on accelerators many launches.
+    kind = jnp.sum(jnp.cumsum(shares)[None] <= drawn_kind, axis=1)
     off_centre, wrong_size, shape, texture, blank = (kind == number for number in range(5))
     centred = kind == len(shares)
 
@@ -88,7 +89,7 @@ def compose(
     near = jax.random.uniform(next(keys), (n, 2), minval=-1.0) * recipe.shift
     far = _around(next(keys), n, *(jnp.full((n,), limit) for limit in OFF_CENTRE))
     anywhere = jax.random.uniform(next(keys), (n, 2), minval=-10.0, maxval=10.0)
-    loose = texture | (shape & jax.random.bernoulli(next(keys), 1 - MIDDLE, (n,)))
+    loose = texture | (shape & jax.random.bernoulli(next(keys), 1 - IN_PLACE, (n,)))
     moved = (loose | (wrong_size & (wrong > 1)))[:, None]
     place = Place(
         jnp.select([wrong_size, loose], [wrong, any_size], scale),

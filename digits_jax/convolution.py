@@ -47,14 +47,16 @@ def convolve_and_pool(images: Images, kernel: Kernel, factors: DTypeLike = jnp.f
     Args:
       images: `[n, h, w, c]` float32, h and w even.
       kernel: `[5, 5, c, o]` float32.
-      factors: what the products' factors are rounded to, float32 or bfloat16.
+      factors: what the products' factors are rounded to on CPU, float32 or bfloat16; elsewhere
+        they are as JAX's matmul precision says, TF32 or bfloat16 by default.
 
     Returns:
       `[n, h/2, w/2, o]` float32.
     """
     if jax.default_backend() == "cpu":
         return _pooled(images, kernel, factors)
-    # Float32 arrays, whatever the factors: these the hardware rounds as it likes best.
+    # Not of bfloat16 arrays, whose convolution rounds its sums, too: JAX cannot yet differentiate
+    # one whose result is longer than its factors.
     pixels = lax.conv_general_dilated(
         images, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
     )

@@ -19,11 +19,12 @@ from jaxtyping import Array, Float, Int, PyTree, Shaped
 from digits_jax.dense import FRAME, dense_layers
 from digits_jax.mesh import data_mesh
 from digits_jax.network import CLASSES, SIDE, Params, classify
+from digits_jax.products import factors_at
 from digits_jax.tile import HALO, STRIDE, tile_maps
 
 TILE = 160  # windows a side
 TILE_ON_CPU = 64  # so that a tile's arrays take some 160 MB
-SKIPPING_ON_CPU = 48  # where blank tiles are skipped, of which there are more the smaller they are
+SKIPPED_TILE_ON_CPU = 48  # where blank ones are skipped: the smaller, the more are blank
 BLOCK_ON_CPU = 24  # windows a side of a block that the dense layers skip if it is blank
 
 Logits = Float[Array, "h w 10"]
@@ -159,7 +160,8 @@ def _unless_blank(
 
     def one_window() -> Logits:
         with jax.default_matmul_precision(precision.name.lower()):
-            logits = classify(params, pixels[None, :SIDE, :SIDE, None])
+            window = pixels[None, :SIDE, :SIDE, None]
+            logits = classify(params, window, factors=factors_at(precision))
         return jnp.broadcast_to(logits[0], (side, side, CLASSES))
 
     return lax.cond(pixels.min() == pixels.max(), one_window, answer)
@@ -167,9 +169,10 @@ def _unless_blank(
 
 def _tile_side(sizes: Sequence[tuple[int, ...]], overlap: int, skip: bool) -> int:
     """Windows along a tile's side, such that few of the tiles' cells are halo or left over."""
-    on_cpu = SKIPPING_ON_CPU if skip else TILE_ON_CPU
-    largest = (on_cpu if jax.default_backend() == "cpu" else TILE) - overlap
-    largest = min(largest, max(max(size) for size in sizes))
+    largest = TILE
+    if jax.default_backend() == "cpu":
+        largest = SKIPPED_TILE_ON_CPU if skip else TILE_ON_CPU
+    largest = min(largest - overlap, max(max(size) for size in sizes))
 
     def work(side: int) -> int:
         tiles = sum(-(-h // side) * -(-w // side) for h, w in sizes)

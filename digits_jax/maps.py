@@ -45,8 +45,8 @@ def response_maps(
     Args:
       params: as `init` or `load_checkpoint` return them.
       images: `[n, H, W, 1]` float32 in 0–1, ink bright, at least 28 px a side.
-      precision: of the products; less than the default is faster and less exact. `HIGH` is so on
-        GPU and TPU; `DEFAULT` rounds the products' factors to bfloat16 everywhere.
+      precision: of the products. Below `HIGHEST` they are less exact and mostly faster: `DEFAULT`
+        rounds their factors to bfloat16, and `HIGH` is what GPU and TPU have in between.
 
     Returns:
       The maps, each `[n, h, w]` or `[n, h, w, 10]`, float32; `label` int32.

@@ -19,7 +19,7 @@ Params = dict[str, dict[str, Float[Array, "..."]]]  # by layer, then "kernel" an
 class CNN(nn.Module):
     """Layers 1–8 of section 3.1; layer 9, the softmax, is `jax.nn.softmax` of the logits."""
 
-    factors: DTypeLike = jnp.float32  # of the products of layers 1, 4 and 6
+    factors: DTypeLike = jnp.float32  # of the products of layers 1, 4 (both on CPU alone) and 6
 
     @nn.compact
     def __call__(self, images: Float[Array, "n 28 28 1"]) -> Float[Array, "n 10"]:
@@ -74,7 +74,8 @@ def classify(
     Args:
       params: as `init` or `load_checkpoint` return them.
       images: `[n, 28, 28, 1]` float32 in 0–1, ink bright.
-      factors: what the factors of the large layers' products are rounded to, float32 or bfloat16.
+      factors: what the factors of the large layers' products are rounded to, float32 or bfloat16;
+        on GPU and TPU of the dense layer's alone.
 
     Returns:
       `[n, 10]` float32 logits.

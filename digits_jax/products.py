@@ -15,9 +15,11 @@ from jaxtyping import Array, Float
 Dot = Callable[[Array, Array], Array]
 
 
-def product(a: Float[Array, "*b m k"], b: Float[Array, "k n"]) -> Float[Array, "*b m n"]:
+def product(
+    a: Float[Array, "*b m k"], b: Float[Array, "k n"], precision: lax.Precision | None = None
+) -> Float[Array, "*b m n"]:
     """The product of two arrays of one dtype, float32 or bfloat16, summed in float32."""
-    return jnp.dot(a, b, preferred_element_type=jnp.float32)
+    return jnp.dot(a, b, precision=precision, preferred_element_type=jnp.float32)
 
 
 def factors_at(precision: lax.Precision) -> DTypeLike:
@@ -26,14 +28,12 @@ def factors_at(precision: lax.Precision) -> DTypeLike:
 
 
 def dot_at(precision: lax.Precision) -> Dot:
-    """The product of two arrays whose factors are rounded as the precision says."""
+    """The product of two arrays whose factors are rounded as the precision says.
+
+    So are the gradients in them that come back.
+    """
     factors = factors_at(precision)
-
-    def dot(a: Array, b: Array) -> Array:
-        rounded = a.astype(factors), b.astype(factors)
-        return jnp.dot(*rounded, precision=precision, preferred_element_type=jnp.float32)
-
-    return dot
+    return lambda a, b: product(a.astype(factors), b.astype(factors), precision)
 
 
 def turned(a: Float[Array, "m k"]) -> Float[Array, "k m"]:

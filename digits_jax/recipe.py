@@ -32,9 +32,10 @@ class Recipe:
     shift: int
     # Steps between two evaluations, each followed by a checkpoint.
     evaluate_every: int
-    # By how much of itself times the learning rate each parameter shrinks in a step, with adam.
+    # The share of itself, times the learning rate, that a parameter loses in a step; adam's alone.
     weight_decay: float = 0.0
-    # What the factors of the large layers' products are rounded to; sums are of float32 always.
+    # What the factors of the large layers' products are rounded to; sums are of float32 always. (On
+    # GPU and TPU only the dense layer's: those of convolutions are as the hardware rounds them.)
     factors: Literal["float32", "bfloat16"] = "float32"
     # The most by which a digit is scaled up or down, as a factor, log-uniform; 1 leaves its size.
     scale: float = 1.0
@@ -78,15 +79,15 @@ class Recipe:
             raise RecipeError(
                 f"{names} must be shares whose sum is below 1; got {self.background_shares()}"
             )
+        if not 0 < self.learning_rate < float("inf"):
+            raise RecipeError(f"learning_rate must be positive; got {self.learning_rate}")
         if not 0 <= self.weight_decay * self.learning_rate < 1:
             raise RecipeError(
-                "weight_decay must be 0 or more, and times learning_rate below 1; "
-                f"got {self.weight_decay}"
+                f"weight_decay must be 0 or more, and times the learning rate below 1; got "
+                f"{self.weight_decay}, with a learning rate of {self.learning_rate}"
             )
         if self.weight_decay and self.optimizer == "sgd":
             raise RecipeError("weight_decay is adam's; with sgd it must be 0")
-        if not 0 < self.learning_rate < float("inf"):
-            raise RecipeError(f"learning_rate must be positive; got {self.learning_rate}")
 
     def background_shares(self) -> tuple[float, ...]:
         """The shares of the kinds of background window, in their order above."""
@@ -119,9 +120,9 @@ class Recipe:
     def evaluates_at(self, step: int) -> bool:
         """Whether a run pauses after this many steps to evaluate and save.
 
-        Early on also at 10, 30, 100 and 300 steps: the paper's Figure 4 has a log axis.
+        Early on also at 10, 30, 100, 300 and 1000 steps: the paper's Figure 4 has a log axis.
         """
-        return step in (10, 30, 100, 300, self.steps) or step % self.evaluate_every == 0
+        return step in (10, 30, 100, 300, 1000, self.steps) or step % self.evaluate_every == 0
 
 
 RECIPES = {
@@ -135,7 +136,7 @@ RECIPES = {
         shift=6,
         evaluate_every=1000,
     ),
-    # The same network and digits, with an eighth of the images: see experiments/LOG.md.
+    # The same network and digits, with a fifth of the images: see experiments/LOG.md.
     "standard": Recipe(
         batch_size=256,
         steps=16_000,

@@ -82,7 +82,7 @@ def tasks(
         if batch_size % devices:
             continue  # no whole number each
         size = f"batch {batch_size}"
-        yield named("train", size, unit="images", **_training(batch_size, mesh))
+        yield named("train", size, unit="images", **_training(batch_size, mesh, precision))
         images = jax.device_put(_noise(batch_size, SIDE), sharded)
         read = jax.jit(partial(_classify, precision=precision))
         yield named(
@@ -167,8 +167,9 @@ def _seconds(task: Task) -> float:
     return time.perf_counter() - begun
 
 
-def _training(batch_size: int, mesh: Mesh) -> dict[str, Any]:
-    recipe = dataclasses.replace(RECIPES["paper"], batch_size=batch_size)
+def _training(batch_size: int, mesh: Mesh, precision: lax.Precision) -> dict[str, Any]:
+    factors: Any = jnp.dtype(factors_at(precision)).name
+    recipe = dataclasses.replace(RECIPES["paper"], batch_size=batch_size, factors=factors)
     replicated = NamedSharding(mesh, P())
     rng = np.random.default_rng(0)
     digits = Dataset(
@@ -184,7 +185,8 @@ def _training(batch_size: int, mesh: Mesh) -> dict[str, Any]:
     states: list[TrainState] = [state]
 
     def call() -> Any:
-        state, metrics = advance(states.pop(), digits, key, steps)
+        with jax.default_matmul_precision(precision.name.lower()):
+            state, metrics = advance(states.pop(), digits, key, steps)
         states.append(state)
         return state, metrics
 

@@ -50,7 +50,7 @@ def tile_maps(params: Params, tile: Float[Array, "H W"], *, precision: lax.Preci
     Args:
       params: as `init` or `load_checkpoint` return them.
       tile: `[H, W]` float32, even sides of at least 28 px.
-      precision: of the products; with `DEFAULT` of their factors alone, which are bfloat16.
+      precision: of the products; what it rounds their factors to is said by `factors_at`.
 
     Returns:
       The 25 classes of layer-5 cells, by row and column, each `[H / 2 − 1, W / 2 − 1, 64]` float32,

@@ -56,6 +56,10 @@ def _on_gpu() -> bool:
     return jax.default_backend() == "gpu"
 
 
+def _steps_in_a_call() -> int:
+    return LOOPED if _on_gpu() else 1
+
+
 def _measure(rounds: int, batch_size: int, block_seconds: float) -> dict[str, object]:
     contenders: dict[str, Contender] = {
         OURS: partial(_digits_jax, batch_size),
@@ -63,8 +67,9 @@ def _measure(rounds: int, batch_size: int, block_seconds: float) -> dict[str, ob
         "pytorch channels-last": partial(_torch, batch_size, channels_last=True),
     }
     rates = take_turns(contenders, rounds, block_seconds, warm_up=5)
-    steps = LOOPED if _on_gpu() else 1
-    images = {name: [steps * batch_size * rate for rate in of] for name, of in rates.items()}
+    images = {
+        name: [_steps_in_a_call() * batch_size * rate for rate in of] for name, of in rates.items()
+    }
     medians = {name: statistics.median(of) for name, of in images.items()}
     peer = max((name for name in medians if name != OURS), key=medians.__getitem__)
     compared = ratio(rates, OURS, peer)
@@ -87,8 +92,8 @@ def _digits_jax(batch_size: int) -> Call:
     from digits_jax.step import initial_state, make_advance
 
     recipe = dataclasses.replace(RECIPES["paper"], batch_size=batch_size)
-    advance = make_advance(recipe, data_mesh(batch_size), looped=_on_gpu())
-    steps = LOOPED if _on_gpu() else 1
+    steps = _steps_in_a_call()
+    advance = make_advance(recipe, data_mesh(batch_size), looped=steps > 1)
     digits, key = jax.device_put((load_mnist().train, jax.random.key(1)))
     state = initial_state(recipe, jax.random.key(0))
 
@@ -120,7 +125,7 @@ def _torch(batch_size: int, *, channels_last: bool = False) -> Call:
     draw = partial(torch.randint, device=device)
 
     def loss(rows: Any, down: Any, right: Any) -> Any:
-        padded = F.pad(images[rows].float().div(255), (6, 6, 6, 6))
+        padded = F.pad(images[rows].float().div_(255), (6, 6, 6, 6))
         shifted = padded[each, (down + within)[:, :, None], (right + within)[:, None, :]]
         batch = shifted[:, None].contiguous(memory_format=layout)
         return F.cross_entropy(network(batch), labels[rows])
@@ -128,15 +133,13 @@ def _torch(batch_size: int, *, channels_last: bool = False) -> Call:
     compiled = torch.compile(loss) if _on_gpu() else loss
 
     def step() -> None:
-        rows, (down, right) = (
-            draw(0, len(labels), (batch_size,)),
-            draw(0, 13, (2, batch_size, 1)),
-        )
+        rows = draw(0, len(labels), (batch_size,))
+        down, right = draw(0, 13, (2, batch_size, 1))
         optimizer.zero_grad()
         compiled(rows, down, right).backward()
         optimizer.step()
 
-    return a_step_in_a_graph(step, LOOPED) if _on_gpu() else step
+    return a_step_in_a_graph(step, _steps_in_a_call()) if _on_gpu() else step
 
 
 if __name__ == "__main__":

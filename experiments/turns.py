@@ -30,8 +30,7 @@ def take_turns(
             target=_contend, args=(contender, block_seconds, warm_up, theirs), daemon=True
         ).start()
         theirs.close()  # so that a contender's death ends the waiting for it
-    for end in ends.values():
-        end.recv()  # ready
+        ends[name].recv()  # ready
     rates: dict[str, list[float]] = {name: [] for name in ends}
     for _ in range(rounds):
         for name, end in ends.items():

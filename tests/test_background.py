@@ -312,6 +312,22 @@ def test_what_shows_the_digit_and_what_does_not(
         assert len(np.unique(shown[:, ::7, ::7], axis=0)) > 0.8 * len(shown)
 
 
+def test_half_of_the_shapes_are_where_digits_are_and_the_others_anywhere(
+    digits: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A spot of 3 px as the only shape, of which half are to be within a shift of 2 px each way."""
+    spot = np.rint(255 * blob(0, 0, 3)).astype(np.uint8)
+    monkeypatch.setattr(background, "draw_shapes", lambda: spot[None])
+    windows = background_only(digits, shapes=0.99, shift=2)
+    windows = windows[windows.max(axis=(1, 2)) > 0.2]  # what the other 1 % are, too
+    near = np.abs(centres(windows)).max(axis=1) < 2.1
+    assert 0.45 < near.mean() < 0.65  # and of the others one in 25
+    sizes = np.sqrt(windows.sum(axis=(1, 2)))  # a spot's sum goes by the square of its size
+    spread, of_others = (np.ptp(np.quantile(s, [0.1, 0.9])) for s in (sizes[near], sizes[~near]))
+    assert spread < 0.2 * of_others
+    assert np.abs(centres(windows[~near])).max() > 6
+
+
 def test_clutter_fills_windows_with_edges_of_all_greys() -> None:
     clutter = draw_clutter().astype(np.float32)
     assert clutter.shape[1:] == (28, 28)

@@ -1,6 +1,7 @@
 from itertools import product
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import lax
@@ -52,6 +53,26 @@ def test_a_block_s_logits_are_those_of_its_windows_features(
         hidden = jax.nn.relu(features @ params["dense1"]["kernel"] + params["dense1"]["bias"])
         expected = hidden @ params["dense2"]["kernel"] + params["dense2"]["bias"]
         np.testing.assert_allclose(found[row, column], expected, rtol=0, atol=1e-4)
+
+
+def test_the_lowest_precision_rounds_what_is_multiplied_and_nothing_else(maps: Maps) -> None:
+    params = digits_jax.init(jax.random.key(0))
+    found = dense_layers(params, precision=lax.Precision.DEFAULT)(maps, (2, 3), (9, 17))
+
+    def rounded(array: jax.Array) -> np.ndarray:
+        return np.asarray(array.astype(jnp.bfloat16), np.float64)
+
+    kernels = [rounded(params[layer]["kernel"]) for layer in ("dense1", "dense2")]
+    for row, column in [(0, 0), (4, 11), (8, 16)]:
+        features = [
+            rounded(maps[CELLS[q], CELLS[p]][2 + row + 2 * q, 3 + column + 2 * p])
+            for q in range(7)
+            for p in range(7)
+        ]
+        hidden = np.maximum(np.concatenate(features) @ kernels[0], 0)
+        expected = rounded(jnp.asarray(hidden, jnp.float32)) @ kernels[1]
+        # A hidden cell at the border of two bfloat16 may come out as the other, 1/256 away.
+        np.testing.assert_allclose(found[row, column], expected, rtol=0, atol=2e-3)
 
 
 def test_rounded_factors_are_of_products_of_their_own(maps: Maps) -> None:

@@ -15,12 +15,14 @@ from jaxtyping import Float32
 import digits_jax
 from digits_jax.cli import main
 from digits_jax.data import Mnist
+from digits_jax.levels import TILE_ON_CPU, map_size
 from digits_jax.maps import patch_maps
 from digits_jax.network import init
 from digits_jax.weights import load_weights, save_weights
 
 # One window high; and odd, of more windows than a tile has, which do not share out evenly.
-SHAPES = [(3, 28, 31), (2, 125, 127)]
+SHAPES = [(3, 28, 31), (2, 157, 161)]
+assert [map_size(side) for side in SHAPES[1][1:]] == [TILE_ON_CPU + 1, TILE_ON_CPU + 3]
 
 READER = """if True:
     import sys

@@ -21,6 +21,7 @@ from digits_jax.maps import (
 )
 from digits_jax.network import Params
 from digits_jax.scenes import compose
+from digits_jax.tile import tile_maps
 
 by_patches = jax.jit(patch_maps)
 
@@ -123,6 +124,11 @@ def test_the_lowest_precision_rounds_factors_to_bfloat16(mnist: Mnist) -> None:
     clear = np.asarray(exact.margin) > 0.5
     assert clear.sum() > 20
     np.testing.assert_array_equal(found.label[clear], exact.label[clear])
+    low = lax.Precision.DEFAULT
+    (skipped,) = map_levels(digits_jax.load_pretrained(), [image], skip=True, precision=low)
+    np.testing.assert_allclose(skipped, found.logits, rtol=0, atol=1e-3)
+    cells = tile_maps(random_params(0), image[0, :40, :40, 0], precision=low)
+    assert {grid.dtype for grid in cells.values()} == {jnp.dtype(jnp.bfloat16)}
 
 
 def test_a_window_alone_under_vmap_and_jit() -> None:
@@ -147,7 +153,7 @@ def test_what_no_window_reads_changes_nothing() -> None:
 def small_tiles(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Tiles of at most five windows a side, of two blocks, in programs that no other test sees."""
     monkeypatch.setattr(levels, "TILE_ON_CPU", 5)
-    monkeypatch.setattr(levels, "SKIPPING_ON_CPU", 5)
+    monkeypatch.setattr(levels, "SKIPPED_TILE_ON_CPU", 5)
     monkeypatch.setattr(levels, "BLOCK_ON_CPU", 3)
     map_levels.clear_cache()  # type: ignore[attr-defined]
     yield

@@ -16,6 +16,7 @@ from digits_jax.recipe import RECIPES, Recipe
 from digits_jax.step import (
     Batch,
     TrainState,
+    augment,
     initial_state,
     loss_and_accuracy,
     make_advance,
@@ -147,6 +148,19 @@ def _descend(digits: Dataset, mesh: Mesh, looped: bool, calls: list[int]) -> Tra
     return state
 
 
+def test_windows_that_are_composed_ahead_are_those_composed_one_by_one(
+    train_digits: Dataset,
+) -> None:
+    recipe = dataclasses.replace(RECIPES["standard"], batch_size=12)
+    keys, batch = jax.random.split(jax.random.key(3)), sample(jax.random.key(4), train_digits, 12)
+    compose = jax.jit(lambda key: augment(key, batch, recipe))
+    ahead = jax.jit(jax.vmap(lambda key: augment(key, batch, recipe)))(keys)
+    for k in range(2):
+        alone = compose(keys[k])
+        np.testing.assert_array_equal(ahead.labels[k], alone.labels)
+        np.testing.assert_allclose(ahead.images[k], alone.images, atol=1e-5)
+
+
 def test_the_loop_sums_its_metrics_and_names_the_first_bad_step(train_digits: Dataset) -> None:
     mesh = mesh_of(1)
     advance = make_advance(SGD, mesh, looped=True)
@@ -249,6 +263,8 @@ def test_recipes_refuse_nonsense() -> None:
         {"shift": 28},
         {"learning_rate": 0.0},
         {"weight_decay": -0.1},
+        {"learning_rate": float("inf")},
+        {"learning_rate": -1.0, "weight_decay": 0.1},
         {"weight_decay": 2e4},
         {"weight_decay": 0.1, "optimizer": "sgd"},
     ):
