@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 MIN_SIZE, MAX_SIZE = 15.0, 100.0  # px of the digits to look for
-MIN_SCORE = 0.8  # chosen on scenes of validation digits
+MIN_SCORE = 0.7  # chosen on scenes of validation digits
 CAPACITY = 256  # detections of an image
 SMALLEST, LARGE, LARGE_STEP = 64, 1024, 256  # px of the shapes that are compiled
 
