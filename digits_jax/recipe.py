@@ -32,8 +32,6 @@ class Recipe:
     shift: int
     # Steps between two evaluations, each followed by a checkpoint.
     evaluate_every: int
-    # The share of itself, times the learning rate, that a parameter loses in a step; adam's alone.
-    weight_decay: float = 0.0
     # What the factors of the large layers' products are rounded to; sums are of float32 always. (On
     # GPU and TPU only the dense layer's: those of convolutions are as the hardware rounds them.)
     factors: Literal["float32", "bfloat16"] = "float32"
@@ -81,13 +79,6 @@ class Recipe:
             )
         if not 0 < self.learning_rate < float("inf"):
             raise RecipeError(f"learning_rate must be positive; got {self.learning_rate}")
-        if not 0 <= self.weight_decay * self.learning_rate < 1:
-            raise RecipeError(
-                f"weight_decay must be 0 or more, and times the learning rate below 1; got "
-                f"{self.weight_decay}, with a learning rate of {self.learning_rate}"
-            )
-        if self.weight_decay and self.optimizer == "sgd":
-            raise RecipeError("weight_decay is adam's; with sgd it must be 0")
 
     def background_shares(self) -> tuple[float, ...]:
         """The shares of the kinds of background window, in their order above."""
@@ -106,16 +97,9 @@ class Recipe:
         return optax.cosine_onecycle_schedule(self.steps, self.learning_rate)
 
     def tx(self) -> optax.GradientTransformation:
-        """The optimizer: θ := θ − α·∇L for sgd, Adam's rescaled gradient for adam.
-
-        With a weight decay of λ, θ also loses α·λ·θ in a step, whatever the gradient (Loshchilov
-        and Hutter, 2019).
-        """
-        if self.optimizer == "sgd":
-            return optax.sgd(self.learning_rates())
-        if self.weight_decay:
-            return optax.adamw(self.learning_rates(), weight_decay=self.weight_decay)
-        return optax.adam(self.learning_rates())
+        """The optimizer: θ := θ − α·∇L for sgd, Adam's rescaled gradient for adam."""
+        build = {"adam": optax.adam, "sgd": optax.sgd}[self.optimizer]
+        return build(self.learning_rates())
 
     def evaluates_at(self, step: int) -> bool:
         """Whether a run pauses after this many steps to evaluate and save.
@@ -143,7 +127,6 @@ RECIPES = {
         optimizer="adam",
         learning_rate=2e-3,
         schedule="one-cycle",
-        weight_decay=0.15,
         shift=3,
         factors="bfloat16",
         scale=1.25,
