@@ -342,9 +342,10 @@ def test_ink_of_any_colour_is_found_and_mapped_unless_told_otherwise(
     tab: Any, tmp_path: Path, mnist: Mnist
 ) -> None:
     tab.get_by_role("button", name="JSON").click()
-    give(tab, saved(tmp_path / "page.png", dark_on_paper(np.asarray(mnist.validation.images[0]))))
+    # A 3 of which nothing is found dark on light; of some, the network reads that, too.
+    give(tab, saved(tmp_path / "page.png", dark_on_paper(np.asarray(mnist.validation.images[7]))))
     (digit,) = shown_json(tab, "page.png")["detections"]
-    assert digit["label"] == mnist.validation.labels[0]
+    assert digit["label"] == mnist.validation.labels[7]
 
     tab.get_by_role("button", name="Maps").click()
     tab.get_by_role("button", name="Draw the maps").click()

@@ -212,7 +212,7 @@ def test_tiles_and_blocks_of_one_grey_are_answered_by_one_window() -> None:
 def test_blank_blocks_of_a_tile_are_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
     """Those and no others: what answers for them is seen in the map."""
     monkeypatch.setattr(levels, "BLOCK_ON_CPU", 2)
-    monkeypatch.setattr(levels, "classify", lambda params, images: jnp.full((1, 10), 7.0))
+    monkeypatch.setattr(levels, "classify", lambda *_, **__: jnp.full((1, 10), 7.0))
     image = np.zeros((58, 78), np.float32)  # of 16 × 26 windows
     image[:, 40:] = 0.4
     image[40, 5] = 1
