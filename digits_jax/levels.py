@@ -1,9 +1,7 @@
 """The logits of every window of images of any sizes, tile by tile.
 
 Images are cut into square tiles of one size, which one program works off in turn: the memory is
-that of a tile, whatever the image, and a pyramid of scales is one more list of tiles. Where blank
-ones are skipped, on a CPU the dense layers also skip the blank blocks of others: of paper, or
-beyond the image.
+that of a tile, whatever the image, and a pyramid of scales is one more list of tiles.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,13 +17,12 @@ from jaxtyping import Array, Float, Int, PyTree, Shaped
 from digits_jax.dense import FRAME, dense_layers
 from digits_jax.mesh import data_mesh
 from digits_jax.network import CLASSES, SIDE, Params, classify
+from digits_jax.parts import Cut, answer_needed
 from digits_jax.products import factors_at
 from digits_jax.tile import HALO, STRIDE, tile_maps
 
 TILE = 160  # windows a side
 TILE_ON_CPU = 64  # so that a tile's arrays take some 160 MB
-SKIPPED_TILE_ON_CPU = 48  # where blank ones are skipped: the smaller, the more are blank
-BLOCK_ON_CPU = 24  # windows a side of a block that the dense layers skip if it is blank
 
 Logits = Float[Array, "h w 10"]
 Finish = Callable[[Logits], PyTree[Shaped[Array, "..."]]]
@@ -36,14 +33,14 @@ def map_size(pixels: int) -> int:
     return (pixels - SIDE) // STRIDE + 1
 
 
-@partial(jax.jit, static_argnames=("precision", "finish", "overlap", "skip"))
+@partial(jax.jit, static_argnames=("precision", "finish", "overlap"))
 def map_levels(
     params: Params,
     levels: Sequence[Float[Array, "n _ _ 1"]],
     finish: Finish = lambda logits: logits,
     overlap: int = 0,
     *,
-    skip: bool = False,
+    needed: Sequence[Int[Array, "n 2"]] | None = None,
     precision: lax.Precision = lax.Precision.HIGHEST,
 ) -> list[PyTree[Shaped[Array, "n _ _ ..."]]]:
     """The logits of every window of several batches of images, or what `finish` makes of them.
@@ -57,8 +54,9 @@ def map_levels(
         `[h, w, …]`, so that no map of logits need ever be whole.
       overlap: windows that neighbouring tiles share, for a `finish` that looks around; the result
         has so many rows and columns fewer than there are windows.
-      skip: whether a tile of one grey, or a block of one, is answered by one window: much of a
-        page is blank. Its gradient in the images is then not to be had.
+      needed: of each level, how many rows and columns of each image's result are needed, or all.
+        If given, the others may hold anything, what is of one grey is answered by one window, and
+        there is no gradient in the images.
       precision: as for `response_maps`.
 
     Returns:
@@ -67,12 +65,11 @@ def map_levels(
     for images in levels:
         check_images(images)
     mesh = data_mesh(levels[0].shape[0])
-    maps = partial(_map_tiles, finish=finish, overlap=overlap, skip=skip, precision=precision)
+    maps = partial(_map_tiles, finish=finish, overlap=overlap, precision=precision)
     if mesh.size > 1:
-        maps = jax.shard_map(
-            maps, mesh=mesh, in_specs=(P(), P("data")), out_specs=P("data"), check_vma=False
-        )
-    return maps(params, list(levels))
+        specs = (P(), P("data"), P("data"))
+        maps = jax.shard_map(maps, mesh=mesh, in_specs=specs, out_specs=P("data"), check_vma=False)
+    return maps(params, list(levels), None if needed is None else list(needed))
 
 
 def check_images(images: Float[Array, "n H W 1"]) -> None:
@@ -98,49 +95,46 @@ def check_images(images: Float[Array, "n H W 1"]) -> None:
 def _map_tiles(
     params: Params,
     levels: list[Float[Array, "n _ _ 1"]],
+    needed: list[Int[Array, "n 2"]] | None,
     *,
     finish: Finish,
     overlap: int,
-    skip: bool,
     precision: lax.Precision,
 ) -> list[PyTree[Shaped[Array, "n _ _ ..."]]]:
     sizes = [tuple(map_size(side) - overlap for side in images.shape[1:3]) for images in levels]
-    side = _tile_side(sizes, overlap, skip)
-    blocks, block = _blocks(side + overlap, skip)
+    side = _tile_side(sizes, overlap, whole=needed is None)
     grids = [(-(-h // side), -(-w // side)) for h, w in sizes]
     # Cut one at a time: all of them would take several times the memory of the images.
     pixels = jnp.concatenate([images.ravel() for images in levels])
-    cuts = _cuts([images.shape[:3] for images in levels], grids, STRIDE * side)
-    tile_pixels, block_pixels = (STRIDE * (n + HALO) for n in (blocks * block, block))
-    corners = range(0, blocks * block, block)
+    cuts = _cuts([images.shape[:3] for images in levels], grids, side)
     dense = dense_layers(params, precision=precision)
 
-    def of_tile(tile: Float[Array, "H W"]) -> Logits:
-        maps = tile_maps(params, tile, precision=precision)
+    def square(cut: Cut, side: int) -> Float[Array, "H W"]:
+        return _square(pixels, cut, STRIDE * (side + overlap + HALO))
 
-        def of_block(y: int, x: int) -> Logits:
-            logits = partial(dense, maps, (y, x), (block, block))
-            if blocks == 1:  # which is not blank, or it were not here
-                return logits()
-            seen = tile[STRIDE * y :, STRIDE * x :][:block_pixels, :block_pixels]
-            return _unless_blank(params, seen, block, logits, precision)
+    def answer(cut: Cut, side: int) -> PyTree[Shaped[Array, "h w ..."]]:
+        windows = side + overlap
+        maps = tile_maps(params, square(cut, side), precision=precision)
+        return finish(dense(maps, (0, 0), (windows, windows)))
 
-        # Not by `lax.map`, for which the maps of layer 5 would be copied once more.
-        each = jnp.stack([of_block(y, x) for y in corners for x in corners])
-        return _join(each, (blocks, blocks))[0]
+    def answer_grey(grey: Float[Array, ""], side: int) -> PyTree[Shaped[Array, "h w ..."]]:
+        windows = side + overlap
+        with jax.default_matmul_precision(precision.name.lower()):
+            window = jnp.broadcast_to(grey, (1, SIDE, SIDE, 1))
+            logits = classify(params, window, factors=factors_at(precision))
+        return finish(jnp.broadcast_to(logits[0], (windows, windows, CLASSES)))
 
-    # Rematerialised, so that a gradient holds one tile's arrays at a time.
-    @jax.checkpoint
-    def answer(cut: Int[Array, "4"]) -> PyTree[Shaped[Array, "h w ..."]]:
-        tile = _tile(pixels, cut, tile_pixels)
-        if skip:
-            whole = blocks * block
-            logits = _unless_blank(params, tile, whole, lambda: of_tile(tile), precision)
-        else:
-            logits = of_tile(tile)
-        return finish(logits[: side + overlap, : side + overlap])
-
-    answers = lax.map(answer, jnp.concatenate(cuts))
+    if needed is None:
+        # Rematerialised, so that a gradient holds one tile's arrays at a time.
+        answers = lax.map(jax.checkpoint(partial(answer, side=side)), jnp.concatenate(cuts))
+    else:
+        left = [
+            (of_level[:, None] - side * np.indices(grid).reshape(2, -1).T[None]).reshape(-1, 2)
+            for of_level, grid in zip(needed, grids, strict=True)
+        ]
+        answers = answer_needed(
+            np.concatenate(cuts), jnp.concatenate(left), side, overlap, square, answer, answer_grey
+        )
     ends = np.cumsum([len(cuts_of_level) for cuts_of_level in cuts])
     maps = []
     for end, cuts_of_level, grid, (h, w) in zip(ends, cuts, grids, sizes, strict=True):
@@ -149,52 +143,26 @@ def _map_tiles(
     return maps
 
 
-def _unless_blank(
-    params: Params,
-    pixels: Float[Array, "H W"],
-    side: int,
-    answer: Callable[[], Logits],
-    precision: lax.Precision,
-) -> Logits:
-    """The answer for side × side windows, or if all their pixels are of one grey, one window's."""
-
-    def one_window() -> Logits:
-        with jax.default_matmul_precision(precision.name.lower()):
-            window = pixels[None, :SIDE, :SIDE, None]
-            logits = classify(params, window, factors=factors_at(precision))
-        return jnp.broadcast_to(logits[0], (side, side, CLASSES))
-
-    return lax.cond(pixels.min() == pixels.max(), one_window, answer)
-
-
-def _tile_side(sizes: Sequence[tuple[int, ...]], overlap: int, skip: bool) -> int:
+def _tile_side(sizes: Sequence[tuple[int, ...]], overlap: int, *, whole: bool) -> int:
     """Windows along a tile's side, such that few of the tiles' cells are halo or left over."""
-    largest = TILE
-    if jax.default_backend() == "cpu":
-        largest = SKIPPED_TILE_ON_CPU if skip else TILE_ON_CPU
+    largest = TILE_ON_CPU if jax.default_backend() == "cpu" else TILE
     largest = min(largest - overlap, max(max(size) for size in sizes))
+    if not whole:  # how many there will be is not known
+        return largest
 
     def work(side: int) -> int:
         tiles = sum(-(-h // side) * -(-w // side) for h, w in sizes)
-        blocks, block = _blocks(side + overlap, skip)
-        multiplied = blocks * -(-block // FRAME) * FRAME
-        return tiles * (2 * multiplied**2 + (blocks * block + HALO) ** 2)
+        multiplied = -(-(side + overlap) // FRAME) * FRAME
+        return tiles * (2 * multiplied**2 + (side + overlap + HALO) ** 2)
 
     return min(range(-(-largest // 2), largest + 1), key=work)
 
 
-def _blocks(windows: int, skip: bool) -> tuple[int, int]:
-    """How many blocks there are along the side of a tile of so many windows, and their side."""
-    small = skip and jax.default_backend() == "cpu"
-    blocks = -(-windows // BLOCK_ON_CPU) if small else 1
-    return blocks, -(-windows // blocks)
-
-
 def _cuts(
-    shapes: Sequence[tuple[int, ...]], grids: Sequence[tuple[int, int]], step: int
+    shapes: Sequence[tuple[int, ...]], grids: Sequence[tuple[int, int]], side: int
 ) -> list[Int[np.ndarray, "m 4"]]:
-    """Where the tiles of each level are, among the pixels of all: see `_tile`."""
-    cuts, begin = [], 0
+    """Where the tiles of each level are, among the pixels of all: see `_square`."""
+    cuts, begin, step = [], 0, STRIDE * side
     for (n, height, width), (rows, columns) in zip(shapes, grids, strict=True):
         image, row, column = np.indices((n, rows, columns)).reshape(3, -1)
         first = begin + (image * height + row * step) * width + column * step
@@ -209,7 +177,7 @@ def _cuts(
     return [cut.astype(np.int32) for cut in cuts]
 
 
-def _tile(pixels: Float[Array, " p"], cut: Int[Array, "4"], side: int) -> Float[Array, "t t"]:
+def _square(pixels: Float[Array, " p"], cut: Cut, side: int) -> Float[Array, "t t"]:
     """The square whose first pixel, rows' distance, and rows and columns left are given.
 
     Zeros fill up what lies beyond the image, for windows that are then dropped.

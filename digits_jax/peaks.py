@@ -77,7 +77,9 @@ def find_peaks(
     rim = math.ceil((PAD + 1) / min(scales)) + 1
     framed = jnp.pad(images, [(0, 0), (rim, rim), (rim, rim), (0, 0)])
     levels = [_level(framed, rim, scale) for scale in scales]
-    maps = map_levels(params, levels, _average, AVERAGED - 1, skip=True, precision=precision)
+    cells = [extents.astype(jnp.float32) * (scale / STRIDE) for scale in scales]
+    needed = [jnp.floor(limits).astype(jnp.int32) + 1 for limits in cells]
+    maps = map_levels(params, levels, _average, AVERAGED - 1, needed=needed, precision=precision)
     found = [
         _peaks_of_map(
             margin, label, extents, scale, math.log(scales[0] / scale), min_score, capacity

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from jax import lax
 
 import digits_jax
-from digits_jax import levels
+from digits_jax import levels, parts
 from digits_jax.data import Mnist
 from digits_jax.levels import map_levels, map_size
 from digits_jax.maps import (
@@ -125,7 +125,8 @@ def test_the_lowest_precision_rounds_factors_to_bfloat16(mnist: Mnist) -> None:
     assert clear.sum() > 20
     np.testing.assert_array_equal(found.label[clear], exact.label[clear])
     low = lax.Precision.DEFAULT
-    (skipped,) = map_levels(digits_jax.load_pretrained(), [image], skip=True, precision=low)
+    needed = [jnp.array([found.logits.shape[1:3]])]
+    (skipped,) = map_levels(digits_jax.load_pretrained(), [image], needed=needed, precision=low)
     np.testing.assert_allclose(skipped, found.logits, rtol=0, atol=1e-3)
     cells = tile_maps(random_params(0), image[0, :40, :40, 0], precision=low)
     assert {grid.dtype for grid in cells.values()} == {jnp.dtype(jnp.bfloat16)}
@@ -151,10 +152,9 @@ def test_what_no_window_reads_changes_nothing() -> None:
 
 @pytest.fixture
 def small_tiles(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Tiles of at most five windows a side, of two blocks, in programs that no other test sees."""
+    """Tiles of at most five windows a side, parts of three, in programs that no other test sees."""
     monkeypatch.setattr(levels, "TILE_ON_CPU", 5)
-    monkeypatch.setattr(levels, "SKIPPED_TILE_ON_CPU", 5)
-    monkeypatch.setattr(levels, "BLOCK_ON_CPU", 3)
+    monkeypatch.setattr(parts, "PART", 3)
     map_levels.clear_cache()  # type: ignore[attr-defined]
     yield
     map_levels.clear_cache()  # type: ignore[attr-defined]
@@ -178,7 +178,7 @@ def test_tiles_of_several_levels_fit_together() -> None:
     pyramid = [jax.random.uniform(jax.random.key(k), (4, *size, 1)) for k, size in enumerate(sizes)]
     windows = [(map_size(height) - 2, map_size(width) - 2) for height, width in sizes]
     assert windows == [(7, 13), (5, 5), (14, 1)]
-    side = levels._tile_side(windows, 2, False)
+    side = levels._tile_side(windows, 2, whole=True)
     assert side <= 3
     assert 7 % side or 13 % side
     found = map_levels(params, pyramid, corner_and_mean, 2)
@@ -191,45 +191,72 @@ def test_tiles_of_several_levels_fit_together() -> None:
 
 
 @pytest.mark.usefixtures("small_tiles")
-def test_tiles_and_blocks_of_one_grey_are_answered_by_one_window() -> None:
-    """Black ones, grey ones, and ink in between, to the same answer as when nothing is skipped."""
+def test_what_is_needed_is_right_and_the_rest_is_not_done() -> None:
+    """Of each image of a batch that is spread over the devices its own part, on two levels."""
+    params = random_params(5)
+    pyramid = [
+        jax.random.uniform(jax.random.key(k), (4, 45, side, 1)) for k, side in enumerate((56, 36))
+    ]
+    needed = [
+        jnp.array([[7, 13], [0, 5], [4, 1], [1, 13]]),
+        jnp.array([[7, 3], [2, 1], [0, 0], [-3, 2]]),
+    ]
+    black = by_patches(params, jnp.zeros((1, 28, 28, 1))).logits[0, 0, 0]
+    found = map_levels(params, pyramid, corner_and_mean, 2, needed=needed)
+    for (corner, _), images, of_level in zip(found, pyramid, needed, strict=True):
+        logits = by_patches(params, images).logits
+        for mine, expected, (h, w) in zip(corner, logits, of_level, strict=True):
+            if h > 0 and w > 0:
+                assert_same_logits(mine[:h, :w], expected[:h, :w])
+            # A tile is of three windows a side: none of those beyond has been looked at.
+            begin = 3 * -(-max(int(h), 0) // 3) if w else 0
+            untouched = jnp.broadcast_to(black, mine[begin:].shape)
+            np.testing.assert_allclose(mine[begin:], untouched, rtol=0, atol=1e-6)
+
+
+@pytest.mark.usefixtures("small_tiles")
+def test_what_is_of_one_grey_is_answered_by_one_window() -> None:
+    """Black, grey, and ink in between, to the same answer as when nothing is left out."""
     params = random_params(9)
     image = np.zeros((1, 60, 90, 1), np.float32)
     image[:, :, 40:] = 0.4
     image[:, 40, 5] = 1
-    found = map_levels(params, [jnp.asarray(image)], corner_and_mean, 2, skip=True)[0][0]
+    needed = [jnp.array([[15, 30]])]
+    found = map_levels(params, [jnp.asarray(image)], corner_and_mean, 2, needed=needed)[0][0]
     expected = by_patches(params, jnp.asarray(image)).logits
     assert_same_logits(found, expected[:, :-2, :-2])
-    side = levels._tile_side([(15, 30)], 2, True)
-    assert levels._blocks(side + 2, True) == (2, 3)
-    # Above the ink, a tile that is all grey: its windows' answers are the same to the last bit.
-    first = -(-20 // side) * side
-    grey = np.asarray(found[0, :side, first : first + side])
+    # Above the ink all that is grey has the same answer to the last bit.
+    grey = np.asarray(found[0, :3, 21:])
     np.testing.assert_array_equal(grey, np.broadcast_to(grey[0, 0], grey.shape))
 
 
 @pytest.mark.usefixtures("small_tiles")
-def test_blank_blocks_of_a_tile_are_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those and no others: what answers for them is seen in the map."""
-    monkeypatch.setattr(levels, "BLOCK_ON_CPU", 2)
+def test_blank_parts_of_a_tile_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those and no others, unless most of a tile is left: what answers for them is in the map."""
+    monkeypatch.setattr(levels, "TILE_ON_CPU", 4)
+    monkeypatch.setattr(parts, "PART", 2)
     monkeypatch.setattr(levels, "classify", lambda *_, **__: jnp.full((1, 10), 7.0))
     image = np.zeros((58, 78), np.float32)  # of 16 × 26 windows
     image[:, 40:] = 0.4
-    image[40, 5] = 1
-    found = map_levels(random_params(9), [jnp.asarray(image[None, ..., None])], skip=True)[0]
-    side = levels._tile_side([(16, 26)], 0, True)
-    blocks, block = levels._blocks(side, True)
-    assert (side, blocks, block) == (4, 2, 2)
+    image[33, 0] = image[40, 5] = 1
+    pixels, needed = jnp.asarray(image[None, ..., None]), [jnp.array([[16, 26]])]
+    found = map_levels(random_params(9), [pixels], needed=needed)[0]
     beyond = np.pad(image, ((0, 8), (0, 8)))
 
     def is_blank(row: int, column: int) -> bool:
-        y, x = (side * (k // side) + block * (k % side // block) for k in (row, column))
-        pixels = beyond[2 * y : 2 * y + 30, 2 * x : 2 * x + 30]  # what two windows see
-        return bool(pixels.min() == pixels.max())
+        seen = beyond[4 * row : 4 * row + 30, 4 * column : 4 * column + 30]  # by two windows a side
+        return bool(seen.min() == seen.max())
 
-    blank = np.array([[is_blank(row, column) for column in range(26)] for row in range(16)])
-    np.testing.assert_array_equal((found[0] == 7).all(axis=-1), blank)
-    assert 0 < blank.sum() < blank.size
+    blank = np.array([[is_blank(row, column) for column in range(14)] for row in range(8)])
+    blank[:, 13] = True  # or not needed
+    of_tile = blank.reshape(4, 2, 7, 2).sum(axis=(1, 3))
+    assert {*range(5)} == set(of_tile.flat)
+    blank &= np.kron(
+        of_tile >= 2, np.ones((2, 2), bool)
+    )  # of three parts in four the whole is done
+    expected = np.kron(blank, np.ones((2, 2), bool))[:16, :26]
+    np.testing.assert_array_equal((found[0] == 7).all(axis=-1), expected)
+    assert 0 < expected.sum() < expected.size
 
 
 @pytest.mark.usefixtures("small_tiles")
@@ -238,7 +265,7 @@ def test_gradients_are_those_of_the_patches() -> None:
     params = random_params(6)
     image = jax.random.uniform(jax.random.key(7), (1, 31, 38, 1))
     weights = jax.random.normal(jax.random.key(8), (1, 2, 6, 10))
-    assert levels._tile_side([(2, 6)], 0, False) < 6
+    assert levels._tile_side([(2, 6)], 0, whole=True) < 6
 
     def gradient(of: Callable[..., Any]) -> tuple[Params, jax.Array]:
         program = jax.jit(jax.grad(lambda p, x: (of(p, x).logits * weights).sum(), (0, 1)))

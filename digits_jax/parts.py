@@ -1,0 +1,97 @@
+"""The answers of those tiles, and parts of tiles, that are needed.
+
+Much of a page is blank, or beyond an image that was filled up to a shape that is compiled. What is
+of one grey has one answer. On a CPU a tile of which little is left is done by its parts, which take
+longer together than the tile, but each of which may be left out.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Bool, Float, Int
+
+from digits_jax.tile import STRIDE
+
+PART = 24  # windows a side: four of the nine parts of a tile take less time than the tile
+
+# The place of a square's first pixel among those of all images, the distance of its rows, and how
+# many rows and columns of the image are left from there.
+Cut = Int[Array, "4"]
+Answer = Any  # arrays [h, w, …], one for each window of a square
+
+
+def moved(cut: Cut, windows: Int[Array, "2"]) -> Cut:
+    """The square that begins so many windows further down and to the right."""
+    first, width, below, beside = cut
+    y, x = STRIDE * windows
+    return jnp.stack([first + y * width + x, width, below - y, beside - x])
+
+
+def answer_needed(
+    cuts: Int[np.ndarray, "m 4"],
+    left: Int[Array, "m 2"],
+    side: int,
+    overlap: int,
+    square: Callable[[Cut, int], Float[Array, "H W"]],
+    answer: Callable[[Cut, int], Answer],
+    answer_grey: Callable[[Float[Array, ""], int], Answer],
+) -> Any:
+    """The answers of many tiles, right where they are needed.
+
+    Loops go over what there is to do and over nothing else. (A branch in a loop over everything
+    would do, too, but XLA does not spread the element-wise work of a branch over a CPU's cores.)
+
+    Args:
+      cuts: of the tiles.
+      left: how many rows and columns of each tile are needed; zero or less is none.
+      side: windows along a tile's side.
+      overlap: windows that neighbours share.
+      square: the pixels that the windows of a square of so many a side read.
+      answer: the answers of such a square's windows.
+      answer_grey: the same of one whose pixels are all of one grey.
+    """
+    # An accelerator is not filled by a part.
+    part = min(side, PART - overlap) if jax.default_backend() == "cpu" else side
+    along = np.linspace(0, side - part, -(-side // part)).astype(np.int32)
+    corners = jnp.stack(jnp.meshgrid(along, along, indexing="ij"), axis=-1).reshape(-1, 2)
+    all_cuts = jnp.asarray(cuts)
+
+    def extremes(cut: Cut) -> tuple[Float[Array, " p"], Float[Array, " p"]]:
+        pixels = jax.vmap(lambda corner: square(moved(cut, corner), part))(corners)
+        return pixels.min(axis=(1, 2)), pixels.max(axis=(1, 2))
+
+    darkest, brightest = lax.map(extremes, all_cuts)
+    asked = (corners[None] < left[:, None]).all(axis=-1)
+    busy = asked & (darkest < brightest)
+    whole = 2 * busy.sum(axis=1, keepdims=True) > len(corners)
+
+    def each(
+        chosen: Bool[Array, "m p"], do: Callable[[Cut, Float[Array, ""]], Answer], answers: Any
+    ) -> Any:
+        (which,) = jnp.nonzero(chosen.ravel(), size=chosen.size)
+
+        def body(i: Int[Array, ""], answers: Any) -> Any:
+            k, p = jnp.divmod(which[i], chosen.shape[1])
+            new = do(moved(all_cuts[k], corners[p]), darkest[k, p])
+            at = (k, *corners[p])
+            return jax.tree.map(
+                lambda array, one: lax.dynamic_update_slice(
+                    array, one[None], (*at, *[0] * (array.ndim - len(at)))
+                ),
+                answers,
+                new,
+            )
+
+        return lax.fori_loop(0, chosen.sum(), body, answers)
+
+    black = answer_grey(jnp.zeros(()), side)
+    answers = jax.tree.map(lambda array: jnp.broadcast_to(array, (len(cuts), *array.shape)), black)
+    other_greys = asked & ~busy & ~whole & (darkest != 0)
+    answers = each(other_greys, lambda _, grey: answer_grey(grey, part), answers)
+    if part < side:
+        answers = each(busy & ~whole, lambda cut, _: answer(cut, part), answers)
+    return each(whole, lambda cut, _: answer(cut, side), answers)
