@@ -7,14 +7,13 @@ boxes of the one before are cut. A few images wait decoded, and their order is k
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
 from typing import TypeVar
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import UInt8
 
+from digits_jax.cache import kept
 from digits_jax.detect import (
     CAPACITY,
     MAX_SIZE,
@@ -84,7 +83,7 @@ def detect_each(
       What the image is called, the image, and the digits found in it.
     """
     check_arguments(min_score, capacity)
-    find = partial(find_peaks, sizes=sizes_between(min_size, max_size), capacity=capacity)
+    find = kept(find_peaks, sizes=sizes_between(min_size, max_size), capacity=capacity)
     # A CPU would work on both at once, with the memory of both.
     ahead = 0 if jax.default_backend() == "cpu" else 1
     under_way: deque[tuple[Batch[Item], list[np.ndarray], Peaks]] = deque()
@@ -94,8 +93,8 @@ def detect_each(
             missing = _filled_up(len(batch)) - len(batch)
             blank = np.zeros((missing, *_shape(batch[0][1])), np.float32)
             filled = np.concatenate([*(framed(image[None]) for image in pixels), blank])
-            extents = jnp.array([image.shape for image in pixels] + [(0, 0)] * missing)
-            peaks = find(params, jnp.asarray(filled[..., None]), extents, min_score)
+            extents = np.array([image.shape for image in pixels] + [(0, 0)] * missing, np.int32)
+            peaks = find(params, filled[..., None], extents, np.float32(min_score))
             under_way.append((batch, pixels, peaks))
             if len(under_way) > ahead:
                 yield from _found(*under_way.popleft())

@@ -71,7 +71,7 @@ def load_weights(path: str | Path) -> Params:
     params: Params = {}
     for name, array in flat.items():
         layer, leaf = name.split(".")
-        params.setdefault(layer, {})[leaf] = jnp.asarray(array, jnp.float32)
+        params.setdefault(layer, {})[leaf] = jnp.asarray(array.astype(np.float32))
     return params
 
 
@@ -156,7 +156,7 @@ def _unreadable(path: Path, error: Exception) -> WeightsError:
 
 
 def _require_same(shapes: Mapping[str, tuple[int, ...]], what: str) -> None:
-    network = jax.eval_shape(init, jax.random.key(0))
+    network = jax.eval_shape(lambda: init(jax.random.key(0)))
     expected = {f"{of}.{name}": leaf.shape for of in network for name, leaf in network[of].items()}
     missing = [f"{name} is missing" for name in expected if name not in shapes]
     unknown = [f"{name} is not the network's" for name in shapes if name not in expected]

@@ -11,7 +11,13 @@ from digits_jax.cache import cache_folder
 
 
 def classify(picture: Path, cache: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    command = [str(Path(sys.executable).with_name("digits-jax")), "classify", str(picture)]
+    return run("classify", picture, cache, **variables)
+
+
+def run(
+    name: str, picture: Path, cache: Path, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    command = [str(Path(sys.executable).with_name("digits-jax")), name, str(picture)]
     clean = {key: value for key, value in os.environ.items() if key != "JAX_COMPILATION_CACHE_DIR"}
     environment = {**clean, "DIGITS_JAX_CACHE": str(cache), **variables}
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
@@ -28,6 +34,29 @@ def test_programs_are_kept_for_the_next_process(tmp_path: Path) -> None:
     second = classify(picture, cache)
     assert second.stdout == first.stdout
     assert {file.name for file in folder.glob("*-cache")} == kept
+
+
+def test_a_search_is_not_traced_again(tmp_path: Path) -> None:
+    """Nor is it where the file that keeps it is damaged: then it is made anew, and as before."""
+    picture, cache = tmp_path / "blank.png", tmp_path / "cache"
+    Image.fromarray(np.zeros((40, 50), np.uint8)).save(picture)
+    one_device = {"XLA_FLAGS": "", "JAX_LOG_COMPILES": "1"}
+    first = run("detect", picture, cache, **one_device)
+    assert first.returncode == 0
+    (kept,) = cache.glob("programs/*-whole/*")
+    whole = kept.read_bytes()
+    second = run("detect", picture, cache, **one_device)
+    assert second.stdout == first.stdout
+    assert "find_peaks" not in second.stderr
+    assert kept.read_bytes() == whole
+    kept.write_bytes(whole[: len(whole) // 2])
+    (kept.parent / "of-another-version").touch()
+    third = run("detect", picture, cache, **one_device)
+    assert third.stdout == first.stdout
+    assert "find_peaks" in third.stderr
+    assert [*kept.parent.iterdir()] == [kept]
+    fourth = run("detect", picture, cache, **one_device)
+    assert (fourth.stdout, "find_peaks" in fourth.stderr) == (first.stdout, False)
 
 
 def test_a_cache_that_cannot_be_written_to_stops_nothing(tmp_path: Path) -> None:
