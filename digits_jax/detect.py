@@ -141,13 +141,10 @@ def boxed(images: Iterable[Float32[np.ndarray, "_ _"]], peaks: Peaks) -> BatchDe
     found: Any = jax.device_get(peaks)
     valid = found.rank >= 0
     boxes = np.zeros(found.windows_xyxy.shape, np.int64)
-    # There may be fewer images: a batch is filled up with blank ones.
-    for image, windows, digits, of_image in zip(
-        images, found.windows_xyxy, valid, boxes, strict=False
-    ):
-        for k in np.flatnonzero(digits):
-            of_image[k] = tight_box(image, windows[k])
     labels = found.labels.astype(np.int64)
+    for i, image in enumerate(images):  # fewer, where the batch is filled up with blank ones
+        for k in np.flatnonzero(valid[i]):
+            boxes[i, k] = tight_box(image, found.windows_xyxy[i, k], int(labels[i, k]))
     return BatchDetections(boxes, found.windows_xyxy, labels, found.scores, valid, found.overflow)
 
 
