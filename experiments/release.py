@@ -18,6 +18,7 @@ from provenance import RESULTS, provenance
 import digits_jax
 from digits_jax.checkpoint import load_best
 from digits_jax.data import load_mnist
+from digits_jax.detect import MAX_SIZE, MIN_SIZE
 from digits_jax.evaluation import count_errors
 from digits_jax.weights import RELEASED, load_weights, save_weights
 from digits_jax.workdir import read_run
@@ -56,7 +57,8 @@ def _result(name: str, seed: int) -> dict[str, str]:
 def _detection() -> list[dict[str, float]]:
     path = RESULTS / "detection.json"
     rows = json.loads(path.read_text(encoding="utf-8"))["rows"] if path.exists() else []
-    return [row for row in rows if row["weights"] == "released"]
+    sizes = [MIN_SIZE, MAX_SIZE]
+    return [row for row in rows if row["weights"] == "released" and row["sizes"] == sizes]
 
 
 if __name__ == "__main__":
