@@ -42,8 +42,7 @@ def answer_needed(
 ) -> Any:
     """The answers of many tiles, right where they are needed.
 
-    Loops go over what there is to do and over nothing else. (A branch in a loop over everything
-    would do, too, but XLA does not spread the element-wise work of a branch over a CPU's cores.)
+    First it is found out what there is to do; then loops go over that and over nothing else.
 
     Args:
       cuts: of the tiles.
