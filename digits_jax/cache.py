@@ -3,11 +3,13 @@
 import hashlib
 import os
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import flax
 import jax
 import jaxlib.version
 from jax.experimental.compilation_cache.compilation_cache import reset_cache
@@ -48,6 +50,7 @@ def kept(function: Any, **static: Any) -> Callable[..., Any]:
     JAX looks up what it has compiled by the lowered program, and to get there takes as long as to
     import it. Here the shapes of the arguments and the package's own source say which it is. Where
     programs are not kept by `keep_programs`, or there are several devices, it is the function.
+    Not for several threads.
 
     Args:
       function: of `jax.jit`, the same whatever the values of its arguments.
@@ -65,7 +68,7 @@ def kept(function: Any, **static: Any) -> Callable[..., Any]:
         leaves, tree = jax.tree.flatten(shapes)
         name = f"{function.__module__}.{function.__name__} {tree} {leaves} {sorted(static.items())}"
         if name not in programs:
-            path = folder / f"{_source()}-{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+            path = folder / hashlib.sha256(f"{_makers()} {name}".encode()).hexdigest()[:32]
             programs[name] = _loaded(path) or _compiled(path, function.lower(*args, **static))
         return programs[name](*args)
 
@@ -74,41 +77,68 @@ def kept(function: Any, **static: Any) -> Callable[..., Any]:
 
 def _loaded(path: Path) -> Compiled | None:
     try:
-        return deserialize_and_load(*pickle.loads(path.read_bytes()))
-    except Exception:  # not there, or whatever a damaged file leads to: it is made anew
+        digest, program = path.read_bytes().split(b"\n", 1)
+        if digest != _digest(program):
+            return None
+        return deserialize_and_load(*pickle.loads(program))
+    except Exception:  # not there, or of what is not here: it is made anew
         return None
 
 
 def _compiled(path: Path, lowered: Lowered) -> Compiled:
-    # JAX's own cache is left alone: a program that comes from there cannot be written again.
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _forget_the_oldest(path.parent)
+        with replacing(path) as temporary:
+            temporary.touch()
+            # A program that comes from JAX's own cache cannot be written again.
+            with _without_cache():
+                program = lowered.compile()
+            pickled = pickle.dumps(serialize(program))
+            temporary.write_bytes(_digest(pickled) + b"\n" + pickled)
+        return program
+    except (
+        OSError,
+        ValueError,
+        RuntimeError,
+    ):  # not to be written to, or not to be written: JAX may have it
+        return lowered.compile()
+
+
+def _forget_the_oldest(folder: Path) -> None:
+    with suppress(FileNotFoundError):  # another process does the same
+        files = [file for file in folder.iterdir() if not file.name.startswith(".")]
+        files.sort(key=lambda file: file.stat().st_mtime, reverse=True)
+        for file in files[MOST - 1 :]:
+            file.unlink()
+
+
+@contextmanager
+def _without_cache() -> Iterator[None]:
     jax.config.update("jax_enable_compilation_cache", False)
     reset_cache()
     try:
-        program = lowered.compile()
+        yield
     finally:
         jax.config.update("jax_enable_compilation_cache", True)
         reset_cache()
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        others = sorted(path.parent.iterdir(), key=lambda other: other.stat().st_mtime)
-        for k, other in enumerate(others):
-            if k <= len(others) - MOST or not other.name.startswith(_source()):
-                other.unlink(missing_ok=True)  # the oldest, or of another version of the package
-        with replacing(path) as temporary:
-            temporary.write_bytes(pickle.dumps(serialize(program)))
-    except (OSError, ValueError, RuntimeError):  # full, or not to be written: as before
-        pass
-    return program
+
+
+def _digest(data: bytes) -> bytes:
+    return hashlib.sha256(data).hexdigest().encode()
 
 
 @cache
-def _source() -> str:
-    """All that decides what programs the package makes: its modules, JAX and what JAX is told."""
-    told = jax.__version__, jax.default_backend(), jax.config.values, os.environ.get("XLA_FLAGS")
-    digest = hashlib.sha256(str(told).encode())
+def _makers() -> str:
+    """All that decides what becomes of a function: the package, JAX and Flax, the device."""
+    (device,) = jax.devices()
+    told = jax.config.values, os.environ.get("XLA_FLAGS"), jax.__version__, flax.__version__
+    digest = hashlib.sha256(
+        str((told, device.device_kind, device.client.platform_version)).encode()
+    )
     for module in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(module.read_bytes())
-    return digest.hexdigest()[:16]
+    return digest.hexdigest()
 
 
 def _programs() -> Path:

@@ -38,9 +38,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     from digits_jax import benchmarking, commands, demoing, exporting, scoring
 
     keep_programs()
-    atexit.register(
-        gc.freeze
-    )  # else all that JAX has made is looked at once more, a third of a second
+    # Else the collector looks at all that JAX has made once more, for a third of a second.
+    atexit.register(gc.freeze)
 
     functions: dict[str, Callable[..., Any]] = {
         "train": _train_command(_base_recipe(arguments)),

@@ -33,37 +33,34 @@ G = ((1 / 4, 0, 0), (-1 / 6, -1 / 6, -1 / 6), (-1 / 6, 1 / 6, -1 / 6),
 SUMS = 4
 FRAME = 2 * SUMS  # windows along an axis that share products: even ones, and odd ones
 
-Corner = tuple[int, int]
 Size = tuple[Any, Any]  # numbers, or names for them where the program is for any size
 Logits = Float[Array, "m n 10"]
 Cells = Callable[..., Grid]  # of a tap, row and column, with more rows or columns if asked to
 Layer6 = Callable[[Cells], Float[Array, "m n o"]]
 
 
-def dense_layers(
-    params: Params, *, precision: lax.Precision
-) -> Callable[[Maps, Corner, Size], Logits]:
-    """Layers 6–8 of a block of the windows whose cells `tile_maps` gives.
+def dense_layers(params: Params, *, precision: lax.Precision) -> Callable[[Maps, Size], Logits]:
+    """Layers 6–8 of the windows whose cells `tile_maps` gives.
 
-    What can be done once for all of an image's blocks, is done here.
+    What can be done once for all tiles is done here.
 
     Args:
       params: as `init` or `load_checkpoint` return them.
       precision: of the products, as for `tile_maps`.
 
     Returns:
-      `logits(maps, corner, (h, w))`, of the h × w windows of which the first is at the corner.
+      `logits(maps, (h, w))`, of the first h × w windows.
     """
     dot = dot_at(precision)
     # Rounded factors are for products of their own: sums of cells, rounded, lose too much.
     filters = precision is lax.Precision.HIGHEST
     layer_6 = (_layer_6 if filters else _layer_6_tap_by_tap)(params["dense1"]["kernel"], dot)
 
-    def logits(maps: Maps, corner: Corner, size: Size) -> Logits:
+    def logits(maps: Maps, size: Size) -> Logits:
         def cells(q: int, p: int, down: int = 0, across: int = 0) -> Grid:
             """Those that the windows have in row q and column p of their seven, and some beyond."""
             grid = maps[CELLS[q], CELLS[p]]
-            y, x = corner[0] + 2 * q, corner[1] + 2 * p
+            y, x = 2 * q, 2 * p
             return grid[y : y + size[0] + down, x : x + size[1] + across]
 
         x = jax.nn.relu(layer_6(cells) + params["dense1"]["bias"][None, None])
@@ -106,7 +103,9 @@ def _layer_6(kernel: Float[Array, "k o"], dot: Dot) -> Layer6:
 
 def _factors(kernel: Float[Array, "3 k c o"]) -> Float[Array, "6 k*c o"]:
     """G applied to the three taps of k grids of c channels."""
-    factors = jnp.einsum("ft,tkco->fkco", jnp.array(G), kernel, precision=lax.Precision.HIGHEST)
+    factors = jnp.einsum(
+        "ft,tkco->fkco", jnp.array(G, kernel.dtype), kernel, precision=lax.Precision.HIGHEST
+    )
     return factors.reshape(len(G), -1, kernel.shape[3])
 
 

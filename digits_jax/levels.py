@@ -1,7 +1,7 @@
 """The logits of every window of images of any sizes, tile by tile.
 
-Images are cut into square tiles of one size, which one program works off in turn: the memory is
-that of a tile, whatever the image, and a pyramid of scales is one more list of tiles.
+Images are cut into square tiles of one size, which are worked off in turn: the memory is that of a
+tile, whatever the image, and a pyramid of scales is one more list of tiles.
 """
 
 from collections.abc import Callable, Sequence
@@ -56,7 +56,7 @@ def map_levels(
         has so many rows and columns fewer than there are windows.
       needed: of each level, how many rows and columns of each image's result are needed, or all.
         If given, the others may hold anything, what is of one grey is answered by one window, and
-        there is no gradient in the images.
+        there is no gradient.
       precision: as for `response_maps`.
 
     Returns:
@@ -115,7 +115,7 @@ def _map_tiles(
     def answer(cut: Cut, side: int) -> PyTree[Shaped[Array, "h w ..."]]:
         windows = side + overlap
         maps = tile_maps(params, square(cut, side), precision=precision)
-        return finish(dense(maps, (0, 0), (windows, windows)))
+        return finish(dense(maps, (windows, windows)))
 
     def answer_grey(grey: Float[Array, ""], side: int) -> PyTree[Shaped[Array, "h w ..."]]:
         windows = side + overlap
@@ -144,10 +144,11 @@ def _map_tiles(
 
 
 def _tile_side(sizes: Sequence[tuple[int, ...]], overlap: int, *, whole: bool) -> int:
-    """Windows along a tile's side, such that few of the tiles' cells are halo or left over."""
-    largest = TILE_ON_CPU if jax.default_backend() == "cpu" else TILE
+    """Windows along a tile's side: few of the tiles' cells are to be halo or left over."""
+    on_cpu = jax.default_backend() == "cpu"
+    largest = TILE_ON_CPU if on_cpu else TILE
     largest = min(largest - overlap, max(max(size) for size in sizes))
-    if not whole:  # how many there will be is not known
+    if on_cpu and not whole:  # what is left over is done by parts
         return largest
 
     def work(side: int) -> int:

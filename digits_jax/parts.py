@@ -52,6 +52,9 @@ def answer_needed(
       square: the pixels that the windows of a square of so many a side read.
       answer: the answers of such a square's windows.
       answer_grey: the same of one whose pixels are all of one grey.
+
+    Returns:
+      Arrays `[m, side, side, …]`.
     """
     # An accelerator is not filled by a part.
     part = min(side, PART - overlap) if jax.default_backend() == "cpu" else side
@@ -65,13 +68,13 @@ def answer_needed(
 
     darkest, brightest = lax.map(extremes, all_cuts)
     asked = (corners[None] < left[:, None]).all(axis=-1)
-    busy = asked & (darkest < brightest)
+    busy = asked & (darkest != brightest)  # also where one is not a number
     whole = 2 * busy.sum(axis=1, keepdims=True) > len(corners)
 
     def each(
         chosen: Bool[Array, "m p"], do: Callable[[Cut, Float[Array, ""]], Answer], answers: Any
     ) -> Any:
-        (which,) = jnp.nonzero(chosen.ravel(), size=chosen.size)
+        which = jnp.nonzero(chosen.ravel(), size=chosen.size)[0].astype(jnp.int32)
 
         def body(i: Int[Array, ""], answers: Any) -> Any:
             k, p = jnp.divmod(which[i], chosen.shape[1])
@@ -87,7 +90,7 @@ def answer_needed(
 
         return lax.fori_loop(0, chosen.sum(), body, answers)
 
-    black = answer_grey(jnp.zeros(()), side)
+    black = answer_grey(jnp.zeros((), jnp.float32), side)
     answers = jax.tree.map(lambda array: jnp.broadcast_to(array, (len(cuts), *array.shape)), black)
     other_greys = asked & ~busy & ~whole & (darkest != 0)
     answers = each(other_greys, lambda _, grey: answer_grey(grey, part), answers)

@@ -56,6 +56,11 @@ def sizes_between(min_size: float, max_size: float) -> tuple[float, ...]:
     )
 
 
+def level_side(side: int, scale: float) -> int:
+    """How many px a side of an image has in the pyramid, with the rim for digits on its edge."""
+    return STRIDE * int(side * scale / STRIDE) + 2 * PAD
+
+
 @partial(jax.jit, static_argnames=("sizes", "capacity", "precision"))
 def find_peaks(
     params: Params,
@@ -134,13 +139,13 @@ def _level(framed: Float[Array, "n H W 1"], rim: int, scale: float) -> Float[Arr
     Cell (i, j) of its averaged map is the window that is centred on the level's pixel (2i, 2j).
     """
     n, height, width = framed.shape[0], *(side - 2 * rim for side in framed.shape[1:3])
-    h, w = (STRIDE * int(side * scale / STRIDE) for side in (height, width))
+    h, w = (level_side(side, scale) for side in (height, width))
     if scale == 1:
         first = rim - PAD
-        return framed[:, first : first + h + 2 * PAD, first : first + w + 2 * PAD]
+        return framed[:, first : first + h, first : first + w]
     return jax.image.scale_and_translate(
         framed,
-        (n, h + 2 * PAD, w + 2 * PAD, 1),
+        (n, h, w, 1),
         (1, 2),
         jnp.full(2, scale, jnp.float32),
         jnp.full(2, PAD - rim * scale, jnp.float32),

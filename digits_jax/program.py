@@ -52,7 +52,7 @@ def maps_program(params: Params) -> bytes:
 
     def windows_of_tile(tile: Float[Array, "H W"]) -> Float[Array, "h w 10"]:
         h, w = (side // STRIDE - HALO for side in tile.shape)
-        return dense(tile_maps(params, tile, precision=precision), (0, 0), (h, w))
+        return dense(tile_maps(params, tile, precision=precision), (h, w))
 
     with _without_source_lines():
         # On its own, since every shape in it would else be worked out from the whole image's sizes.

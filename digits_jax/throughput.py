@@ -18,10 +18,10 @@ from jax.sharding import PartitionSpec as P
 from digits_jax.arithmetic import count_flop
 from digits_jax.data import TRAIN_EXAMPLES, Dataset
 from digits_jax.detect import CAPACITY, MAX_SIZE, MIN_SCORE, MIN_SIZE, framed
-from digits_jax.levels import map_size
+from digits_jax.levels import map_levels, map_size
 from digits_jax.maps import response_maps
 from digits_jax.network import SIDE, Params, classify
-from digits_jax.peaks import find_peaks, sizes_between
+from digits_jax.peaks import find_peaks, level_side, sizes_between
 from digits_jax.products import factors_at
 from digits_jax.recipe import RECIPES
 from digits_jax.step import Batch, TrainState, initial_state, make_advance, train_step
@@ -104,9 +104,11 @@ def tasks(
             flop=count_flop(look, params, image),
             call=partial(look, params, image),
         )
+        sizes = sizes_between(MIN_SIZE, MAX_SIZE)
+        levels = [_noise(devices, level_side(side, SIDE / size)) for size in sizes]
         find = partial(
             find_peaks,
-            sizes=sizes_between(MIN_SIZE, MAX_SIZE),
+            sizes=sizes,
             capacity=CAPACITY,
             precision=precision,
         )
@@ -117,7 +119,8 @@ def tasks(
             f"{side}×{side}",
             unit="images",
             items=devices,
-            flop=count_flop(find, *arguments),
+            # Of noise all maps are needed; find_peaks itself decides that only when it runs.
+            flop=count_flop(partial(map_levels, precision=precision), params, levels),
             call=partial(find, *arguments),
         )
 

@@ -29,8 +29,7 @@ from digits_jax import scenes
 from digits_jax.detect import MAX_SIZE, MIN_SIZE, detect, response_maps
 from digits_jax.levels import map_size
 from digits_jax.network import SIDE
-from digits_jax.peaks import PAD, sizes_between
-from digits_jax.tile import STRIDE
+from digits_jax.peaks import level_side, sizes_between
 from digits_jax.weights import load_pretrained
 
 
@@ -60,10 +59,7 @@ def _sizes(sides: tuple[int, ...], rounds: int) -> dict[str, object]:
 
 
 def _pyramid(side: int, rounds: int) -> dict[str, object]:
-    levels = [
-        STRIDE * int(side * SIDE / size / STRIDE) + 2 * PAD
-        for size in sizes_between(MIN_SIZE, MAX_SIZE)
-    ]
+    levels = [level_side(side, SIDE / size) for size in sizes_between(MIN_SIZE, MAX_SIZE)]
     contenders: dict[str, Contender] = {
         "detect": partial(_detect, side),
         "maps": partial(_maps, tuple(levels)),

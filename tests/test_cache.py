@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from digits_jax import cache as module
 from digits_jax.cache import cache_folder
 
 
@@ -43,20 +44,39 @@ def test_a_search_is_not_traced_again(tmp_path: Path) -> None:
     one_device = {"XLA_FLAGS": "", "JAX_LOG_COMPILES": "1"}
     first = run("detect", picture, cache, **one_device)
     assert first.returncode == 0
-    (kept,) = cache.glob("programs/*-whole/*")
-    whole = kept.read_bytes()
+    (file,) = cache.glob("programs/*-whole/*")
+    whole = file.read_bytes()
     second = run("detect", picture, cache, **one_device)
     assert second.stdout == first.stdout
     assert "find_peaks" not in second.stderr
-    assert kept.read_bytes() == whole
-    kept.write_bytes(whole[: len(whole) // 2])
-    (kept.parent / "of-another-version").touch()
+    assert file.read_bytes() == whole
+    middle = len(whole) // 2
+    file.write_bytes(whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :])
     third = run("detect", picture, cache, **one_device)
     assert third.stdout == first.stdout
     assert "find_peaks" in third.stderr
-    assert [*kept.parent.iterdir()] == [kept]
     fourth = run("detect", picture, cache, **one_device)
     assert (fourth.stdout, "find_peaks" in fourth.stderr) == (first.stdout, False)
+    assert [*file.parent.iterdir()] == [file]
+
+
+def test_the_newest_programs_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST", 3)
+    for age, name in enumerate("dcba"):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (1e9 - age, 1e9 - age))
+    (tmp_path / ".being-written").touch()
+    module._forget_the_oldest(tmp_path)
+    assert {file.name for file in tmp_path.iterdir()} == {"d", "c", ".being-written"}
+
+
+def test_without_room_for_it_a_search_is_as_ever(tmp_path: Path) -> None:
+    picture, file = tmp_path / "blank.png", tmp_path / "file"
+    Image.fromarray(np.zeros((40, 50), np.uint8)).save(picture)
+    file.touch()
+    done = run("detect", picture, file, XLA_FLAGS="")
+    assert done.returncode == 0
+    assert '"detections": []' in done.stdout
 
 
 def test_a_cache_that_cannot_be_written_to_stops_nothing(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 from functools import partial
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -190,6 +191,18 @@ def test_a_window_may_reach_beyond_the_image(window: list[float], box: list[int]
 def test_a_blank_window_s_box(grey: float, box: list[int]) -> None:
     """Its body, or if all is ink, as much of it as its class takes."""
     assert tight_box(np.full((60, 70), grey, np.float32), WINDOW, 8).tolist() == box
+
+
+def test_a_program_that_works_with_doubles_can_search() -> None:
+    params = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), digits_jax.load_pretrained()
+    )
+    images = jax.ShapeDtypeStruct((1, 64, 64, 1), jnp.float32)
+    extents = jax.ShapeDtypeStruct((1, 2), jnp.int32)
+    with jax.enable_x64(True), jax.numpy_dtype_promotion("standard"):
+        search = partial(find_peaks, sizes=(28.0,), capacity=4)
+        found = jax.eval_shape(search, params, images, extents, jnp.float32(0.5))
+    assert found.windows_xyxy.shape == (1, 4, 4)
 
 
 # What is refused.

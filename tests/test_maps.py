@@ -209,9 +209,10 @@ def test_what_is_needed_is_right_and_the_rest_is_not_done() -> None:
             if h > 0 and w > 0:
                 assert_same_logits(mine[:h, :w], expected[:h, :w])
             # A tile is of three windows a side: none of those beyond has been looked at.
-            begin = 3 * -(-max(int(h), 0) // 3) if w else 0
-            untouched = jnp.broadcast_to(black, mine[begin:].shape)
-            np.testing.assert_allclose(mine[begin:], untouched, rtol=0, atol=1e-6)
+            down, across = (3 * -(-max(int(limit), 0) // 3) for limit in (h, w))
+            for beyond in (mine[down:], mine[:, across:]):
+                untouched = jnp.broadcast_to(black, beyond.shape)
+                np.testing.assert_allclose(beyond, untouched, rtol=0, atol=1e-6)
 
 
 @pytest.mark.usefixtures("small_tiles")
