@@ -105,7 +105,8 @@ def tasks(
             call=partial(look, params, image),
         )
         sizes = sizes_between(MIN_SIZE, MAX_SIZE)
-        levels = [_noise(devices, level_side(side, SIDE / size)) for size in sizes]
+        squares = [(level_side(side, SIDE / size),) * 2 for size in sizes]
+        levels = [jax.ShapeDtypeStruct((devices, *square, 1), jnp.float32) for square in squares]
         find = partial(
             find_peaks,
             sizes=sizes,
