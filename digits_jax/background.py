@@ -4,21 +4,24 @@ The paper's network has seen nothing but centred digits, so its margin is high o
 shown. These windows teach it the rest: each is composed, on the device, from a subject (a digit of
 about MNIST's size near the centre, or for a background window something else) and neighbours around
 it. A background window's target is uniform over the classes, which asks for a low margin and needs
-no eleventh class (the entropic open-set loss of Dhamija, Günther and Boult, 2018).
+no eleventh class (the entropic open-set loss of Dhamija, Günther and Boult, 2018). In between are
+digits that are nearly in their place, or nearly of their size, which are to be as sure as they are
+centred: left to itself the network reads a part of a digit as another, and surely.
 
 A subject is turned, slanted, stretched and bent (Simard, Steinkraus and Platt, 2003) in the same
 interpolation that puts it in its place, so that it is never blurred twice.
 """
 
-from typing import NamedTuple
+import math
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, Key, UInt8
+from jaxtyping import Array, Float, Int, Key, UInt8
 
 from digits_jax.clutter import draw_clutter
 from digits_jax.network import SIDE
+from digits_jax.place import Images, Place, Warp, pixel_centres, put, source_of, warped
 from digits_jax.recipe import Recipe
 from digits_jax.shapes import draw_shapes
 
@@ -26,37 +29,18 @@ NEIGHBOURS = 3  # at most, around a subject
 OFF_CENTRE = (6.0, 20.0)  # px that a digit is off, along the axis where it is farther off
 TOO_SMALL, TOO_LARGE = (0.2, 0.62), (1.45, 3.7)  # times the size of MNIST's digits
 ANY_SIZE = (0.3, 3.5)
+NEARLY = (0.6, 2.2)  # times its size that a near miss is, and ...
+BESIDE = 12.0  # px that it is off at most, along the axis where it is farther off
 IN_PLACE = 0.5  # of the shapes are as large as a digit and where one would be; the others anywhere
 NEAREST = 14.0  # px from the centre to a neighbour of the same size; unlike ones overlap more
 BLUR = 2.6  # px: a digit of 15 px a side, scaled up
 KNOTS = 5  # along each axis, between which a bend is linear
 
-Images = Float[Array, "n 28 28"]
-
-
-class Place(NamedTuple):
-    """Where in a window a 28×28 picture goes, and how sharp it is."""
-
-    scale: Float[Array, " n"]
-    offset: Float[Array, "n 2"]  # of its centre from the window's, px
-    blur: Float[Array, " n"]  # width of the interpolating triangle, px of the picture, at least 1
-
-
-class Warp(NamedTuple):
-    """Where the pixels of a picture that is not put in its place as it is come from.
-
-    Source coordinates in px from the picture's centre: first the rows are resampled, by window row
-    and picture column, then the columns, by window row and window column (Catmull and Smith, 1980).
-    """
-
-    rows: Float[Array, "n 28 28"]
-    columns: Float[Array, "n 28 28"]
-
 
 def compose(
     key: Key[Array, ""], digits: Images, recipe: Recipe
-) -> tuple[Float[Array, "n 28 28 1"], Bool[Array, " n"]]:
-    """Turns digits into training windows, and says in which of them a digit is centred.
+) -> tuple[Float[Array, "n 28 28 1"], Float[Array, " n"]]:
+    """Turns digits into training windows, and says how far a digit is centred in each.
 
     Args:
       key: of all that is drawn here.
@@ -65,7 +49,8 @@ def compose(
       recipe: the shares of the kinds of background window, the shift, the scale, the neighbours.
 
     Returns:
-      The windows, float32 in 0–1, and whether each is to be recognised; if not, it is background.
+      The windows, float32 in 0–1, and of each 1 if it is to be recognised, 0 if it is background,
+      or what is between for a near miss.
     """
     keys = iter(jax.random.split(key, 64))
     n = digits.shape[0]
@@ -74,26 +59,27 @@ def compose(
     clutter = _mirrored(next(keys), clutter)
     noise = jax.random.uniform(next(keys), digits.shape)
 
-    shares = jnp.array(recipe.background_shares())
+    shares = jnp.array((*recipe.background_shares(), recipe.near_misses))
     drawn_kind = jax.random.uniform(next(keys), (n, 1))
     # Not `searchsorted`, which is a loop, and on accelerators many launches.
     kind = jnp.sum(jnp.cumsum(shares)[None] <= drawn_kind, axis=1)
-    off_centre, wrong_size, shape, texture, blank = (kind == number for number in range(5))
-    centred = kind == len(shares)
+    off_centre, wrong_size, shape, texture, blank, near_miss = (kind == k for k in range(6))
 
     scale = _log_uniform(next(keys), n, 1 / recipe.scale, recipe.scale)
+    nearly = _log_uniform(next(keys), n, *NEARLY)
     small = _log_uniform(next(keys), n, *TOO_SMALL)
     large = _log_uniform(next(keys), n, *TOO_LARGE)
     any_size = _log_uniform(next(keys), n, 0.5, 2.5)
     wrong = jnp.where(jax.random.bernoulli(next(keys), 0.4, (n,)), small, large)
     near = jax.random.uniform(next(keys), (n, 2), minval=-1.0) * recipe.shift
-    far = _around(next(keys), n, *(jnp.full((n,), limit) for limit in OFF_CENTRE))
+    far = _around(next(keys), n, *(jnp.full(n, limit) for limit in OFF_CENTRE))
+    beside = _around(next(keys), n, jnp.zeros(n), jnp.full(n, BESIDE))
     anywhere = jax.random.uniform(next(keys), (n, 2), minval=-10.0, maxval=10.0)
     loose = texture | (shape & jax.random.bernoulli(next(keys), 1 - IN_PLACE, (n,)))
     moved = (loose | (wrong_size & (wrong > 1)))[:, None]
     place = Place(
-        jnp.select([wrong_size, loose], [wrong, any_size], scale),
-        jnp.where(off_centre[:, None], far, jnp.where(moved, anywhere, near)),
+        jnp.select([wrong_size, loose, near_miss], [wrong, any_size, nearly], scale),
+        jnp.select([off_centre[:, None], near_miss[:, None], moved], [far, beside, anywhere], near),
         _blur(next(keys), n),
     )
     picture = jnp.where(shape[:, None, None], drawn, digits)
@@ -121,49 +107,27 @@ def compose(
     grey = jax.random.uniform(next(keys), (n,))
     grey = jnp.where(blank & jax.random.bernoulli(next(keys), 0.7, (n,)), grey, 0.0)
     windows += grey[:, None, None]
+    centred = jnp.select([near_miss, kind == len(shares)], [centredness(place, recipe), 1.0], 0.0)
     return jnp.clip(windows, 0.0, 1.0)[..., None], centred
 
 
-def put(pictures: Images, place: Place) -> Images:
-    """Scales each picture and moves it to its place in a window, with linear interpolation.
+def centredness(place: Place, recipe: Recipe) -> Float[Array, " n"]:
+    """How far a digit is in its place and of its size, 0–1.
 
-    A triangle filter along y and along x, y = A_y x A_xᵀ, as wide as a pixel of the coarser of the
-    two grids, or as the place asks for. Beyond the picture there is nothing.
+    1 within the recipe's shift and scale, 0 where digits are off-centre or of a wrong size, linear
+    in px and in the logarithm of the size in between; the product of the two.
     """
-    along_y, along_x = (_filters(_source(place, axis), place) for axis in (0, 1))
-    return along_y.transpose(0, 2, 1) @ pictures @ along_x
 
+    def falling(amount: Float[Array, " n"], one: float, zero: float) -> Float[Array, " n"]:
+        return jnp.clip((zero - amount) / max(zero - one, 1e-6), 0.0, 1.0)
 
-def warped(pictures: Images, place: Place, warp: Warp) -> Images:
-    """`put` for a picture each of whose pixels has its own place: the same filters, one a pixel."""
-    # [n, window row, picture row, picture column], then [.., .., picture column, window column]
-    rows = jnp.sum(_filters(warp.rows, place) * pictures[:, None], axis=2)
-    return jnp.sum(_filters(warp.columns, place) * rows[..., None], axis=2)
-
-
-def _pixel_centres() -> Float[Array, " 28"]:
-    return jnp.arange(SIDE, dtype=jnp.float32) + 0.5 - SIDE / 2
-
-
-def _source(place: Place, axis: int) -> Float[Array, "n 28"]:
-    """Where a window's pixels come from along an axis, in px from the picture's centre."""
-    return (_pixel_centres()[None] - place.offset[:, axis, None]) / place.scale[:, None]
-
-
-def _filters(source: Float[Array, "n *m 28"], place: Place) -> Float[Array, "n *m 28 28"]:
-    """What each of a picture's 28 pixels along an axis counts at a source coordinate."""
-    each = (-1, *(1,) * (source.ndim - 1))
-    width = jnp.maximum(place.blur, 1 / place.scale).reshape(each)
-    apart = jnp.abs(
-        source[..., None, :] - _pixel_centres().reshape((1,) * (source.ndim - 1) + (-1, 1))
+    off, size = jnp.abs(place.offset).max(axis=-1), jnp.log(place.scale)
+    widest = math.log(recipe.scale)
+    return (
+        falling(off, float(recipe.shift), OFF_CENTRE[0])
+        * falling(size, widest, math.log(TOO_LARGE[0]))
+        * falling(-size, widest, -math.log(TOO_SMALL[1]))
     )
-    weights = jnp.maximum(0.0, 1 - apart / width[..., None])
-    # Their sum had the picture no end: of the nearest pixel, which is `off`, and those either side.
-    off = source - 0.5 - jnp.round(source - 0.5)
-    before, after = jnp.floor(width - off), jnp.floor(width + off)
-    less = jnp.abs(off) + before * ((before + 1) / 2 + off) + after * ((after + 1) / 2 - off)
-    total = 1 + before + after - less / width
-    return weights / total[..., None, :]
 
 
 def _warp(key: Key[Array, ""], place: Place, recipe: Recipe) -> Warp:
@@ -179,8 +143,8 @@ def _warp(key: Key[Array, ""], place: Place, recipe: Recipe) -> Warp:
     along = jnp.linspace(0, KNOTS - 1, SIDE)[:, None] - jnp.arange(KNOTS, dtype=jnp.float32)[None]
     spread = jnp.maximum(0.0, 1 - jnp.abs(along))  # [28, KNOTS]
     bend = strength[None] * jnp.einsum("ik,ankl,jl->anij", spread, knots, spread)
-    y, x = (_source(place, axis) for axis in (0, 1))
-    column = _pixel_centres()[None, None]
+    y, x = (source_of(place, axis) for axis in (0, 1))
+    column = pixel_centres()[None, None]
     return Warp(
         y[:, :, None] * stretch - turn * column + bend[0],
         x[:, None] / stretch + (turn + slant) * y[:, :, None] + bend[1],

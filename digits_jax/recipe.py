@@ -53,6 +53,9 @@ class Recipe:
     shapes: float = 0.0  # letters, signs, lines, curves and figures,
     textures: float = 0.0  # noise, slopes of grey, and clutter like that of photographs,
     blank: float = 0.0  # nothing, on any grey.
+    # Share of the batch that are near misses: digits and parts of one that are not quite in their
+    # place or of their size, whose target is as far from uniform as they are centred.
+    near_misses: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "steps", "evaluate_every"):
@@ -72,11 +75,10 @@ class Recipe:
             raise RecipeError(f"bend must be 0 to 5 pixels; got {self.bend}")
         if not 0 <= self.neighbours <= 3:
             raise RecipeError(f"neighbours must be 0 to 3; got {self.neighbours}")
-        if min(self.background_shares()) < 0 or not sum(self.background_shares()) < 1:
-            names = "off_centre, wrong_size, shapes, textures and blank"
-            raise RecipeError(
-                f"{names} must be shares whose sum is below 1; got {self.background_shares()}"
-            )
+        shares = (*self.background_shares(), self.near_misses)
+        if min(shares) < 0 or not sum(shares) < 1:
+            names = "off_centre, wrong_size, shapes, textures, blank and near_misses"
+            raise RecipeError(f"{names} must be shares whose sum is below 1; got {shares}")
         if not 0 < self.learning_rate < float("inf"):
             raise RecipeError(f"learning_rate must be positive; got {self.learning_rate}")
 
@@ -87,8 +89,8 @@ class Recipe:
     @property
     def composes(self) -> bool:
         """Whether windows are composed, rather than digits shifted and nothing else."""
-        asked = (self.neighbours, self.turn, self.slant, self.bend, *self.background_shares())
-        return any(asked) or self.scale > 1 or self.stretch > 1
+        asked = (self.neighbours, self.turn, self.slant, self.bend, self.near_misses)
+        return any((*asked, *self.background_shares())) or self.scale > 1 or self.stretch > 1
 
     def learning_rates(self) -> optax.Schedule:
         """The learning rate as a function of the step, counted from 0."""
@@ -135,11 +137,12 @@ RECIPES = {
         stretch=1.1,
         bend=1.0,
         neighbours=1.2,
-        off_centre=0.12,
-        wrong_size=0.15,
+        off_centre=0.05,
+        wrong_size=0.12,
         shapes=0.12,
         textures=0.17,
         blank=0.02,
+        near_misses=0.2,
         evaluate_every=2000,
     ),
 }

@@ -29,13 +29,11 @@ class TrainState(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Windows to learn from: pixels in 0–1, ink bright, and their classes, or BACKGROUND."""
+    """Windows to learn from: pixels in 0–1, ink bright, and the classes of their digits."""
 
     images: Float[Array, "n 28 28 1"]
     labels: UInt8[Array, " n"]
-
-
-BACKGROUND = 10  # the label of a window in which no digit is centred
+    centred: Float[Array, " n"]  # how far the digit is in its place; 0: background
 
 
 class Metrics(NamedTuple):
@@ -54,7 +52,7 @@ def pixels(images: UInt8[Array | np.ndarray, "n 28 28"]) -> Float[Array, "n 28 2
 def sample(key: Key[Array, ""], dataset: Dataset, n: int) -> Batch:
     """Draws n digits of the dataset uniformly, with replacement."""
     rows = jax.random.randint(key, (n,), 0, dataset.labels.shape[0])
-    return Batch(pixels(dataset.images[rows]), dataset.labels[rows])
+    return Batch(pixels(dataset.images[rows]), dataset.labels[rows], jnp.ones(n))
 
 
 def shift(
@@ -77,9 +75,9 @@ def shift(
 def augment(key: Key[Array, ""], batch: Batch, recipe: Recipe) -> Batch:
     """What the recipe makes of a batch of digits: shifted ones (section 3.1), or whole windows."""
     if not recipe.composes:
-        return Batch(shift(key, batch.images, recipe.shift), batch.labels)
+        return batch._replace(images=shift(key, batch.images, recipe.shift))
     images, centred = compose(key, batch.images[..., 0], recipe)
-    return Batch(images, jnp.where(centred, batch.labels, jnp.uint8(BACKGROUND)))
+    return batch._replace(images=images, centred=centred)
 
 
 def loss_and_accuracy(
@@ -87,7 +85,9 @@ def loss_and_accuracy(
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
     """The mean cross-entropy −Σ_j t_j log f_θ^j(x) (section 2.1), and the share of digits right.
 
-    t_j is I(y = j) for a digit; for a background window it is 1/10, least at uniform probabilities.
+    t_j is c·I(y = j) + (1 − c)/10, where c is how far the digit y is centred: of a digit in its
+    place the loss is the paper's, of a background window it is least at uniform probabilities, and
+    of a near miss where the margin is c. For the accuracy only digits in their place count.
     Each device of the mesh takes its part of the batch; differentiate it from outside, and the
     gradient is that of the mean over the whole batch, whatever the number of devices.
     """
@@ -96,12 +96,13 @@ def loss_and_accuracy(
     @partial(jax.shard_map, mesh=mesh, in_specs=(P(), P("data")), out_specs=P(), check_vma=False)
     def mean_over_devices(params: Params, batch: Batch) -> tuple[Array, Array]:
         logits = classify(params, batch.images, factors=factors)
-        labels = batch.labels.astype(jnp.int32)
-        digit = labels != BACKGROUND
-        targets = jnp.where(digit[:, None], jax.nn.one_hot(labels, CLASSES), 1 / CLASSES)
+        labels, centred = batch.labels.astype(jnp.int32), batch.centred[:, None]
+        targets = centred * jax.nn.one_hot(labels, CLASSES) + (1 - centred) / CLASSES
         loss = optax.softmax_cross_entropy(logits, targets).mean()
-        right = (jnp.argmax(logits, axis=-1) == labels).astype(jnp.float32)
-        right, digits = lax.psum((right.sum(), digit.astype(jnp.float32).sum()), "data")
+        digit = batch.centred == 1
+        right = digit & (jnp.argmax(logits, axis=-1) == labels)
+        counts = (right.astype(jnp.float32).sum(), digit.astype(jnp.float32).sum())
+        right, digits = lax.psum(counts, "data")
         return lax.pmean(loss, "data"), right / jnp.maximum(digits, 1.0)
 
     return mean_over_devices(params, batch)

@@ -194,7 +194,7 @@ def _training(batch_size: int, mesh: Mesh, precision: lax.Precision) -> dict[str
         states.append(state)
         return state, metrics
 
-    batch = Batch(_noise(batch_size, SIDE), jnp.zeros(batch_size, jnp.uint8))
+    batch = Batch(_noise(batch_size, SIDE), jnp.zeros(batch_size, jnp.uint8), jnp.ones(batch_size))
     step = partial(train_step, recipe=recipe, mesh=mesh)
     flop = steps * count_flop(step, initial, batch, jax.random.key(0))
     return {"items": steps * batch_size, "flop": flop, "call": call}

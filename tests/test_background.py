@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 from jax.sharding import Mesh
 
 from digits_jax import background
-from digits_jax.background import BLUR, Place, Warp, compose, put, warped
+from digits_jax.background import BLUR, centredness, compose
 from digits_jax.clutter import draw_clutter
 from digits_jax.data import Mnist
 from digits_jax.network import Params, init
+from digits_jax.place import Place, Warp, put, warped
 from digits_jax.recipe import RECIPES, Recipe, RecipeError
-from digits_jax.step import BACKGROUND, Batch, augment, loss_and_accuracy, shift
+from digits_jax.step import Batch, augment, loss_and_accuracy, shift
 
 # Nothing but the digit: every test adds what it is about.
 PLAIN = dataclasses.replace(
@@ -33,6 +34,7 @@ PLAIN = dataclasses.replace(
     shapes=0.0,
     textures=0.0,
     blank=0.0,
+    near_misses=0.0,
 )
 KEY = jax.random.key(0)
 COUNT = 600
@@ -134,7 +136,7 @@ def test_blur_spreads_the_ink() -> None:
 def test_with_nothing_asked_for_the_digits_come_back(digits: np.ndarray) -> None:
     """As they are, or blurred: by less than the widest triangle, with all of their ink."""
     windows, centred = windows_of(digits, PLAIN)
-    assert centred.all()
+    assert (centred == 1).all()
     same = np.abs(windows - digits).max(axis=(1, 2)) < 1e-5
     assert 0.5 < same.mean() < 0.7  # 0.6 expected, ± 0.02
     np.testing.assert_allclose(windows.sum(axis=(1, 2)), digits.sum(axis=(1, 2)), rtol=0.05)
@@ -147,8 +149,11 @@ def test_the_standard_recipe_s_windows(digits: np.ndarray) -> None:
     assert windows.min() >= 0
     assert windows.max() <= 1
     assert np.isfinite(windows).all()
-    share = sum(recipe.background_shares())
-    assert abs((~centred).mean() - share) < 5 * np.sqrt(share * (1 - share) / COUNT)
+    # Of the near misses a quarter is within the shift, and a third of these within the scale.
+    digits_share = 1 - sum(recipe.background_shares()) - recipe.near_misses * (1 - 1 / 12)
+    found = (centred == 1).mean()
+    assert abs(found - digits_share) < 5 * np.sqrt(digits_share * (1 - digits_share) / COUNT)
+    assert ((centred > 0) & (centred < 1)).mean() > recipe.near_misses / 10
 
 
 def test_windows_are_a_function_of_the_key(digits: np.ndarray) -> None:
@@ -162,7 +167,7 @@ def test_windows_are_a_function_of_the_key(digits: np.ndarray) -> None:
 def test_digits_are_shifted_and_scaled_within_the_limits() -> None:
     pictures = np.repeat(blob(0, 0, 2)[None], COUNT, axis=0)
     windows, centred = windows_of(pictures, dataclasses.replace(PLAIN, shift=3, scale=1.25))
-    assert centred.all()
+    assert (centred == 1).all()
     off = centres(windows)
     assert np.abs(off).max() < 3.05
     assert (off.min(axis=0) < -2.8).all()
@@ -226,7 +231,7 @@ def test_slants_move_rows_sideways_and_leave_them_their_height() -> None:
 def test_stretched_digits_are_taller_or_broader_and_as_much_ink() -> None:
     pictures = np.repeat(blob(0, 0, 2.5)[None], COUNT, axis=0)
     windows, centred = windows_of(pictures, dataclasses.replace(PLAIN, stretch=1.3))
-    assert centred.all()
+    assert (centred == 1).all()
     yy, xx, _ = moments(windows)
     ratio = (xx / yy) ** 0.25  # each axis by a factor, one the other's inverse
     assert 1.25 < ratio.max() < 1.31
@@ -258,8 +263,9 @@ def test_bends_move_parts_of_a_digit_apart_by_pixels() -> None:
 def background_only(pictures: np.ndarray, **share: Any) -> np.ndarray:
     """The background windows of a recipe which makes hardly any other."""
     windows, centred = windows_of(pictures, dataclasses.replace(PLAIN, **share))
-    assert 0.96 < (~centred).mean() < 1
-    return windows[~centred]
+    assert 0.96 < (centred == 0).mean() < 1
+    assert ((centred == 0) | (centred == 1)).all()
+    return windows[centred == 0]
 
 
 def test_off_centre_digits_are_beside_the_centre() -> None:
@@ -273,6 +279,48 @@ def test_off_centre_digits_are_beside_the_centre() -> None:
     assert 5.9 < far.min() < 6.5
     beyond = windows.sum(axis=(1, 2)) < 0.1
     assert 0.1 < beyond.mean() < 0.5  # 17 to 20 px off, of 6 to 20
+
+
+def test_near_misses_are_digits_anywhere_near_and_as_centred_as_they_are() -> None:
+    """A spot that is small enough to be seen whole: 1 px wide, in a window of 28."""
+    picture = blob(0, 0, 1)
+    recipe = dataclasses.replace(PLAIN, near_misses=0.99, shift=3, scale=1.25)
+    windows, centred = windows_of(np.repeat(picture[None], COUNT, axis=0), recipe)
+    off = np.abs(centres(windows)).max(axis=1)
+    factor = np.sqrt(windows.sum(axis=(1, 2)) / picture.sum())
+    assert 11 < off.max() < 12.1
+    assert abs((off < 3).mean() - 0.25) < 0.07
+    assert factor.min() < 0.66
+    assert 2.0 < factor.max() < 2.3
+    expected = np.clip((6 - off) / 3, 0, 1)
+    expected *= np.clip(np.log(1.45 / factor) / np.log(1.45 / 1.25), 0, 1)
+    expected *= np.clip(np.log(factor / 0.62) / np.log(0.8 / 0.62), 0, 1)
+    # A spot's centre and its size are known from its pixels to some hundredths.
+    assert np.quantile(np.abs(centred - expected), 0.99) < 0.12
+    assert np.abs(centred - expected).mean() < 0.02
+
+
+@pytest.mark.parametrize(
+    ("scale", "offset", "expected"),
+    [
+        (1.0, (0, 0), 1.0),
+        (1.25, (3, -3), 1.0),
+        (0.8, (0, 2.9), 1.0),
+        (1.0, (0, 4), 2 / 3),
+        (1.0, (-5, 4), 1 / 3),
+        (1.0, (1, 6), 0.0),
+        (np.sqrt(1.25 * 1.45), (0, 0), 0.5),
+        (np.sqrt(0.8 * 0.62), (4.5, 0), 0.25),
+        (1.5, (0, 0), 0.0),
+        (0.6, (0, 0), 0.0),
+    ],
+)
+def test_centredness_falls_from_the_digits_to_the_background(
+    scale: float, offset: tuple[float, float], expected: float
+) -> None:
+    place = Place(jnp.float32([scale]), jnp.float32([offset]), jnp.ones(1))
+    found = centredness(place, RECIPES["standard"])
+    np.testing.assert_allclose(found, [expected], atol=1e-5)
 
 
 def test_wrong_sizes_are_small_and_near_or_large() -> None:
@@ -406,18 +454,18 @@ def test_neighbours_only_add_ink_and_are_as_many_as_asked_for(digits: np.ndarray
     assert 0.55 < around_nothing.any(axis=(1, 2)).mean() < 0.69
 
     recognised = windows_of(digits, recipes[2])[1]
-    assert recognised.all()
+    assert (recognised == 1).all()
 
 
-def test_augment_calls_windows_without_a_centred_digit_background(digits: np.ndarray) -> None:
+def test_augment_says_how_far_a_window_s_digit_is_centred(digits: np.ndarray) -> None:
     images = jnp.asarray(digits)[..., None]
     labels = jnp.asarray(np.arange(COUNT) % 10, jnp.uint8)
     recipe = RECIPES["standard"]
-    found = jax.jit(partial(augment, recipe=recipe))(KEY, Batch(images, labels))
+    found = jax.jit(partial(augment, recipe=recipe))(KEY, Batch(images, labels, jnp.ones(COUNT)))
     windows, centred = windows_of(digits, recipe)
     np.testing.assert_allclose(found.images[..., 0], windows, rtol=0, atol=1e-4)
-    np.testing.assert_array_equal(found.labels, np.where(centred, labels, BACKGROUND))
-    assert found.labels.dtype == jnp.uint8
+    np.testing.assert_array_equal(found.labels, labels)
+    np.testing.assert_allclose(found.centred, centred, rtol=0, atol=1e-4)
 
 
 def test_the_paper_s_recipe_only_shifts(digits: np.ndarray) -> None:
@@ -426,14 +474,18 @@ def test_the_paper_s_recipe_only_shifts(digits: np.ndarray) -> None:
     assert RECIPES["standard"].composes
     images = jnp.asarray(digits)[..., None]
     labels = jnp.asarray(np.arange(COUNT) % 10, jnp.uint8)
-    found = augment(KEY, Batch(images, labels), recipe)
+    found = augment(KEY, Batch(images, labels, jnp.ones(COUNT)), recipe)
     np.testing.assert_array_equal(found.images, shift(KEY, images, 6))
     np.testing.assert_array_equal(found.labels, labels)
+    np.testing.assert_array_equal(found.centred, 1)
 
 
 @pytest.mark.parametrize(
     "field",
-    ["off_centre", "wrong_size", "shapes", "textures", "blank", "neighbours", "turn", "bend"],
+    [
+        *("off_centre", "wrong_size", "shapes", "textures", "blank", "near_misses"),
+        *("neighbours", "turn", "bend"),
+    ],
 )
 def test_any_background_is_composed(field: str) -> None:
     assert not PLAIN.composes
@@ -449,12 +501,15 @@ def test_a_background_window_s_loss_is_least_at_uniform_probabilities() -> None:
 
     @jax.jit
     @partial(jax.value_and_grad, has_aux=True)
-    def loss(bias: jax.Array, params: Params, labels: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def loss(
+        bias: jax.Array, params: Params, labels: jax.Array, centred: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
         biased = {**params, "dense2": {**params["dense2"], "bias": bias}}
-        return loss_and_accuracy(biased, Batch(jnp.zeros((4, 28, 28, 1)), labels), mesh)
+        batch = Batch(jnp.zeros((4, 28, 28, 1)), labels, centred)
+        return loss_and_accuracy(biased, batch, mesh)
 
-    background = jnp.full(4, BACKGROUND, jnp.uint8)
-    (found, accuracy), gradient = loss(jnp.zeros(10), params, background)
+    labels = jnp.array([2, 3, 7, 9], jnp.uint8)
+    (found, accuracy), gradient = loss(jnp.zeros(10), params, labels, jnp.zeros(4))
     assert found == pytest.approx(np.log(10))
     np.testing.assert_allclose(gradient, 0, atol=1e-6)
     assert accuracy == 0  # of no digits
@@ -463,14 +518,19 @@ def test_a_background_window_s_loss_is_least_at_uniform_probabilities() -> None:
     unequal = jnp.asarray(np.log(p), jnp.float32)
     expected = -np.log(p).mean()
     assert expected > np.log(10)
-    (found, _), gradient = loss(unequal, params, background)
+    (found, _), gradient = loss(unequal, params, labels, jnp.zeros(4))
     assert found == pytest.approx(expected)
     np.testing.assert_allclose(gradient, p - 0.1, atol=1e-6)
     # Two digits, of which one is right, and two background windows: accuracy is the digits'.
-    mixed = jnp.array([2, BACKGROUND, 7, BACKGROUND], jnp.uint8)
-    (found, accuracy), _ = loss(unequal, params, mixed)
+    (found, accuracy), _ = loss(unequal, params, labels, jnp.array([1.0, 0, 1, 0]))
     assert found == pytest.approx((-np.log(0.55) - np.log(0.05) + 2 * expected) / 4)
     assert accuracy == 0.5
+    # A near miss of a 2, half centred, is at its least at a margin of one half, and no digit yet.
+    twos = jnp.full(4, 2, jnp.uint8)
+    (_, accuracy), gradient = loss(unequal, params, twos, jnp.full(4, 0.5))
+    assert p[2] - np.delete(p, 2).max() == pytest.approx(0.5)
+    np.testing.assert_allclose(gradient, 0, atol=1e-6)
+    assert accuracy == 0
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,7 @@ def test_the_loss_is_the_cross_entropy() -> None:
     params = jax.tree.map(jnp.zeros_like, init(jax.random.key(0)))
     params["dense2"]["bias"] = jnp.log(jnp.array([0.5] + [0.5 / 9] * 9))
     labels = jnp.array([0, 3, 0, 0], jnp.uint8)
-    batch = Batch(jnp.zeros((4, 28, 28, 1)), labels)
+    batch = Batch(jnp.zeros((4, 28, 28, 1)), labels, jnp.ones(4))
     loss, accuracy = loss_and_accuracy(params, batch, mesh_of(1))
     assert loss == pytest.approx(-(3 * np.log(0.5) + np.log(0.5 / 9)) / 4)
     assert accuracy == 0.75
