@@ -31,7 +31,10 @@ from digits_jax.recipe import RECIPES
 from digits_jax.scores import score
 from digits_jax.training import train
 
-KINDS = ("neighbours", "off_centre", "wrong_size", "shapes", "textures", "blank")
+KINDS = (
+    *("neighbours", "off_centre", "wrong_size", "near_misses"),
+    *("shapes", "textures", "blank"),
+)
 FAMILIES = ("native", "savi-d")
 THRESHOLDS = np.arange(0.1, 1.0, 0.05)
 
