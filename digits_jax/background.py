@@ -119,7 +119,7 @@ def centredness(place: Place, recipe: Recipe) -> Float[Array, " n"]:
     """
 
     def falling(amount: Float[Array, " n"], one: float, zero: float) -> Float[Array, " n"]:
-        return jnp.clip((zero - amount) / max(zero - one, 1e-6), 0.0, 1.0)
+        return jnp.clip(1 - (amount - one) / max(zero - one, 1e-6), 0.0, 1.0)
 
     off, size = jnp.abs(place.offset).max(axis=-1), jnp.log(place.scale)
     widest = math.log(recipe.scale)

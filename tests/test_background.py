@@ -323,6 +323,12 @@ def test_centredness_falls_from_the_digits_to_the_background(
     np.testing.assert_allclose(found, [expected], atol=1e-5)
 
 
+def test_what_a_recipe_calls_a_digit_is_centred_however_far_that_goes() -> None:
+    recipe = dataclasses.replace(RECIPES["standard"], shift=9, scale=2.0)
+    place = Place(jnp.array([1.0, 1.9, 0.55]), jnp.array([[0, 8.9], [0, 0], [9, 0]]), jnp.ones(3))
+    np.testing.assert_array_equal(centredness(place, recipe), 1)
+
+
 def test_wrong_sizes_are_small_and_near_or_large() -> None:
     picture = blob(0, 0, 1)
     windows = background_only(np.repeat(picture[None], COUNT, axis=0), wrong_size=0.99)
