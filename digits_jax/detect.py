@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 MIN_SIZE, MAX_SIZE = 15.0, 100.0  # px of the digits to look for
-MIN_SCORE = 0.7  # chosen on scenes of validation digits
+MIN_SCORE = 0.4  # chosen on scenes of validation digits
 CAPACITY = 256  # detections of an image
 SMALLEST, LARGE, LARGE_STEP = 64, 1024, 256  # px of the shapes that are compiled
 
@@ -41,7 +41,7 @@ class Detections(NamedTuple):
     boxes_xyxy: Int64[np.ndarray, "n 4"]  # px of the image, tight around the ink, x1, y1 exclusive
     windows_xyxy: Float32[np.ndarray, "n 4"]  # the windows that found them; may reach beyond
     labels: Int64[np.ndarray, " n"]  # 0–9
-    scores: Float32[np.ndarray, " n"]  # margins at the peaks, 0–1
+    scores: Float32[np.ndarray, " n"]  # 0–1: margins at the peaks, less where strokes run on
     overflow: bool  # whether there were more than the capacity
 
 
@@ -84,7 +84,7 @@ def detect(
       image: `[H, W]` or `[H, W, 1]`, float in 0–1 or uint8 in 0–255, ink bright.
       min_size: the smallest digits' size in px: the side of the 28-px square that it would fill.
       max_size: the largest digits'. With both 28, the paper's single scale.
-      min_score: the least margin of a digit, 0–1.
+      min_score: the least score of a digit, 0–1.
       capacity: the most digits to find; `overflow` says that there were more.
       precision: of the maps' products, as for `response_maps`.
 
@@ -177,7 +177,7 @@ def check_arguments(min_score: float, capacity: int) -> None:
       ValueError: min_score is not 0 to 1, or capacity not at least 1.
     """
     if not 0 <= min_score <= 1:
-        raise ValueError(f"min_score must be a margin, 0 to 1; got {min_score}")
+        raise ValueError(f"min_score must be 0 to 1; got {min_score}")
     if capacity < 1:
         raise ValueError(f"capacity must be at least 1; got {capacity}")
 

@@ -4,7 +4,7 @@ A window of 28 px sees digits of about MNIST's size, so the image is read at a p
 At each, the probabilities are averaged over 3×3 neighbouring windows, which agree where a digit
 is, and a digit is where their margin peaks: a plateau of agreeing windows has one peak, at its
 middle, and its class is the most confident one (section 3.1). Peaks of all scales then compete for
-their place.
+their place, and what looks like a part of a digit gives way to the whole.
 """
 
 import math
@@ -20,15 +20,15 @@ from jaxtyping import Array, Bool, Float, Int
 from digits_jax.levels import map_levels
 from digits_jax.maps import margin_of
 from digits_jax.network import SIDE, Params
+from digits_jax.rivals import SEEN, doubted, parts, standing
+from digits_jax.strokes import crossing
 from digits_jax.tile import STRIDE
 
 RATIO = 1.4  # between neighbouring scales, at most: each serves sizes to either side by half of it
 AVERAGED = 3  # windows along each axis whose probabilities are averaged
 PAD = SIDE // 2 + STRIDE * (AVERAGED // 2)  # px of background, to have a window on every pixel
 PEAK = 5  # windows along each axis of which a peak is the highest
-APART = 0.6  # of the smaller window's side: nearer centres are the same digit, ...
-UNLIKE = 3.0  # ... unless one side is so many times the other: digits stand inside a 0, too
-LARGER = 0.03  # what a reading gains for each factor e in size: a loop of an 8 is no 0
+LARGER = 0.1  # what a reading gains for each factor e in size: a loop of an 8 is no 0
 PLATEAU = 0.1  # what it gains if the margin around it is as high: many windows see the digit
 
 
@@ -37,8 +37,9 @@ class Peaks(NamedTuple):
 
     windows_xyxy: Float[Array, "n k 4"]
     labels: Int[Array, "n k"]
-    scores: Float[Array, "n k"]
-    rank: Float[Array, "n k"]  # the score, a little for size and a plateau's middle; −1: none
+    scores: Float[Array, "n k"]  # the margin, less where strokes run on
+    crossings: Float[Array, "n k"]  # how much of the window's edge strokes cross: `strokes`
+    rank: Float[Array, "n k"]  # the margin, a little for size and a plateau's middle; −1: none
     overflow: Bool[Array, " n"]
 
 
@@ -85,22 +86,28 @@ def find_peaks(
     cells = [extents.astype(jnp.float32) * (scale / STRIDE) for scale in scales]
     needed = [jnp.floor(limits).astype(jnp.int32) + 1 for limits in cells]
     maps = map_levels(params, levels, _average, AVERAGED - 1, needed=needed, precision=precision)
+    # Down to SEEN, since a whole digit need not be sure itself for its parts to fall to it.
+    least = jnp.minimum(min_score, SEEN)
     found = [
         _peaks_of_map(
-            margin, label, extents, scale, math.log(scales[0] / scale), min_score, capacity
+            margin, label, level, extents, scale, math.log(scales[0] / scale), least, capacity
         )
-        for (margin, label), scale in zip(maps, scales, strict=True)
+        for (margin, label), level, scale in zip(maps, levels, scales, strict=True)
     ]
     peaks = Peaks(
         jnp.concatenate([peaks.windows_xyxy for peaks in found], axis=1),
         jnp.concatenate([peaks.labels for peaks in found], axis=1),
         jnp.concatenate([peaks.scores for peaks in found], axis=1),
+        jnp.concatenate([peaks.crossings for peaks in found], axis=1),
         jnp.concatenate([peaks.rank for peaks in found], axis=1),
         jnp.stack([peaks.overflow for peaks in found]).any(axis=0),
     )
     peaks = _best(peaks, peaks.rank, capacity)
-    standing = jax.vmap(_standing)(peaks.windows_xyxy, peaks.rank)
-    return _best(peaks, jnp.where(standing, peaks.scores, -1.0), capacity)
+    fallen = jax.vmap(parts)(peaks.windows_xyxy, peaks.scores, peaks.crossings, peaks.rank)
+    peaks = peaks._replace(scores=doubted(peaks.scores, peaks.crossings))
+    rank = jnp.where(fallen | (peaks.scores < min_score), -1.0, peaks.rank)
+    stands = jax.vmap(standing)(peaks.windows_xyxy, rank)
+    return _best(peaks, jnp.where(stands, peaks.scores, -1.0), capacity)
 
 
 def _best(peaks: Peaks, rank: Float[Array, "n m"], capacity: int) -> Peaks:
@@ -112,25 +119,10 @@ def _best(peaks: Peaks, rank: Float[Array, "n m"], capacity: int) -> Peaks:
         rows(peaks.windows_xyxy, order),
         rows(peaks.labels, order),
         rows(peaks.scores, order),
+        rows(peaks.crossings, order),
         rank,
         overflow,
     )
-
-
-def _standing(windows: Float[Array, "k 4"], rank: Float[Array, " k"]) -> Bool[Array, " k"]:
-    """Which of the peaks, given by descending rank, have no better one of the same digit."""
-    side = windows[:, 2] - windows[:, 0]
-    centre = (windows[:, :2] + windows[:, 2:]) / 2
-    # Not by axis: digits that stand nearer diagonally cover no more of each other.
-    distance = jnp.linalg.norm(centre[:, None] - centre[None], axis=-1)
-    smaller, larger = (pick(side[:, None], side[None]) for pick in (jnp.minimum, jnp.maximum))
-    same = (distance < APART * smaller) & (larger < UNLIKE * smaller)
-
-    def judge(k: Int[Array, ""], standing: Bool[Array, " k"]) -> Bool[Array, " k"]:
-        beaten = (same[k] & standing & (jnp.arange(len(rank)) < k)).any()
-        return standing.at[k].set(standing[k] & ~beaten)
-
-    return lax.fori_loop(0, len(rank), judge, rank >= 0)
 
 
 def _level(framed: Float[Array, "n H W 1"], rim: int, scale: float) -> Float[Array, "n h w 1"]:
@@ -156,10 +148,11 @@ def _level(framed: Float[Array, "n H W 1"], rim: int, scale: float) -> Float[Arr
 def _peaks_of_map(
     margin: Float[Array, "n h w"],
     label: Int[Array, "n h w"],
+    level: Float[Array, "n _ _ 1"],
     extents: Int[Array, "n 2"],
     scale: float,
     favour: float,
-    min_score: float | Float[Array, ""],
+    least: Float[Array, ""],
     capacity: int,
 ) -> Peaks:
     # Windows are centred on the image; those beyond exist for the shape's sake.
@@ -173,7 +166,7 @@ def _peaks_of_map(
     plateau = lax.reduce_window(margin, 0.0, lax.add, square, (1, 1, 1), "SAME") / PEAK**2
     rank = jnp.where(inside, margin + PLATEAU * plateau + LARGER * favour, -1.0)
     highest = lax.reduce_window(rank, -jnp.inf, lax.max, square, (1, 1, 1), "SAME")
-    rank = jnp.where((rank >= highest) & (margin >= min_score), rank, -1.0)
+    rank = jnp.where((rank >= highest) & (margin >= least), rank, -1.0)
     rank = rank.reshape(len(rank), -1)
     overflow = (rank >= 0).sum(axis=1) > capacity
     rank, cells = lax.top_k(rank, min(capacity, rank.shape[1]))
@@ -183,7 +176,18 @@ def _peaks_of_map(
     windows = jnp.concatenate([centre - half, centre + half], axis=-1)
     pick = jax.vmap(lambda array, cells: array.ravel()[cells])
     labels = pick(label, cells).astype(jnp.int32)
-    return Peaks(windows, labels, pick(margin, cells), rank, overflow)
+    crossings = jax.vmap(_crossings)(level[..., 0], cell)
+    return Peaks(windows, labels, pick(margin, cells), crossings, rank, overflow)
+
+
+def _crossings(level: Float[Array, "h w"], cells: Int[Array, "k 2"]) -> Float[Array, " k"]:
+    """Of the windows centred on cells, x and y, of a level's averaged map."""
+
+    def cut(cell: Int[Array, " 2"]) -> Float[Array, "28 28"]:
+        x, y = STRIDE * cell + (PAD - SIDE // 2)
+        return lax.dynamic_slice(level, (y, x), (SIDE, SIDE))
+
+    return crossing(jax.vmap(cut)(cells))
 
 
 def _average(

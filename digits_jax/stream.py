@@ -76,7 +76,7 @@ def detect_each(
         that follow each other in one of the shapes that are compiled are searched together.
       min_size: as for `detect`, and so are the others.
       max_size: the largest digits' size, px.
-      min_score: the least margin of a digit, 0–1.
+      min_score: the least score of a digit, 0–1.
       capacity: the most digits to find in an image.
 
     Yields:

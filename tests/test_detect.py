@@ -12,8 +12,9 @@ from digits_jax.data import Mnist
 from digits_jax.detect import BatchDetections, Detections, detect_batch
 from digits_jax.ink import INK, REACH, tight_box
 from digits_jax.network import Params
-from digits_jax.peaks import _standing, find_peaks, sizes_between
+from digits_jax.peaks import find_peaks, sizes_between
 from digits_jax.scenes import Scene, compose, pairwise_iou
+from digits_jax.strokes import crossing
 
 SIZE = 140  # every image but one, since each size compiles anew
 native = partial(module.detect, min_size=28.0, max_size=28.0)
@@ -56,35 +57,6 @@ def box_of(image: np.ndarray) -> np.ndarray:
 def assert_same(one: Detections, other: Detections) -> None:
     for mine, theirs in zip(one, other, strict=True):
         np.testing.assert_array_equal(mine, theirs)
-
-
-# Which peaks stand.
-
-
-def standing(*peaks: tuple[float, float, float]) -> list[bool]:
-    """Of peaks by descending rank, each the centre's x and y and the window's side."""
-    windows = [[x - s / 2, y - s / 2, x + s / 2, y + s / 2] for x, y, s in peaks]
-    rank = np.linspace(1, 0.5, len(peaks), dtype=np.float32)
-    return np.asarray(_standing(jnp.array(windows, jnp.float32), jnp.asarray(rank))).tolist()
-
-
-def test_a_peak_falls_to_a_better_one_within_0_6_of_the_smaller_side() -> None:
-    assert standing((50, 50, 28), (50, 66, 28)) == [True, False]  # 16 px apart, 16.8 needed
-    assert standing((50, 50, 28), (50, 67, 28)) == [True, True]
-    assert standing((50, 50, 28), (62, 62, 28)) == [True, True]  # 17 px, on the diagonal
-    assert standing((50, 50, 28), (50, 61, 20)) == [True, False]  # 11 px; 12 needed
-    assert standing((50, 50, 28), (50, 60, 16)) == [True, True]  # 10 px; 9.6 needed
-    assert standing((50, 50, 28), (50, 59, 16)) == [True, False]
-
-
-def test_what_has_fallen_fells_nothing() -> None:
-    assert standing((50, 50, 28), (50, 60, 28), (50, 70, 28)) == [True, False, True]
-
-
-def test_a_small_digit_may_stand_inside_one_of_three_times_its_size() -> None:
-    assert standing((50, 50, 60), (50, 50, 19)) == [True, True]
-    assert standing((50, 50, 19), (50, 50, 60)) == [True, True]
-    assert standing((50, 50, 60), (50, 50, 21)) == [True, False]
 
 
 # The box of a window's ink.
@@ -244,7 +216,7 @@ def test_detect_batch_says_what_it_takes(shape: tuple[int, ...], params: Params)
         ({"min_size": 3.0}, "4 px ≤ min_size"),
         ({"max_size": float("inf")}, "max_size"),
         ({"min_size": float("nan")}, "min_size"),
-        ({"min_score": 2.0}, "min_score must be a margin, 0 to 1; got 2"),
+        ({"min_score": 2.0}, "min_score must be 0 to 1; got 2"),
         ({"min_score": -0.1}, "min_score"),
         ({"min_score": float("nan")}, "min_score"),
         ({"capacity": 0}, "capacity must be at least 1; got 0"),
@@ -373,6 +345,25 @@ def test_what_is_found_does_not_depend_on_the_shape_that_is_compiled(
     np.testing.assert_array_equal(framed.labels, found.labels)
     np.testing.assert_allclose(framed.windows_xyxy, found.windows_xyxy, atol=1e-4)
     np.testing.assert_allclose(framed.scores, found.scores, atol=1e-4)
+
+
+def test_crossings_are_those_of_the_windows(params: Params, mnist: Mnist) -> None:
+    """Of digits on a bar that runs through them all, on the image's edges, too."""
+    image = np.zeros((64, 64), np.float32)
+    for y, x in np.ndindex(2, 2):
+        image[34 * y : 34 * y + 28, 34 * x : 34 * x + 28] = mnist.validation.images[2 * y + x] / 255
+    image[14:16] = 1
+    images = jnp.asarray(image[None, ..., None])
+    extents = jnp.array([[64, 64]])
+    found = find_peaks(params, images, extents, 0.0, sizes=(28.0,), capacity=64)
+    valid = np.asarray(found.rank[0]) >= 0
+    corners = np.asarray(found.windows_xyxy[0])[valid, :2].astype(int) + 28
+    framed = np.pad(image, 28)
+    cut = np.stack([framed[y : y + 28, x : x + 28] for x, y in corners])
+    expected = np.asarray(crossing(jnp.asarray(cut)))
+    np.testing.assert_array_equal(np.asarray(found.crossings[0])[valid], expected)
+    assert expected.min() == 0
+    assert expected.max() > 0
 
 
 def test_images_of_many_sizes_share_few_programs(params: Params) -> None:

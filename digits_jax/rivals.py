@@ -1,0 +1,65 @@
+"""Which of several readings of a digit stands: the better one, and the whole before its part.
+
+A digit is read by windows of several sizes, and so are its parts: the loop of an 8 is no 0, and the
+top of a 2 no 7, but a window that is small enough sees nothing else and is as sure of them. What
+gives parts away is that their strokes run on beyond the window (`strokes`).
+"""
+
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Bool, Float, Int
+
+APART = 0.6  # of the smaller window's side: nearer centres are the same digit, ...
+UNLIKE = 3.0  # ... unless one side is so many times the other: digits stand inside a 0, too
+# Numbers of parts and doubt were chosen on scenes of validation digits and on photographs.
+PART = 0.15  # of a window's side: what strokes cross by more may be a part of a digit, ...
+WHOLE = 0.05  # ... and what they cross by less is a whole one, to which a part falls ...
+SEEN = 0.3  # ... if its margin is at least this, ...
+TWICE = 2.0  # ... its side up to so many times the part's ...
+NEAR = 0.45  # ... and its centre within so many of the part's sides
+FULL = 0.2  # of the side: more is crossed by strokes of photographs, of single digits hardly any
+DOUBT = 2.0  # where so much is crossed, odds are divided by 1 more than this
+
+
+def parts(
+    windows: Float[Array, "k 4"],
+    margins: Float[Array, " k"],
+    crossings: Float[Array, " k"],
+    rank: Float[Array, " k"],
+) -> Bool[Array, " k"]:
+    """Which of the peaks are parts of a digit that a larger window sees whole."""
+    side, distance = _geometry(windows)
+    larger = (side[None] > side[:, None]) & (side[None] <= TWICE * side[:, None])
+    whole = (rank >= 0) & (margins >= SEEN) & (crossings < WHOLE)
+    near = distance < NEAR * side[:, None]
+    return (crossings > PART) & (larger & near & whole[None]).any(axis=1)
+
+
+def doubted(margins: Float[Array, "n k"], crossings: Float[Array, "n k"]) -> Float[Array, "n k"]:
+    """The margins, their odds less where strokes run on: so do those of most that is no digit."""
+    against = (1 - margins) * (1 + DOUBT * jnp.minimum(crossings / FULL, 1.0))
+    return margins / (margins + against)
+
+
+def standing(windows: Float[Array, "k 4"], rank: Float[Array, " k"]) -> Bool[Array, " k"]:
+    """Which of the peaks, by descending rank but for those of −1, have no better one of the digit.
+
+    What has a rank of −1 neither stands nor is in the way.
+    """
+    side, distance = _geometry(windows)
+    smaller, larger = (pick(side[:, None], side[None]) for pick in (jnp.minimum, jnp.maximum))
+    same = (distance < APART * smaller) & (larger < UNLIKE * smaller)
+
+    def judge(k: Int[Array, ""], stands: Bool[Array, " k"]) -> Bool[Array, " k"]:
+        beaten = (same[k] & stands & (jnp.arange(len(rank)) < k)).any()
+        return stands.at[k].set(stands[k] & ~beaten)
+
+    return lax.fori_loop(0, len(rank), judge, rank >= 0)
+
+
+def _geometry(windows: Float[Array, "k 4"]) -> tuple[Float[Array, " k"], Float[Array, "k k"]]:
+    """The sides of windows, and the distances of their centres."""
+    centre = (windows[:, :2] + windows[:, 2:]) / 2
+    # Not by axis: digits that stand nearer diagonally cover no more of each other.
+    distance = jnp.linalg.norm(centre[:, None] - centre[None], axis=-1)
+    return windows[:, 2] - windows[:, 0], distance
