@@ -11,6 +11,7 @@ Result:    digits_jax/released.safetensors, whose header holds the recipe, the s
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import tyro
 from provenance import RESULTS, provenance
@@ -21,7 +22,7 @@ from digits_jax.data import load_mnist
 from digits_jax.detect import MAX_SIZE, MIN_SIZE
 from digits_jax.evaluation import count_errors
 from digits_jax.weights import RELEASED, load_weights, save_weights
-from digits_jax.workdir import read_run
+from digits_jax.workdir import read_record, read_run
 
 FILE = Path(digits_jax.__file__).parent / RELEASED
 
@@ -30,7 +31,7 @@ def main(workdir: tyro.conf.Positional[Path]) -> None:
     """Rounds the run's best checkpoint to half precision and counts its errors as rounded."""
     run = read_run(workdir)
     step, params = load_best(workdir)
-    made = _result("accuracy_standard", run.seed)
+    made = _result(workdir)
     header = {
         "recipe": json.dumps(dataclasses.asdict(run.recipe)),
         "seed": str(run.seed),
@@ -49,9 +50,16 @@ def main(workdir: tyro.conf.Positional[Path]) -> None:
     print(f"{FILE}: {FILE.stat().st_size / 2**20:.2f} MiB, {errors} test errors")
 
 
-def _result(name: str, seed: int) -> dict[str, str]:
-    runs = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))["runs"]
-    return next(run for run in runs if run["seed"] == seed)
+def _result(workdir: Path) -> dict[str, Any]:
+    """What experiments/accuracy.py wrote of this very run."""
+    path = RESULTS / "accuracy_standard.json"
+    runs = json.loads(path.read_text(encoding="utf-8"))["runs"]
+    rows = read_record(workdir / "metrics.jsonl")
+    record = {str(row.step): row.validation_accuracy for row in rows}
+    made = next((run for run in runs if run["validation_accuracy_by_step"] == record), None)
+    if made is None:
+        raise SystemExit(f"{path} has no run like {workdir}; run experiments/accuracy.py first")
+    return made
 
 
 def _detection() -> list[dict[str, float]]:
