@@ -1,7 +1,8 @@
 """Every digit in an image: `detect` for one, `detect_batch` for many of one size.
 
 The image is read at a pyramid of scales and the peaks of its margin found by one jitted program
-(`peaks`); the boxes around the ink are cut afterwards (`ink`).
+(`peaks`), which also says which of them stand (`rivals`); the boxes around the ink are cut
+afterwards (`ink`).
 """
 
 from collections.abc import Iterable
