@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 MIN_SIZE, MAX_SIZE = 15.0, 100.0  # px of the digits to look for
-MIN_SCORE = 0.4  # chosen on scenes of validation digits
+MIN_SCORE = 0.4  # chosen on scenes of validation digits and on photographs
 CAPACITY = 256  # detections of an image
 SMALLEST, LARGE, LARGE_STEP = 64, 1024, 256  # px of the shapes that are compiled
 
@@ -86,7 +86,7 @@ def detect(
       min_size: the smallest digits' size in px: the side of the 28-px square that it would fill.
       max_size: the largest digits'. With both 28, the paper's single scale.
       min_score: the least score of a digit, 0–1.
-      capacity: the most digits to find; `overflow` says that there were more.
+      capacity: the most candidates for digits; `overflow` says that there were more.
       precision: of the maps' products, as for `response_maps`.
 
     Returns:

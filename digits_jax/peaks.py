@@ -20,7 +20,7 @@ from jaxtyping import Array, Bool, Float, Int
 from digits_jax.levels import map_levels
 from digits_jax.maps import margin_of
 from digits_jax.network import SIDE, Params
-from digits_jax.rivals import SEEN, doubted, parts, standing
+from digits_jax.rivals import SEEN, doubted, fallen_parts, standing
 from digits_jax.strokes import crossing
 from digits_jax.tile import STRIDE
 
@@ -37,9 +37,9 @@ class Peaks(NamedTuple):
 
     windows_xyxy: Float[Array, "n k 4"]
     labels: Int[Array, "n k"]
-    scores: Float[Array, "n k"]  # the margin, less where strokes run on
+    scores: Float[Array, "n k"]  # the margin; of what is found, less where strokes run on
     crossings: Float[Array, "n k"]  # how much of the window's edge strokes cross: `strokes`
-    rank: Float[Array, "n k"]  # the margin, a little for size and a plateau's middle; −1: none
+    rank: Float[Array, "n k"]  # by which they are sorted; −1: none
     overflow: Bool[Array, " n"]
 
 
@@ -102,12 +102,20 @@ def find_peaks(
         jnp.concatenate([peaks.rank for peaks in found], axis=1),
         jnp.stack([peaks.overflow for peaks in found]).any(axis=0),
     )
-    peaks = _best(peaks, peaks.rank, capacity)
-    fallen = jax.vmap(parts)(peaks.windows_xyxy, peaks.scores, peaks.crossings, peaks.rank)
-    peaks = peaks._replace(scores=doubted(peaks.scores, peaks.crossings))
-    rank = jnp.where(fallen | (peaks.scores < min_score), -1.0, peaks.rank)
-    stands = jax.vmap(standing)(peaks.windows_xyxy, rank)
-    return _best(peaks, jnp.where(stands, peaks.scores, -1.0), capacity)
+    return _judged(_best(peaks, peaks.rank, capacity), min_score)
+
+
+def _judged(peaks: Peaks, min_score: float | Float[Array, ""]) -> Peaks:
+    """Which of the candidates stand and are sure enough, ranked by their scores, no longer margins.
+
+    Those that are not compete, too, so that a higher score leaves out the less certain and no more.
+    """
+    windows, _, margins, crossings, rank, _ = peaks
+    fallen = jax.vmap(fallen_parts)(windows, margins, crossings, rank)
+    stands = jax.vmap(standing)(windows, jnp.where(fallen, -1.0, rank))
+    peaks = peaks._replace(scores=doubted(margins, crossings))
+    counts = stands & (peaks.scores >= min_score)
+    return _best(peaks, jnp.where(counts, peaks.scores, -1.0), rank.shape[1])
 
 
 def _best(peaks: Peaks, rank: Float[Array, "n m"], capacity: int) -> Peaks:
@@ -176,18 +184,19 @@ def _peaks_of_map(
     windows = jnp.concatenate([centre - half, centre + half], axis=-1)
     pick = jax.vmap(lambda array, cells: array.ravel()[cells])
     labels = pick(label, cells).astype(jnp.int32)
-    crossings = jax.vmap(_crossings)(level[..., 0], cell)
+    crossings = _crossings(level[..., 0], cell)
     return Peaks(windows, labels, pick(margin, cells), crossings, rank, overflow)
 
 
-def _crossings(level: Float[Array, "h w"], cells: Int[Array, "k 2"]) -> Float[Array, " k"]:
-    """Of the windows centred on cells, x and y, of a level's averaged map."""
+def _crossings(level: Float[Array, "n h w"], cells: Int[Array, "n k 2"]) -> Float[Array, "n k"]:
+    """Of the windows that are centred on cells, x and y, of a level's averaged map."""
 
-    def cut(cell: Int[Array, " 2"]) -> Float[Array, "28 28"]:
+    def cut(level: Float[Array, "h w"], cell: Int[Array, " 2"]) -> Float[Array, "28 28"]:
         x, y = STRIDE * cell + (PAD - SIDE // 2)
         return lax.dynamic_slice(level, (y, x), (SIDE, SIDE))
 
-    return crossing(jax.vmap(cut)(cells))
+    windows = jax.vmap(jax.vmap(cut, (None, 0)))(level, cells)
+    return crossing(windows.reshape(-1, SIDE, SIDE)).reshape(cells.shape[:2])
 
 
 def _average(

@@ -11,17 +11,17 @@ from jaxtyping import Array, Bool, Float, Int
 
 APART = 0.6  # of the smaller window's side: nearer centres are the same digit, ...
 UNLIKE = 3.0  # ... unless one side is so many times the other: digits stand inside a 0, too
-# Numbers of parts and doubt were chosen on scenes of validation digits and on photographs.
-PART = 0.15  # of a window's side: what strokes cross by more may be a part of a digit, ...
+# The numbers that follow were chosen on scenes of validation digits and on photographs.
+CROSSED = 0.15  # of a window's side: what strokes cross by more may be a part of a digit, ...
 WHOLE = 0.05  # ... and what they cross by less is a whole one, to which a part falls ...
 SEEN = 0.3  # ... if its margin is at least this, ...
-TWICE = 2.0  # ... its side up to so many times the part's ...
+SIDES = 1.1, 2.0  # ... its side so many times the part's (neighbouring scales: 1.18 to 1.4) ...
 NEAR = 0.45  # ... and its centre within so many of the part's sides
 FULL = 0.2  # of the side: more is crossed by strokes of photographs, of single digits hardly any
 DOUBT = 2.0  # where so much is crossed, odds are divided by 1 more than this
 
 
-def parts(
+def fallen_parts(
     windows: Float[Array, "k 4"],
     margins: Float[Array, " k"],
     crossings: Float[Array, " k"],
@@ -29,10 +29,11 @@ def parts(
 ) -> Bool[Array, " k"]:
     """Which of the peaks are parts of a digit that a larger window sees whole."""
     side, distance = _geometry(windows)
-    larger = (side[None] > side[:, None]) & (side[None] <= TWICE * side[:, None])
+    smallest, largest = SIDES
+    larger = (side[None] > smallest * side[:, None]) & (side[None] <= largest * side[:, None])
     whole = (rank >= 0) & (margins >= SEEN) & (crossings < WHOLE)
     near = distance < NEAR * side[:, None]
-    return (crossings > PART) & (larger & near & whole[None]).any(axis=1)
+    return (crossings > CROSSED) & (larger & near & whole[None]).any(axis=1)
 
 
 def doubted(margins: Float[Array, "n k"], crossings: Float[Array, "n k"]) -> Float[Array, "n k"]:

@@ -17,7 +17,7 @@ Rows = UInt32[Array, "k 28"]  # windows' pixels, a bit each
 def crossing(windows: Float[Array, "k 28 28"]) -> Float[Array, " k"]:
     """How much of each window's edge is crossed by strokes that pass through its middle.
 
-    Ink is what has at least 0.15 of the window's brightest pixel. From that in the middle 16×16
+    Ink is what has more than 0.15 of the window's brightest pixel. From that in the middle 16×16
     pixels on, strokes are followed over pixels that share a side or a corner.
 
     Args:

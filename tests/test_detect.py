@@ -5,13 +5,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from PIL import Image
 
 import digits_jax
 from digits_jax import detect as module
 from digits_jax.data import Mnist
 from digits_jax.detect import BatchDetections, Detections, detect_batch
 from digits_jax.ink import INK, REACH, tight_box
-from digits_jax.network import Params
+from digits_jax.network import SIDE, Params
 from digits_jax.peaks import find_peaks, sizes_between
 from digits_jax.scenes import Scene, compose, pairwise_iou
 from digits_jax.strokes import crossing
@@ -347,23 +348,33 @@ def test_what_is_found_does_not_depend_on_the_shape_that_is_compiled(
     np.testing.assert_allclose(framed.scores, found.scores, atol=1e-4)
 
 
-def test_crossings_are_those_of_the_windows(params: Params, mnist: Mnist) -> None:
+@pytest.mark.parametrize("size", [28.0, 56.0])
+def test_crossings_are_those_of_the_windows(size: float, params: Params, mnist: Mnist) -> None:
     """Of digits on a bar that runs through them all, on the image's edges, too."""
-    image = np.zeros((64, 64), np.float32)
-    for y, x in np.ndindex(2, 2):
-        image[34 * y : 34 * y + 28, 34 * x : 34 * x + 28] = mnist.validation.images[2 * y + x] / 255
-    image[14:16] = 1
-    images = jnp.asarray(image[None, ..., None])
-    extents = jnp.array([[64, 64]])
-    found = find_peaks(params, images, extents, 0.0, sizes=(28.0,), capacity=64)
-    valid = np.asarray(found.rank[0]) >= 0
-    corners = np.asarray(found.windows_xyxy[0])[valid, :2].astype(int) + 28
-    framed = np.pad(image, 28)
-    cut = np.stack([framed[y : y + 28, x : x + 28] for x, y in corners])
-    expected = np.asarray(crossing(jnp.asarray(cut)))
-    np.testing.assert_array_equal(np.asarray(found.crossings[0])[valid], expected)
-    assert expected.min() == 0
-    assert expected.max() > 0
+    digits = np.zeros((2, 64, 64), np.float32)
+    for i, y, x in np.ndindex(2, 2, 2):
+        digit = mnist.validation.images[4 * i + 2 * y + x] / np.float32(255)
+        digits[i, 34 * y : 34 * y + 28, 34 * x : 34 * x + 28] = digit
+    digits[0, 14:16] = 1
+    digits[1, :, 46:48] = 1
+    scale = int(size / SIDE)
+    images = jnp.asarray(digits.repeat(scale, axis=1).repeat(scale, axis=2)[..., None])
+    extents = jnp.array([images.shape[1:3]] * 2)
+    found = find_peaks(params, images, extents, 0.0, sizes=(size,), capacity=64)
+    crossed = set()
+    for image, *of_image in zip(images[..., 0], *found[:-1], strict=True):
+        windows, _, _, crossings, rank = (np.asarray(array) for array in of_image)
+        framed = Image.fromarray(np.pad(image, SIDE * scale))
+        level = np.asarray(
+            framed.resize([side // scale for side in framed.size], Image.Resampling.BILINEAR)
+        )
+        valid = rank >= 0
+        for (x, y), given in zip(windows[valid, :2].astype(int), crossings[valid], strict=True):
+            window = level[y // scale + SIDE :, x // scale + SIDE :][:SIDE, :SIDE]
+            crossed.add(float(given))
+            assert crossing(jnp.asarray(window[None]))[0] == pytest.approx(given)
+    assert min(crossed) == 0
+    assert len(crossed) > 1
 
 
 def test_images_of_many_sizes_share_few_programs(params: Params) -> None:

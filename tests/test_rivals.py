@@ -2,7 +2,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from digits_jax.rivals import doubted, parts, standing
+from digits_jax.peaks import Peaks, _judged
+from digits_jax.rivals import doubted, fallen_parts, standing
 
 
 def windows(*readings: tuple[float, ...]) -> jnp.ndarray:
@@ -44,7 +45,7 @@ def part_of(whole: tuple[float, ...], *, crossing: float = 0.16, rank: float = 0
     crossing.
     """
     _, _, _, margin, crossed = whole
-    fallen = parts(
+    fallen = fallen_parts(
         windows(whole, (50, 50, 20)),
         jnp.array([margin, 0.99], jnp.float32),
         jnp.array([crossed, crossing], jnp.float32),
@@ -67,7 +68,7 @@ def test_a_part_falls_to_a_larger_window_that_sees_the_digit_whole() -> None:
         (59.1, 50, 28, 0.31, 0.04),  # 0.45 of the smaller window's 20 px are 9
         (56.5, 56.5, 28, 0.31, 0.04),
         (50, 50, 40.1, 0.31, 0.04),  # more than twice as large
-        (50, 50, 20, 0.31, 0.04),  # no larger
+        (50, 50, 21.9, 0.31, 0.04),  # of the same scale
         (50, 50, 28, 0.29, 0.04),  # not sure that it is a digit
         (50, 50, 28, 0.31, 0.06),  # not whole
     ],
@@ -88,3 +89,62 @@ def test_odds_fall_to_a_third_where_strokes_run_on() -> None:
     np.testing.assert_allclose(found, [[4 / 5, 2 / 3, 4 / 7, 4 / 7]], rtol=1e-6)
     ends = jnp.array([[0.0, 1.0]], jnp.float32)
     np.testing.assert_array_equal(doubted(ends, jnp.ones((1, 2), jnp.float32)), ends)
+
+
+# What stands of an image's candidates, each by descending rank its window, margin and crossing.
+
+
+def judged(*readings: tuple[float, ...], min_score: float) -> dict[int, float]:
+    """The number and the score of each that is left, in order."""
+    _, _, _, margins, crossings = np.array(readings, np.float32).T
+    peaks = Peaks(
+        windows(*readings)[None],
+        jnp.arange(len(readings))[None],
+        jnp.asarray(margins)[None],
+        jnp.asarray(crossings)[None],
+        jnp.linspace(1, 0.5, len(readings), dtype=jnp.float32)[None],
+        jnp.array([False]),
+    )
+    found = _judged(peaks, min_score)
+    left = np.asarray(found.rank[0]) >= 0
+    np.testing.assert_array_equal(found.rank[0][left], found.scores[0][left])
+    scores = np.asarray(found.scores[0])[left].tolist()
+    return dict(zip(np.asarray(found.labels[0])[left].tolist(), scores, strict=True))
+
+
+PART, WHOLE = (50, 50, 20, 0.9, 0.2), (52, 50, 28, 0.6, 0.0)
+
+
+def test_a_whole_stands_where_its_part_falls() -> None:
+    assert judged(PART, WHOLE, min_score=0.3) == pytest.approx({1: 0.6})
+    assert judged(PART, WHOLE, min_score=0.7) == {}  # nor does the part come back
+    assert judged(PART, min_score=0.3) == pytest.approx({0: 0.75})  # nine to one: three to one
+
+
+def test_the_order_is_that_of_the_scores() -> None:
+    """Of rank, margin and score, each puts another first."""
+    apart = (20, 20, 28, 0.8, 0.0), (90, 20, 28, 0.9, 0.2), (20, 90, 28, 0.85, 0.05)
+    found = judged(*apart, min_score=0.3)
+    assert list(found) == [0, 2, 1]
+    assert list(found.values()) == pytest.approx([0.8, 0.85 / (0.85 + 0.15 * 1.5), 0.75])
+
+
+def test_what_is_not_sure_enough_is_in_the_way_all_the_same() -> None:
+    doubtful, other = (50, 50, 28, 0.6, 0.2), (55, 50, 28, 0.5, 0.0)
+    assert judged(doubtful, other, min_score=0.3) == pytest.approx({0: 1 / 3})
+    assert judged(doubtful, other, min_score=0.4) == {}
+
+
+def test_windows_of_one_scale_are_no_part_and_whole() -> None:
+    """Their sides differ by rounding: both stand where they are far enough apart."""
+    side, step = 17.57, 2 * 17.57 / 28
+    for k in range(40):
+        readings = [
+            (x, 50, side, 0.9, crossed) for x, crossed in ((k * step, 0.2), (k * step + 6, 0))
+        ]
+        assert not fallen_parts(
+            windows(*readings),
+            jnp.full(2, 0.9, jnp.float32),
+            jnp.array([0.2, 0.0], jnp.float32),
+            jnp.ones(2, jnp.float32),
+        ).any()
