@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 MIN_SIZE, MAX_SIZE = 15.0, 100.0  # px of the digits to look for
-MIN_SCORE = 0.4  # chosen on scenes of validation digits and on photographs
+MIN_SCORE = 0.3  # chosen on scenes of validation digits and on photographs
 CAPACITY = 256  # detections of an image
 SMALLEST, LARGE, LARGE_STEP = 64, 1024, 256  # px of the shapes that are compiled
 
@@ -42,7 +42,7 @@ class Detections(NamedTuple):
     boxes_xyxy: Int64[np.ndarray, "n 4"]  # px of the image, tight around the ink, x1, y1 exclusive
     windows_xyxy: Float32[np.ndarray, "n 4"]  # the windows that found them; may reach beyond
     labels: Int64[np.ndarray, " n"]  # 0–9
-    scores: Float32[np.ndarray, " n"]  # 0–1: margins at the peaks, less where strokes run on
+    scores: Float32[np.ndarray, " n"]  # 0–1: margins at the peaks, but see `rivals.doubted`
     overflow: bool  # whether there were more than the capacity
 
 

@@ -37,7 +37,7 @@ class Peaks(NamedTuple):
 
     windows_xyxy: Float[Array, "n k 4"]
     labels: Int[Array, "n k"]
-    scores: Float[Array, "n k"]  # the margin; of what is found, less where strokes run on
+    scores: Float[Array, "n k"]  # margins; of what is found, as `rivals.doubted` has them
     crossings: Float[Array, "n k"]  # how much of the window's edge strokes cross: `strokes`
     rank: Float[Array, "n k"]  # by which they are sorted; −1: none
     overflow: Bool[Array, " n"]
@@ -110,10 +110,10 @@ def _judged(peaks: Peaks, min_score: float | Float[Array, ""]) -> Peaks:
 
     Those that are not compete, too, so that a higher score leaves out the less certain and no more.
     """
-    windows, _, margins, crossings, rank, _ = peaks
+    windows, labels, margins, crossings, rank, _ = peaks
     fallen = jax.vmap(fallen_parts)(windows, margins, crossings, rank)
     stands = jax.vmap(standing)(windows, jnp.where(fallen, -1.0, rank))
-    peaks = peaks._replace(scores=doubted(margins, crossings))
+    peaks = peaks._replace(scores=doubted(labels, margins, crossings))
     counts = stands & (peaks.scores >= min_score)
     return _best(peaks, jnp.where(counts, peaks.scores, -1.0), rank.shape[1])
 

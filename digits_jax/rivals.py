@@ -19,6 +19,7 @@ SIDES = 1.1, 2.0  # ... its side so many times the part's (neighbouring scales: 
 NEAR = 0.45  # ... and its centre within so many of the part's sides
 FULL = 0.2  # of the side: more is crossed by strokes of photographs, of single digits hardly any
 DOUBT = 2.0  # where so much is crossed, odds are divided by 1 more than this
+ONE = 5.0  # odds of a 1 are divided by it: bars, branches and rims look like one
 
 
 def fallen_parts(
@@ -36,10 +37,17 @@ def fallen_parts(
     return (crossings > CROSSED) & (larger & near & whole[None]).any(axis=1)
 
 
-def doubted(margins: Float[Array, "n k"], crossings: Float[Array, "n k"]) -> Float[Array, "n k"]:
-    """The margins, their odds less where strokes run on: so do those of most that is no digit."""
-    against = (1 - margins) * (1 + DOUBT * jnp.minimum(crossings / FULL, 1.0))
-    return margins / (margins + against)
+def doubted(
+    labels: Int[Array, "n k"], margins: Float[Array, "n k"], crossings: Float[Array, "n k"]
+) -> Float[Array, "n k"]:
+    """The margins with less odds for what is often seen where no digit is: scores, 0–1.
+
+    So are 1s, and so is what strokes run on from. With a margin's odds m / (1 − m), divided by d,
+    the score is m / (m + (1 − m) d).
+    """
+    divisor = 1 + DOUBT * jnp.minimum(crossings / FULL, 1.0)
+    divisor *= jnp.where(labels == 1, ONE, 1.0)
+    return margins / (margins + (1 - margins) * divisor)
 
 
 def standing(windows: Float[Array, "k 4"], rank: Float[Array, " k"]) -> Bool[Array, " k"]:

@@ -327,12 +327,12 @@ def test_what_is_found_follows_the_threshold(
 ) -> None:
     threshold = tab.get_by_label("number input for Least score")
     assert float(threshold.input_value()) == MIN_SCORE
-    found = searched_with([0.9, MIN_SCORE, 0.3]).found
+    found = searched_with([0.9, MIN_SCORE, 0.2]).found
     monkeypatch.setattr(picture, "detect", lambda *_, **__: found)
     give(tab, saved(tmp_path / "some.png", np.zeros((40, 50), np.uint8)))
     tab.get_by_text("2 digits in some.png").wait_for()
     monkeypatch.setattr(picture, "detect", None)  # nothing is searched again
-    for score, sentence in (("0.25", "3 digits"), ("0.91", "0 digits"), ("0.85", "1 digit in")):
+    for score, sentence in (("0.15", "3 digits"), ("0.91", "0 digits"), ("0.85", "1 digit in")):
         threshold.fill(score)
         tab.keyboard.press("Enter")
         tab.get_by_text(sentence).wait_for()

@@ -82,13 +82,15 @@ def test_a_whole_digit_is_no_part_and_what_is_no_reading_fells_nothing() -> None
     assert not part_of((50, 50, 28, 0.31, 0.04), rank=-1.0)
 
 
-def test_odds_fall_to_a_third_where_strokes_run_on() -> None:
+def test_odds_are_less_where_strokes_run_on_and_for_a_1() -> None:
     """A margin of 0.8 is four to one: four to one, two to one at half, four to three."""
-    crossings = jnp.array([[0.0, 0.1, 0.2, 1.0]], jnp.float32)
-    found = doubted(jnp.full((1, 4), 0.8, jnp.float32), crossings)
-    np.testing.assert_allclose(found, [[4 / 5, 2 / 3, 4 / 7, 4 / 7]], rtol=1e-6)
+    crossings = jnp.array([[0.0, 0.1, 0.2, 1.0, 0.0, 0.2]], jnp.float32)
+    labels = jnp.array([[0, 2, 7, 9, 1, 1]])
+    found = doubted(labels, jnp.full((1, 6), 0.8, jnp.float32), crossings)
+    np.testing.assert_allclose(found, [[4 / 5, 2 / 3, 4 / 7, 4 / 7, 4 / 9, 4 / 19]], rtol=1e-6)
     ends = jnp.array([[0.0, 1.0]], jnp.float32)
-    np.testing.assert_array_equal(doubted(ends, jnp.ones((1, 2), jnp.float32)), ends)
+    ones = jnp.ones((1, 2), int)
+    np.testing.assert_array_equal(doubted(ones, ends, jnp.ones((1, 2), jnp.float32)), ends)
 
 
 # What stands of an image's candidates, each by descending rank its window, margin and crossing.
@@ -99,7 +101,7 @@ def judged(*readings: tuple[float, ...], min_score: float) -> dict[int, float]:
     _, _, _, margins, crossings = np.array(readings, np.float32).T
     peaks = Peaks(
         windows(*readings)[None],
-        jnp.arange(len(readings))[None],
+        2 + jnp.arange(len(readings))[None],  # no 1s
         jnp.asarray(margins)[None],
         jnp.asarray(crossings)[None],
         jnp.linspace(1, 0.5, len(readings), dtype=jnp.float32)[None],
@@ -109,10 +111,10 @@ def judged(*readings: tuple[float, ...], min_score: float) -> dict[int, float]:
     left = np.asarray(found.rank[0]) >= 0
     np.testing.assert_array_equal(found.rank[0][left], found.scores[0][left])
     scores = np.asarray(found.scores[0])[left].tolist()
-    return dict(zip(np.asarray(found.labels[0])[left].tolist(), scores, strict=True))
+    return dict(zip((np.asarray(found.labels[0])[left] - 2).tolist(), scores, strict=True))
 
 
-PART, WHOLE = (50, 50, 20, 0.9, 0.2), (52, 50, 28, 0.6, 0.0)
+PART, WHOLE = (50.0, 50.0, 20.0, 0.9, 0.2), (52.0, 50.0, 28.0, 0.6, 0.0)
 
 
 def test_a_whole_stands_where_its_part_falls() -> None:
