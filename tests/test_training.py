@@ -121,6 +121,22 @@ def test_the_best_is_kept_when_newer_ones_are_worse(tmp_path: Path) -> None:
     assert kept[9] == [5, 7, 8, 9]
 
 
+def test_of_those_that_chance_tells_apart_the_latest_is_best(tmp_path: Path) -> None:
+    """Seven of 10,000 digits fewer than the best, though no fewer than a later one."""
+    accuracies = [0.9950, 0.9940, 0.9943, 0.9937, 0.9936, 0.9935]
+    state = initial_state(SHORT, jax.random.key(0))
+    kept = []
+    with open_checkpoints(tmp_path) as checkpoints:
+        for step, accuracy in enumerate(accuracies):
+            state = state._replace(step=jax.numpy.int32(step))
+            checkpoints.save(state, Progress(), accuracy)
+            kept.append(checkpoints.steps())
+            best = checkpoints.best_of(checkpoints.steps())
+            assert best == (0 if step < 2 else 2)
+    assert kept[1] == [0, 1]
+    assert kept[-1] == [2, 3, 4, 5]
+
+
 def test_load_checkpoint_gives_parameters_that_classify(undisturbed: Path) -> None:
     params = digits_jax.load_checkpoint(undisturbed)
     mnist = first_digits(None, print)
