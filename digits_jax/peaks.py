@@ -28,7 +28,7 @@ RATIO = 1.4  # between neighbouring scales, at most: each serves sizes to either
 AVERAGED = 3  # windows along each axis whose probabilities are averaged
 PAD = SIDE // 2 + STRIDE * (AVERAGED // 2)  # px of background, to have a window on every pixel
 PEAK = 5  # windows along each axis of which a peak is the highest
-LARGER = 0.1  # what a reading gains for each factor e in size: a loop of an 8 is no 0
+LARGER = 0.03  # what a reading gains for each factor e in size: a loop of an 8 is no 0
 PLATEAU = 0.1  # what it gains if the margin around it is as high: many windows see the digit
 
 
