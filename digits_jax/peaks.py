@@ -29,6 +29,7 @@ AVERAGED = 3  # windows along each axis whose probabilities are averaged
 PAD = SIDE // 2 + STRIDE * (AVERAGED // 2)  # px of background, to have a window on every pixel
 PEAK = 5  # windows along each axis of which a peak is the highest
 LARGER = 0.03  # what a reading gains for each factor e in size: a loop of an 8 is no 0
+CUT = 32  # candidates whose windows are interpolated at once
 PLATEAU = 0.1  # what it gains if the margin around it is as high: many windows see the digit
 
 
@@ -90,9 +91,9 @@ def find_peaks(
     least = jnp.minimum(min_score, SEEN)
     found = [
         _peaks_of_map(
-            margin, label, level, extents, scale, math.log(scales[0] / scale), least, capacity
+            framed, rim, margin, label, extents, scale, math.log(scales[0] / scale), least, capacity
         )
-        for (margin, label), level, scale in zip(maps, levels, scales, strict=True)
+        for (margin, label), scale in zip(maps, scales, strict=True)
     ]
     peaks = Peaks(
         jnp.concatenate([peaks.windows_xyxy for peaks in found], axis=1),
@@ -154,9 +155,10 @@ def _level(framed: Float[Array, "n H W 1"], rim: int, scale: float) -> Float[Arr
 
 
 def _peaks_of_map(
+    framed: Float[Array, "n H W 1"],
+    rim: int,
     margin: Float[Array, "n h w"],
     label: Int[Array, "n h w"],
-    level: Float[Array, "n _ _ 1"],
     extents: Int[Array, "n 2"],
     scale: float,
     favour: float,
@@ -184,19 +186,30 @@ def _peaks_of_map(
     windows = jnp.concatenate([centre - half, centre + half], axis=-1)
     pick = jax.vmap(lambda array, cells: array.ravel()[cells])
     labels = pick(label, cells).astype(jnp.int32)
-    crossings = _crossings(level[..., 0], cell)
+    crossings = jax.vmap(partial(_crossings, rim=rim, scale=scale))(framed[..., 0], cells=cell)
     return Peaks(windows, labels, pick(margin, cells), crossings, rank, overflow)
 
 
-def _crossings(level: Float[Array, "n h w"], cells: Int[Array, "n k 2"]) -> Float[Array, "n k"]:
-    """Of the windows that are centred on cells, x and y, of a level's averaged map."""
+def _crossings(
+    framed: Float[Array, "h w"], rim: int, scale: float, cells: Int[Array, "k 2"]
+) -> Float[Array, " k"]:
+    """Of the windows that are centred on cells, x and y, of a level's averaged map.
 
-    def cut(level: Float[Array, "h w"], cell: Int[Array, " 2"]) -> Float[Array, "28 28"]:
-        x, y = STRIDE * cell + (PAD - SIDE // 2)
-        return lax.dynamic_slice(level, (y, x), (SIDE, SIDE))
+    Each is interpolated anew, as in its level: to keep all levels would take more memory.
+    """
+    reach = math.ceil(1 / min(scale, 1.0)) + 1  # px that interpolation looks around
+    side = math.ceil(SIDE / scale) + 2 * reach + 1
 
-    windows = jax.vmap(jax.vmap(cut, (None, 0)))(level, cells)
-    return crossing(windows.reshape(-1, SIDE, SIDE)).reshape(cells.shape[:2])
+    def cut(cell: Int[Array, " 2"]) -> Float[Array, "28 28"]:
+        first = rim + (STRIDE * cell[::-1].astype(jnp.float32) - SIDE / 2) / scale
+        corner = jnp.floor(first).astype(jnp.int32) - reach
+        corner = jnp.clip(corner, 0, jnp.array(framed.shape) - side)
+        around = lax.dynamic_slice(framed, tuple(corner), (side, side))
+        begin = -scale * (first - corner.astype(jnp.float32))
+        scales = jnp.full(2, scale, jnp.float32)
+        return jax.image.scale_and_translate(around, (SIDE, SIDE), (0, 1), scales, begin, "linear")
+
+    return lax.map(lambda cell: crossing(cut(cell)[None])[0], cells, batch_size=CUT)
 
 
 def _average(

@@ -107,34 +107,32 @@ def test_kept_are_the_newest_three_and_the_best(undisturbed: Path) -> None:
     assert load_best(undisturbed)[0] == best.step
 
 
-def test_the_best_is_kept_when_newer_ones_are_worse(tmp_path: Path) -> None:
+def saved(workdir: Path, accuracies: list[float | None]) -> tuple[list[list[int]], list[int]]:
+    """The checkpoints that are kept after each of such a validation accuracy, and the best."""
     state = initial_state(SHORT, jax.random.key(0))
-    accuracies = [0.5, 0.9, 0.7, None, 0.6, 0.9, 0.8, 0.8, 0.8, 0.8]
-    kept = []
-    with open_checkpoints(tmp_path) as checkpoints:
+    kept, best = [], []
+    with open_checkpoints(workdir) as checkpoints:
         for step, accuracy in enumerate(accuracies):
             state = state._replace(step=jax.numpy.int32(step))
             checkpoints.save(state, Progress(), accuracy)
             kept.append(checkpoints.steps())
+            best.append(checkpoints.best_of(checkpoints.steps()))
+    return kept, best
+
+
+def test_the_best_is_kept_when_newer_ones_are_worse(tmp_path: Path) -> None:
+    kept, _ = saved(tmp_path, [0.5, 0.9, 0.7, None, 0.6, 0.9, 0.8, 0.8, 0.8, 0.8])
     assert kept[4] == [1, 2, 3, 4]
     assert kept[5] == [3, 4, 5]  # of equals the later one
     assert kept[9] == [5, 7, 8, 9]
 
 
 def test_of_those_that_chance_tells_apart_the_latest_is_best(tmp_path: Path) -> None:
-    """Seven of 10,000 digits fewer than the best, though no fewer than a later one."""
-    accuracies = [0.9950, 0.9940, 0.9943, 0.9937, 0.9936, 0.9935]
-    state = initial_state(SHORT, jax.random.key(0))
-    kept = []
-    with open_checkpoints(tmp_path) as checkpoints:
-        for step, accuracy in enumerate(accuracies):
-            state = state._replace(step=jax.numpy.int32(step))
-            checkpoints.save(state, Progress(), accuracy)
-            kept.append(checkpoints.steps())
-            best = checkpoints.best_of(checkpoints.steps())
-            assert best == (0 if step < 2 else 2)
+    """Up to seven of 10,000 digits fewer than the best."""
+    kept, best = saved(tmp_path, [0.9950, 0.9940, 0.9943, 0.9937, 0.9936, 0.9935])
+    assert best == [0, 0, 2, 2, 2, 2]
     assert kept[1] == [0, 1]
-    assert kept[-1] == [2, 3, 4, 5]
+    assert kept[5] == [2, 3, 4, 5]
 
 
 def test_load_checkpoint_gives_parameters_that_classify(undisturbed: Path) -> None:
