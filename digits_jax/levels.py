@@ -1,7 +1,7 @@
-"""The logits of every window of images of any sizes, tile by tile.
+"""The logits of every window of images at any scales, tile by tile.
 
 Images are cut into square tiles of one size, which are worked off in turn: the memory is that of a
-tile, whatever the image, and a pyramid of scales is one more list of tiles.
+tile, whatever the image, and a further scale is one more list of tiles.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,6 +19,7 @@ from digits_jax.mesh import data_mesh
 from digits_jax.network import CLASSES, SIDE, Params, classify
 from digits_jax.parts import Cut, answer_needed
 from digits_jax.products import factors_at
+from digits_jax.pyramid import Level, square
 from digits_jax.tile import HALO, STRIDE, tile_maps
 
 TILE = 160  # windows a side
@@ -33,23 +34,25 @@ def map_size(pixels: int) -> int:
     return (pixels - SIDE) // STRIDE + 1
 
 
-@partial(jax.jit, static_argnames=("precision", "finish", "overlap"))
+@partial(jax.jit, static_argnames=("levels", "precision", "finish", "overlap"))
 def map_levels(
     params: Params,
-    levels: Sequence[Float[Array, "n _ _ 1"]],
+    images: Float[Array, "n H W 1"],
+    levels: tuple[Level, ...],
     finish: Finish = lambda logits: logits,
     overlap: int = 0,
     *,
     needed: Sequence[Int[Array, "n 2"]] | None = None,
     precision: lax.Precision = lax.Precision.HIGHEST,
 ) -> list[PyTree[Shaped[Array, "n _ _ ..."]]]:
-    """The logits of every window of several batches of images, or what `finish` makes of them.
+    """The logits of every window of images at several scales, or what `finish` makes of them.
 
-    All are cut into tiles of one size, so that one program serves whatever sizes there are.
+    All are cut into tiles of one size, so that one program serves whatever scales there are.
 
     Args:
       params: as for `response_maps`.
-      levels: batches of n images each, of sizes of their own; each as for `response_maps`.
+      images: as for `response_maps`; at scales other than 1 with `pyramid.rim` around them.
+      levels: the scales, and how much there is of the images at each: at least 28 px a side.
       finish: takes the logits `[h + overlap, w + overlap, 10]` of a tile's windows to arrays
         `[h, w, …]`, so that no map of logits need ever be whole.
       overlap: windows that neighbouring tiles share, for a `finish` that looks around; the result
@@ -62,14 +65,13 @@ def map_levels(
     Returns:
       `finish`'s arrays for each level, `[n, h, w, …]`.
     """
-    for images in levels:
-        check_images(images)
-    mesh = data_mesh(levels[0].shape[0])
-    maps = partial(_map_tiles, finish=finish, overlap=overlap, precision=precision)
+    check_images(images)
+    mesh = data_mesh(images.shape[0])
+    maps = partial(_map_tiles, levels=levels, finish=finish, overlap=overlap, precision=precision)
     if mesh.size > 1:
         specs = (P(), P("data"), P("data"))
         maps = jax.shard_map(maps, mesh=mesh, in_specs=specs, out_specs=P("data"), check_vma=False)
-    return maps(params, list(levels), None if needed is None else list(needed))
+    return maps(params, images[..., 0], None if needed is None else list(needed))
 
 
 def check_images(images: Float[Array, "n H W 1"]) -> None:
@@ -94,27 +96,34 @@ def check_images(images: Float[Array, "n H W 1"]) -> None:
 
 def _map_tiles(
     params: Params,
-    levels: list[Float[Array, "n _ _ 1"]],
+    images: Float[Array, "n H W"],
     needed: list[Int[Array, "n 2"]] | None,
     *,
+    levels: tuple[Level, ...],
     finish: Finish,
     overlap: int,
     precision: lax.Precision,
 ) -> list[PyTree[Shaped[Array, "n _ _ ..."]]]:
-    sizes = [tuple(map_size(side) - overlap for side in images.shape[1:3]) for images in levels]
+    windows = [tuple(map_size(pixels) for pixels in level[2:]) for level in levels]
+    # No window reads the last pixel of an odd side: none that is dropped is to, either, since it
+    # shares products with others.
+    read = [
+        level._replace(height=STRIDE * (h + HALO), width=STRIDE * (w + HALO))
+        for level, (h, w) in zip(levels, windows, strict=True)
+    ]
+    sizes = [(h - overlap, w - overlap) for h, w in windows]
     side = _tile_side(sizes, overlap, whole=needed is None)
     grids = [(-(-h // side), -(-w // side)) for h, w in sizes]
-    # Cut one at a time: all of them would take several times the memory of the images.
-    pixels = jnp.concatenate([images.ravel() for images in levels])
-    cuts = _cuts([images.shape[:3] for images in levels], grids, side)
+    cuts = [_cuts(len(images), level, grid, side) for level, grid in enumerate(grids)]
     dense = dense_layers(params, precision=precision)
 
-    def square(cut: Cut, side: int) -> Float[Array, "H W"]:
-        return _square(pixels, cut, STRIDE * (side + overlap + HALO))
+    def pixels(cut: Cut, side: int) -> Float[Array, "H W"]:
+        image, level = cut[:2]
+        return square(images[image], read, level, cut[2:], STRIDE * (side + overlap + HALO))
 
     def answer(cut: Cut, side: int) -> PyTree[Shaped[Array, "h w ..."]]:
         windows = side + overlap
-        maps = tile_maps(params, square(cut, side), precision=precision)
+        maps = tile_maps(params, pixels(cut, side), precision=precision)
         return finish(dense(maps, (windows, windows)))
 
     def answer_grey(grey: Float[Array, ""], side: int) -> PyTree[Shaped[Array, "h w ..."]]:
@@ -133,7 +142,7 @@ def _map_tiles(
             for of_level, grid in zip(needed, grids, strict=True)
         ]
         answers = answer_needed(
-            np.concatenate(cuts), jnp.concatenate(left), side, overlap, square, answer, answer_grey
+            np.concatenate(cuts), jnp.concatenate(left), side, overlap, pixels, answer, answer_grey
         )
     ends = np.cumsum([len(cuts_of_level) for cuts_of_level in cuts])
     maps = []
@@ -159,35 +168,12 @@ def _tile_side(sizes: Sequence[tuple[int, ...]], overlap: int, *, whole: bool) -
     return min(range(-(-largest // 2), largest + 1), key=work)
 
 
-def _cuts(
-    shapes: Sequence[tuple[int, ...]], grids: Sequence[tuple[int, int]], side: int
-) -> list[Int[np.ndarray, "m 4"]]:
-    """Where the tiles of each level are, among the pixels of all: see `_square`."""
-    cuts, begin, step = [], 0, STRIDE * side
-    for (n, height, width), (rows, columns) in zip(shapes, grids, strict=True):
-        image, row, column = np.indices((n, rows, columns)).reshape(3, -1)
-        first = begin + (image * height + row * step) * width + column * step
-        # No window reads the last pixel of an odd side: none that is dropped is to, either, since
-        # it shares products with others.
-        read_y, read_x = (STRIDE * (map_size(pixels) + HALO) for pixels in (height, width))
-        below, beside = read_y - row * step, read_x - column * step
-        cuts.append(np.stack([first, np.full_like(first, width), below, beside], -1))
-        begin += n * height * width
-    if begin > np.iinfo(np.int32).max:
-        raise ValueError(f"the images are too large: {begin:,} pixels at all scales; cut them up")
-    return [cut.astype(np.int32) for cut in cuts]
-
-
-def _square(pixels: Float[Array, " p"], cut: Cut, side: int) -> Float[Array, "t t"]:
-    """The square whose first pixel, rows' distance, and rows and columns left are given.
-
-    Zeros fill up what lies beyond the image, for windows that are then dropped.
-    """
-    first, width, below, beside = cut
-    along = jnp.arange(side)
-    inside = (along < below)[:, None] & (along < beside)[None]
-    index = first + along[:, None] * width + along[None]
-    return jnp.where(inside, pixels.at[jnp.where(inside, index, 0)].get(), 0.0)
+def _cuts(n: int, level: int, grid: tuple[int, int], side: int) -> Int[np.ndarray, "m 4"]:
+    """The tiles of n images at one level: image, level, and the first pixel's row and column."""
+    image, row, column = np.indices((n, *grid), np.int32).reshape(3, -1)
+    return np.stack(
+        [image, np.full_like(image, level), STRIDE * side * row, STRIDE * side * column], axis=-1
+    )
 
 
 def _join(tiles: Shaped[Array, "m t t ..."], grid: tuple[int, int]) -> Shaped[Array, "n _ _ ..."]:

@@ -10,6 +10,7 @@ from jaxtyping import Array, Float, Int
 
 from digits_jax.levels import check_images, map_levels, map_size
 from digits_jax.network import SIDE, Params, classify
+from digits_jax.pyramid import Level
 from digits_jax.tile import STRIDE
 
 
@@ -54,7 +55,9 @@ def response_maps(
     Raises:
       ValueError: when traced with images of another rank or dtype, or smaller than a window.
     """
-    return describe(map_levels(params, [images], precision=precision)[0])
+    check_images(images)
+    own = Level(1.0, 0.0, *images.shape[1:3])
+    return describe(map_levels(params, images, (own,), precision=precision)[0])
 
 
 def patch_maps(params: Params, images: Float[Array, "n H W 1"]) -> ResponseMaps:

@@ -18,17 +18,14 @@ from digits_jax.tile import STRIDE
 
 PART = 24  # windows a side: four of the nine parts of a tile take less time than the tile
 
-# The place of a square's first pixel among those of all images, the distance of its rows, and how
-# many rows and columns of the image are left from there.
+# A square of a pyramid: the image, the level, and the row and column of its first pixel there.
 Cut = Int[Array, "4"]
 Answer = Any  # arrays [h, w, …], one for each window of a square
 
 
 def moved(cut: Cut, windows: Int[Array, "2"]) -> Cut:
     """The square that begins so many windows further down and to the right."""
-    first, width, below, beside = cut
-    y, x = STRIDE * windows
-    return jnp.stack([first + y * width + x, width, below - y, beside - x])
+    return cut + STRIDE * jnp.concatenate([jnp.zeros(2, jnp.int32), windows])
 
 
 def answer_needed(
@@ -36,7 +33,7 @@ def answer_needed(
     left: Int[Array, "m 2"],
     side: int,
     overlap: int,
-    square: Callable[[Cut, int], Float[Array, "H W"]],
+    pixels: Callable[[Cut, int], Float[Array, "H W"]],
     answer: Callable[[Cut, int], Answer],
     answer_grey: Callable[[Float[Array, ""], int], Answer],
 ) -> Any:
@@ -49,7 +46,7 @@ def answer_needed(
       left: how many rows and columns of each tile are needed; zero or less is none.
       side: windows along a tile's side.
       overlap: windows that neighbours share.
-      square: the pixels that the windows of a square of so many a side read.
+      pixels: those that the windows of a square of so many a side read.
       answer: the answers of such a square's windows.
       answer_grey: the same of one whose pixels are all of one grey.
 
@@ -59,12 +56,15 @@ def answer_needed(
     # An accelerator is not filled by a part.
     part = min(side, PART - overlap) if jax.default_backend() == "cpu" else side
     along = np.linspace(0, side - part, -(-side // part)).astype(np.int32)
-    corners = jnp.stack(jnp.meshgrid(along, along, indexing="ij"), axis=-1).reshape(-1, 2)
-    all_cuts = jnp.asarray(cuts)
+    places = np.stack(np.meshgrid(along, along, indexing="ij"), axis=-1).reshape(-1, 2)
+    corners, all_cuts = jnp.asarray(places), jnp.asarray(cuts)
 
     def extremes(cut: Cut) -> tuple[Float[Array, " p"], Float[Array, " p"]]:
-        pixels = jax.vmap(lambda corner: square(moved(cut, corner), part))(corners)
-        return pixels.min(axis=(1, 2)), pixels.max(axis=(1, 2))
+        tile = pixels(cut, side)
+        seen = len(tile) - STRIDE * (side - part)
+        begins = (STRIDE * places).tolist()
+        squares = jnp.stack([tile[y : y + seen, x : x + seen] for y, x in begins])
+        return squares.min(axis=(1, 2)), squares.max(axis=(1, 2))
 
     darkest, brightest = lax.map(extremes, all_cuts)
     asked = (corners[None] < left[:, None]).all(axis=-1)

@@ -8,6 +8,7 @@ their place, and what looks like a part of a digit gives way to the whole.
 """
 
 import math
+from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ from jaxtyping import Array, Bool, Float, Int
 from digits_jax.levels import map_levels
 from digits_jax.maps import margin_of
 from digits_jax.network import SIDE, Params
+from digits_jax.pyramid import Level, rim, square
 from digits_jax.rivals import SEEN, doubted, fallen_parts, standing
 from digits_jax.strokes import crossing
 from digits_jax.tile import STRIDE
@@ -58,9 +60,26 @@ def sizes_between(min_size: float, max_size: float) -> tuple[float, ...]:
     )
 
 
-def level_side(side: int, scale: float) -> int:
-    """How many px a side of an image has in the pyramid, with the rim for digits on its edge."""
-    return STRIDE * int(side * scale / STRIDE) + 2 * PAD
+def levels_of(shape: Sequence[int], sizes: Sequence[float]) -> tuple[Level, ...]:
+    """An image's pyramid, with so much black around it that digits fit on the edge.
+
+    Cell (i, j) of an averaged map is the window that is centred on the image's place (2i, 2j) at
+    that scale.
+
+    Args:
+      shape: height and width of the image, without the `pyramid.rim` that these scales ask for.
+      sizes: px of the digits that each level is to read, as `sizes_between` gives them.
+    """
+    scales = [SIDE / size for size in sizes]
+    edge = rim(scales)
+    return tuple(
+        Level(
+            scale,
+            PAD - edge * scale,
+            *(STRIDE * int(side * scale / STRIDE) + 2 * PAD for side in shape),
+        )
+        for scale in scales
+    )
 
 
 @partial(jax.jit, static_argnames=("sizes", "capacity", "precision"))
@@ -80,20 +99,28 @@ def find_peaks(
     there for the shape's sake. What is found does not depend on how much of it there is.
     """
     scales = [SIDE / size for size in sizes]
-    # Zeros around the image, so that its edge is interpolated like the rest.
-    rim = math.ceil((PAD + 1) / min(scales)) + 1
-    framed = jnp.pad(images, [(0, 0), (rim, rim), (rim, rim), (0, 0)])
-    levels = [_level(framed, rim, scale) for scale in scales]
+    levels = levels_of(images.shape[1:3], sizes)
+    edge = rim(scales)
+    images = jnp.pad(images, [(0, 0), (edge, edge), (edge, edge), (0, 0)])
     cells = [extents.astype(jnp.float32) * (scale / STRIDE) for scale in scales]
     needed = [jnp.floor(limits).astype(jnp.int32) + 1 for limits in cells]
-    maps = map_levels(params, levels, _average, AVERAGED - 1, needed=needed, precision=precision)
+    maps = map_levels(
+        params, images, levels, _average, AVERAGED - 1, needed=needed, precision=precision
+    )
     # Down to SEEN, since a whole digit need not be sure itself for its parts to fall to it.
     least = jnp.minimum(min_score, SEEN)
     found = [
         _peaks_of_map(
-            framed, rim, margin, label, extents, scale, math.log(scales[0] / scale), least, capacity
+            images,
+            level,
+            margin,
+            label,
+            extents,
+            math.log(scales[0] / level.scale),
+            least,
+            capacity,
         )
-        for (margin, label), scale in zip(maps, scales, strict=True)
+        for (margin, label), level in zip(maps, levels, strict=True)
     ]
     peaks = Peaks(
         jnp.concatenate([peaks.windows_xyxy for peaks in found], axis=1),
@@ -134,37 +161,17 @@ def _best(peaks: Peaks, rank: Float[Array, "n m"], capacity: int) -> Peaks:
     )
 
 
-def _level(framed: Float[Array, "n H W 1"], rim: int, scale: float) -> Float[Array, "n h w 1"]:
-    """The images within a rim, at a scale, with so much of it that digits fit on the edge.
-
-    Cell (i, j) of its averaged map is the window that is centred on the level's pixel (2i, 2j).
-    """
-    n, height, width = framed.shape[0], *(side - 2 * rim for side in framed.shape[1:3])
-    h, w = (level_side(side, scale) for side in (height, width))
-    if scale == 1:
-        first = rim - PAD
-        return framed[:, first : first + h, first : first + w]
-    return jax.image.scale_and_translate(
-        framed,
-        (n, h, w, 1),
-        (1, 2),
-        jnp.full(2, scale, jnp.float32),
-        jnp.full(2, PAD - rim * scale, jnp.float32),
-        "linear",
-    )
-
-
 def _peaks_of_map(
-    framed: Float[Array, "n H W 1"],
-    rim: int,
+    images: Float[Array, "n H W 1"],
+    level: Level,
     margin: Float[Array, "n h w"],
     label: Int[Array, "n h w"],
     extents: Int[Array, "n 2"],
-    scale: float,
     favour: float,
     least: Float[Array, ""],
     capacity: int,
 ) -> Peaks:
+    scale = level.scale
     # Windows are centred on the image; those beyond exist for the shape's sake.
     rows, columns = (
         STRIDE * jnp.arange(side, dtype=jnp.float32)[None] <= limit[:, None] * scale
@@ -186,30 +193,20 @@ def _peaks_of_map(
     windows = jnp.concatenate([centre - half, centre + half], axis=-1)
     pick = jax.vmap(lambda array, cells: array.ravel()[cells])
     labels = pick(label, cells).astype(jnp.int32)
-    crossings = jax.vmap(partial(_crossings, rim=rim, scale=scale))(framed[..., 0], cells=cell)
+    crossings = jax.vmap(partial(_crossings, level))(images[..., 0], cell)
     return Peaks(windows, labels, pick(margin, cells), crossings, rank, overflow)
 
 
 def _crossings(
-    framed: Float[Array, "h w"], rim: int, scale: float, cells: Int[Array, "k 2"]
+    level: Level, image: Float[Array, "H W"], cells: Int[Array, "k 2"]
 ) -> Float[Array, " k"]:
-    """Of the windows that are centred on cells, x and y, of a level's averaged map.
+    """Of the windows that are centred on cells, x and y, of a level's averaged map."""
 
-    Each is interpolated anew, as in its level: to keep all levels would take more memory.
-    """
-    reach = math.ceil(1 / min(scale, 1.0)) + 1  # px that interpolation looks around
-    side = math.ceil(SIDE / scale) + 2 * reach + 1
+    def of_window(cell: Int[Array, " 2"]) -> Float[Array, ""]:
+        corner = STRIDE * cell[::-1] + PAD - SIDE // 2
+        return crossing(square(image, [level], 0, corner, SIDE)[None])[0]
 
-    def cut(cell: Int[Array, " 2"]) -> Float[Array, "28 28"]:
-        first = rim + (STRIDE * cell[::-1].astype(jnp.float32) - SIDE / 2) / scale
-        corner = jnp.floor(first).astype(jnp.int32) - reach
-        corner = jnp.clip(corner, 0, jnp.array(framed.shape) - side)
-        around = lax.dynamic_slice(framed, tuple(corner), (side, side))
-        begin = -scale * (first - corner.astype(jnp.float32))
-        scales = jnp.full(2, scale, jnp.float32)
-        return jax.image.scale_and_translate(around, (SIDE, SIDE), (0, 1), scales, begin, "linear")
-
-    return lax.map(lambda cell: crossing(cut(cell)[None])[0], cells, batch_size=CUT)
+    return lax.map(of_window, cells, batch_size=CUT)
 
 
 def _average(

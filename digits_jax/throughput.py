@@ -21,7 +21,7 @@ from digits_jax.detect import CAPACITY, MAX_SIZE, MIN_SCORE, MIN_SIZE, framed
 from digits_jax.levels import map_levels, map_size
 from digits_jax.maps import response_maps
 from digits_jax.network import SIDE, Params, classify
-from digits_jax.peaks import find_peaks, level_side, sizes_between
+from digits_jax.peaks import find_peaks, levels_of, sizes_between
 from digits_jax.products import factors_at
 from digits_jax.recipe import RECIPES
 from digits_jax.step import Batch, TrainState, initial_state, make_advance, train_step
@@ -105,8 +105,7 @@ def tasks(
             call=partial(look, params, image),
         )
         sizes = sizes_between(MIN_SIZE, MAX_SIZE)
-        squares = [(level_side(side, SIDE / size),) * 2 for size in sizes]
-        levels = [jax.ShapeDtypeStruct((devices, *square, 1), jnp.float32) for square in squares]
+        levels = levels_of((side, side), sizes)
         find = partial(
             find_peaks,
             sizes=sizes,
@@ -121,7 +120,7 @@ def tasks(
             unit="images",
             items=devices,
             # Of noise all maps are needed; find_peaks itself decides that only when it runs.
-            flop=count_flop(partial(map_levels, precision=precision), params, levels),
+            flop=count_flop(partial(map_levels, levels=levels, precision=precision), params, image),
             call=partial(find, *arguments),
         )
 

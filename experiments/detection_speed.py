@@ -28,8 +28,7 @@ from turns import Call, Contender, ratio, take_turns
 from digits_jax import scenes
 from digits_jax.detect import MAX_SIZE, MIN_SIZE, detect, response_maps
 from digits_jax.levels import map_size
-from digits_jax.network import SIDE
-from digits_jax.peaks import level_side, sizes_between
+from digits_jax.peaks import levels_of, sizes_between
 from digits_jax.weights import load_pretrained
 
 
@@ -59,7 +58,7 @@ def _sizes(sides: tuple[int, ...], rounds: int) -> dict[str, object]:
 
 
 def _pyramid(side: int, rounds: int) -> dict[str, object]:
-    levels = [level_side(side, SIDE / size) for size in sizes_between(MIN_SIZE, MAX_SIZE)]
+    levels = [level.height for level in levels_of((side, side), sizes_between(MIN_SIZE, MAX_SIZE))]
     contenders: dict[str, Contender] = {
         "detect": partial(_detect, side),
         "maps": partial(_maps, tuple(levels)),

@@ -20,6 +20,7 @@ from digits_jax.maps import (
     window_of_cell,
 )
 from digits_jax.network import Params
+from digits_jax.pyramid import Level
 from digits_jax.scenes import compose
 from digits_jax.tile import tile_maps
 
@@ -126,7 +127,9 @@ def test_the_lowest_precision_rounds_factors_to_bfloat16(mnist: Mnist) -> None:
     np.testing.assert_array_equal(found.label[clear], exact.label[clear])
     low = lax.Precision.DEFAULT
     needed = [jnp.array([found.logits.shape[1:3]])]
-    (skipped,) = map_levels(digits_jax.load_pretrained(), [image], needed=needed, precision=low)
+    (skipped,) = map_levels(
+        digits_jax.load_pretrained(), image, own_level(image), needed=needed, precision=low
+    )
     np.testing.assert_allclose(skipped, found.logits, rtol=0, atol=1e-3)
     cells = tile_maps(random_params(0), image[0, :40, :40, 0], precision=low)
     assert {grid.dtype for grid in cells.values()} == {jnp.dtype(jnp.bfloat16)}
@@ -166,24 +169,45 @@ def corner_and_mean(logits: jax.Array) -> tuple[jax.Array, jax.Array]:
     return logits[:-2, :-2], total / 9
 
 
+def own_level(images: jax.Array) -> tuple[Level, ...]:
+    return (Level(1.0, 0.0, *images.shape[1:3]),)
+
+
+def whole(images: jax.Array, level: Level) -> jax.Array:
+    """Interpolated all at once."""
+    shape = (images.shape[0], level.height, level.width, 1)
+    scales, begins = jnp.full(2, level.scale), jnp.full(2, level.begin)
+    return jax.image.scale_and_translate(images, shape, (1, 2), scales, begins, "linear")
+
+
+@pytest.fixture
+def four_images() -> jax.Array:
+    """With black around them, for any scale from a half on."""
+    images = jax.random.uniform(jax.random.key(0), (4, 45, 56, 1))
+    return jnp.pad(images, [(0, 0), (5, 5), (5, 5), (0, 0)])
+
+
 @pytest.mark.usefixtures("small_tiles")
-def test_tiles_of_several_levels_fit_together() -> None:
+def test_tiles_of_several_levels_fit_together(four_images: jax.Array) -> None:
     """Of 7×13, 5×5 and 14×1 windows, in tiles that divide no more than one of these sides.
 
     The batch is spread over the devices, and what `finish` makes of a window needs others, which
-    lie in the next tile.
+    lie in the next tile. One level is the images themselves; one is larger and cut off, and one
+    smaller, with much black around.
     """
     params = random_params(5)
-    sizes = [(45, 56), (40, 41), (58, 32)]
-    pyramid = [jax.random.uniform(jax.random.key(k), (4, *size, 1)) for k, size in enumerate(sizes)]
-    windows = [(map_size(height) - 2, map_size(width) - 2) for height, width in sizes]
+    pyramid = (
+        Level(1.0, -5.0, 45, 56), Level(1.3, -6.5, 40, 41), Level(0.55, 6.0, 58, 32)
+    )  # fmt: skip
+    windows = [(map_size(level.height) - 2, map_size(level.width) - 2) for level in pyramid]
     assert windows == [(7, 13), (5, 5), (14, 1)]
     side = levels._tile_side(windows, 2, whole=True)
     assert side <= 3
     assert 7 % side or 13 % side
-    found = map_levels(params, pyramid, corner_and_mean, 2)
-    for (corner, mean), images, (h, w) in zip(found, pyramid, windows, strict=True):
-        logits = by_patches(params, images).logits
+    found = map_levels(params, four_images, pyramid, corner_and_mean, 2)
+    np.testing.assert_array_equal(whole(four_images, pyramid[0]), four_images[:, 5:50, 5:61])
+    for (corner, mean), level, (h, w) in zip(found, pyramid, windows, strict=True):
+        logits = by_patches(params, whole(four_images, level)).logits
         assert logits.shape == (4, h + 2, w + 2, 10)
         assert_same_logits(corner, logits[:, :h, :w])
         shifted = [logits[:, y : y + h, x : x + w] for y in range(3) for x in range(3)]
@@ -191,20 +215,18 @@ def test_tiles_of_several_levels_fit_together() -> None:
 
 
 @pytest.mark.usefixtures("small_tiles")
-def test_what_is_needed_is_right_and_the_rest_is_not_done() -> None:
+def test_what_is_needed_is_right_and_the_rest_is_not_done(four_images: jax.Array) -> None:
     """Of each image of a batch that is spread over the devices its own part, on two levels."""
     params = random_params(5)
-    pyramid = [
-        jax.random.uniform(jax.random.key(k), (4, 45, side, 1)) for k, side in enumerate((56, 36))
-    ]
+    pyramid = (Level(1.0, -5.0, 45, 56), Level(0.8, -4.0, 45, 36))
     needed = [
         jnp.array([[7, 13], [0, 5], [4, 1], [1, 13]]),
         jnp.array([[7, 3], [2, 1], [0, 0], [-3, 2]]),
     ]
     black = by_patches(params, jnp.zeros((1, 28, 28, 1))).logits[0, 0, 0]
-    found = map_levels(params, pyramid, corner_and_mean, 2, needed=needed)
-    for (corner, _), images, of_level in zip(found, pyramid, needed, strict=True):
-        logits = by_patches(params, images).logits
+    found = map_levels(params, four_images, pyramid, corner_and_mean, 2, needed=needed)
+    for (corner, _), level, of_level in zip(found, pyramid, needed, strict=True):
+        logits = by_patches(params, whole(four_images, level)).logits
         for mine, expected, (h, w) in zip(corner, logits, of_level, strict=True):
             if h > 0 and w > 0:
                 assert_same_logits(mine[:h, :w], expected[:h, :w])
@@ -219,12 +241,12 @@ def test_what_is_needed_is_right_and_the_rest_is_not_done() -> None:
 def test_what_is_of_one_grey_is_answered_by_one_window() -> None:
     """Black, grey, and ink in between, to the same answer as when nothing is left out."""
     params = random_params(9)
-    image = np.zeros((1, 60, 90, 1), np.float32)
-    image[:, :, 40:] = 0.4
-    image[:, 40, 5] = 1
-    needed = [jnp.array([[15, 30]])]
-    found = map_levels(params, [jnp.asarray(image)], corner_and_mean, 2, needed=needed)[0][0]
-    expected = by_patches(params, jnp.asarray(image)).logits
+    pixels = np.zeros((1, 60, 90, 1), np.float32)
+    pixels[:, :, 40:] = 0.4
+    pixels[:, 40, 5] = 1
+    image, needed = jnp.asarray(pixels), [jnp.array([[15, 30]])]
+    found = map_levels(params, image, own_level(image), corner_and_mean, 2, needed=needed)[0][0]
+    expected = by_patches(params, image).logits
     assert_same_logits(found, expected[:, :-2, :-2])
     # Above the ink all that is grey has the same answer to the last bit.
     grey = np.asarray(found[0, :3, 21:])
@@ -241,7 +263,7 @@ def test_blank_parts_of_a_tile_are_left_out(monkeypatch: pytest.MonkeyPatch) -> 
     image[:, 40:] = 0.4
     image[33, 0] = image[40, 5] = 1
     pixels, needed = jnp.asarray(image[None, ..., None]), [jnp.array([[16, 26]])]
-    found = map_levels(random_params(9), [pixels], needed=needed)[0]
+    found = map_levels(random_params(9), pixels, own_level(pixels), needed=needed)[0]
     beyond = np.pad(image, ((0, 8), (0, 8)))
 
     def is_blank(row: int, column: int) -> bool:
