@@ -39,7 +39,7 @@ from digits_jax.results import (
     short,
     write,
 )
-from digits_jax.sheets import read_digits, read_ink, read_sheets
+from digits_jax.sheets import least_score, read_digits, read_ink, read_sheets
 from digits_jax.stream import detect_readable
 from digits_jax.weights import resolve_weights
 
@@ -64,7 +64,7 @@ def detect(
     /,
     *,
     weights: Weights = "released",
-    min_score: float = MIN_SCORE,
+    min_score: float | None = None,
     min_size: float = MIN_SIZE,
     max_size: float = MAX_SIZE,
     normalise: bool = True,
@@ -80,7 +80,8 @@ def detect(
         path: An image file, or a folder, in which and in whose folders images are searched for.
         more: Any more of them.
         weights: The package's weights, a folder of `digits-jax train`, or a .safetensors file.
-        min_score: The least score of a digit, 0 to 1.
+        min_score: The least score of a digit, 0 to 1. If none is named, 0.3 in ink on black and in
+            what is not normalised, and 0.75 in other pictures.
         min_size: The smallest digits' size in pixels.
         max_size: The largest digits' size in pixels.
         normalise: Take ink of any colour on paper of any other, in any light; without it, ink has
@@ -110,7 +111,7 @@ def detect(
             read_sheets(pages, normalised=normalise),
             min_size=min_size,
             max_size=max_size,
-            min_score=min_score,
+            min_score=MIN_SCORE if min_score is None else min_score,
         )
         by_image = groupby(each, key=lambda sheet_and_found: sheet_and_found[0][0].image)
         for image, of_image in progress(by_image, "image", len(left)):
@@ -120,15 +121,18 @@ def detect(
                     unreadable.add(str(image))
                     yield failed(page, found)
                     continue
-                if found[1].overflow:
+                ink, digits = found
+                if min_score is None and picture is not None:
+                    digits = digits.from_score(least_score(picture, normalised=normalise))
+                if digits.overflow:
                     say(
                         f"digits-jax: {image} has more digits than the {CAPACITY} surest, which "
                         "are given; cut it up, or raise --min-score"
                     )
                 if pictures and picture is not None:
                     with replacing(pictures.path(image, page.number)) as temporary:
-                        draw_detections(picture, found[1]).save(temporary)
-                yield found_in(page, *found, read=read)
+                        draw_detections(picture, digits).save(temporary)
+                yield found_in(page, ink, digits, read=read)
 
     write(results(), output, format)
     if unreadable:
@@ -211,10 +215,10 @@ def maps(
     say("Wrote " + ", ".join(map(str, (output / "maps.npz", *pictures))))
 
 
-def _check_detection(min_score: float, min_size: float, max_size: float) -> None:
+def _check_detection(min_score: float | None, min_size: float, max_size: float) -> None:
     """Refuses before anything is loaded what `detect` would refuse."""
     sizes_between(min_size, max_size)
-    if not 0 <= min_score <= 1:
+    if min_score is not None and not 0 <= min_score <= 1:
         raise ValueError(f"expected --min-score of 0 to 1; got {min_score:g}")
 
 

@@ -101,14 +101,16 @@ def build_page(params: Params) -> "gradio.Blocks":
     examples = sorted(EXAMPLES.glob("*.*"))
 
     def look(given: Given, *settings: Any) -> tuple[Any, ...]:
-        """What `results` show of a picture."""
-        choice, normalised, score = settings
+        """What `results` show of a picture; another kind of picture sets the threshold anew."""
+        before, choice, normalised, score = settings
         sizes = None if choice == AUTOMATIC else SIZES[choice]
         try:
             searched = search(params, given, sizes, normalised=normalised)
         except ImageError as error:
             raise gr.Error(f"{given.name}: {error}", print_exception=False) from None
-        return searched, *show(searched, score), surest_size(searched), None
+        if searched.least != (before.least if before else MIN_SCORE):
+            score = searched.least
+        return searched, *show(searched, score), score, surest_size(searched), None
 
     def look_at_drawing(drawing: str, *settings: Any) -> tuple[Any, ...]:
         return look(drawn(drawing), *settings) if drawing else nothing
@@ -117,12 +119,16 @@ def build_page(params: Params) -> "gradio.Blocks":
         return look(opened(Path(path)), *settings) if path else nothing
 
     def look_at_example(
-        choice: int, normalised: bool, score: Number, chosen: gr.SelectData
+        searched: Searched | None,
+        choice: int,
+        normalised: bool,
+        score: Number,
+        chosen: gr.SelectData,
     ) -> tuple[Any, ...]:
-        return look(opened(examples[chosen.index]), choice, normalised, score)
+        return look(opened(examples[chosen.index]), searched, choice, normalised, score)
 
     def look_again(searched: Searched | None, *settings: Any) -> tuple[Any, ...]:
-        return look(searched.given, *settings) if searched else nothing
+        return look(searched.given, searched, *settings) if searched else nothing
 
     def show_again(searched: Searched | None, score: Number) -> tuple[Any, ...]:
         return show(searched, score) if searched else (None,) * 3
@@ -183,16 +189,16 @@ def build_page(params: Params) -> "gradio.Blocks":
             )
 
         shown = [boxes, sentence, json]
-        results = [searched, *shown, size, drawn_maps]
-        nothing = (None, *(None for _ in shown), SIDE, None)
-        settings = [choice, normalised, score]
+        results = [searched, *shown, score, size, drawn_maps]
+        nothing = (None, *(None for _ in shown), MIN_SCORE, SIDE, None)
+        settings = [searched, choice, normalised, score]
         # One search at a time; of the changes meanwhile, the last counts.
         latest: dict[str, Any] = {"trigger_mode": "always_last", "concurrency_id": "search"}
         drawing.change(look_at_drawing, [drawing, *settings], results, **latest)
         file.change(look_at_file, [file, *settings], results, **latest)
         gallery.select(look_at_example, settings, results, **latest)
-        choice.input(look_again, [searched, *settings], results, **latest)
-        normalised.input(look_again, [searched, *settings], results, **latest)
+        choice.input(look_again, settings, results, **latest)
+        normalised.input(look_again, settings, results, **latest)
         score.change(
             show_again,
             [searched, score],

@@ -45,6 +45,12 @@ class Detections(NamedTuple):
     scores: Float32[np.ndarray, " n"]  # 0–1: margins at the peaks, but see `rivals.doubted`
     overflow: bool  # whether there were more than the capacity
 
+    def from_score(self, score: float) -> "Detections":
+        """Those of at least a score; there may be more of them only if none of these has less."""
+        sure = self.scores >= score
+        boxes, windows, labels, scores = (of_each[sure] for of_each in self[:4])
+        return Detections(boxes, windows, labels, scores, self.overflow and bool(sure.all()))
+
 
 class BatchDetections(NamedTuple):
     """The digits of equal-sized images, by descending score, filled up to the capacity."""
@@ -85,7 +91,8 @@ def detect(
       image: `[H, W]` or `[H, W, 1]`, float in 0–1 or uint8 in 0–255, ink bright.
       min_size: the smallest digits' size in px: the side of the 28-px square that it would fill.
       max_size: the largest digits'. With both 28, the paper's single scale.
-      min_score: the least score of a digit, 0–1.
+      min_score: the least score of a digit, 0–1. Below 0.3 it also asks for readings that better
+        ones beat and which may be of digits that overlap.
       capacity: the most candidates for digits; `overflow` says that there were more.
       precision: of the maps' products, as for `response_maps`.
 

@@ -11,6 +11,7 @@ GRAIN = 3.0  # standard deviations of the paper's grain that are no ink
 STROKES = 60  # the strongest pixels of ink, a small digit's
 STRONG = 0.8  # the share of ink that is fainter than what becomes white
 FAINTEST = 0.12  # contrast that does
+BLACK = 8  # of 255: the brightest paper of ink on black
 
 
 def normalise(image: UInt8[np.ndarray, "h w *channels"]) -> UInt8[np.ndarray, "h w"]:
@@ -43,6 +44,16 @@ def normalise(image: UInt8[np.ndarray, "h w *channels"]) -> UInt8[np.ndarray, "h
     strongest = np.partition(ink, -nth, axis=None)[-nth]
     white = max(float(np.quantile(ink[ink >= strongest / 2], STRONG)), FAINTEST)
     return np.rint(255 * np.minimum(ink / white, 1)).astype(np.uint8)
+
+
+def on_black(image: UInt8[np.ndarray, "h w *channels"]) -> bool:
+    """Whether a picture is ink on black, as MNIST's digits are: most of it is all but black.
+
+    Args:
+      image: as for `normalise`.
+    """
+    brightest = image.reshape(*image.shape[:2], -1).max(axis=2)
+    return bool(np.median(brightest) <= BLACK)
 
 
 def _ink(pixels: Float32[np.ndarray, "h w"]) -> Float32[np.ndarray, "h w"]:

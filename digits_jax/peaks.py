@@ -22,7 +22,7 @@ from digits_jax.levels import map_levels
 from digits_jax.maps import margin_of
 from digits_jax.network import SIDE, Params
 from digits_jax.pyramid import Level, rim, square
-from digits_jax.rivals import SEEN, doubted, fallen_parts, standing
+from digits_jax.rivals import BEATEN, OVERLAP, PLACE, SEEN, doubted, fallen_parts, standing
 from digits_jax.strokes import crossing
 from digits_jax.tile import STRIDE
 
@@ -140,10 +140,13 @@ def _judged(peaks: Peaks, min_score: float | Float[Array, ""]) -> Peaks:
     """
     windows, labels, margins, crossings, rank, _ = peaks
     fallen = jax.vmap(fallen_parts)(windows, margins, crossings, rank)
-    stands = jax.vmap(standing)(windows, jnp.where(fallen, -1.0, rank))
-    peaks = peaks._replace(scores=doubted(labels, margins, crossings))
-    counts = stands & (peaks.scores >= min_score)
-    return _best(peaks, jnp.where(counts, peaks.scores, -1.0), rank.shape[1])
+    left = jnp.where(fallen, -1.0, rank)
+    stands = jax.vmap(partial(standing, place=PLACE))(windows, left)
+    overlaps = jax.vmap(partial(standing, place=OVERLAP))(windows, left)
+    scores = doubted(labels, margins, crossings) * jnp.where(stands, 1.0, BEATEN)
+    counts = (stands | overlaps) & (scores >= min_score)
+    peaks = peaks._replace(scores=scores)
+    return _best(peaks, jnp.where(counts, scores, -1.0), rank.shape[1])
 
 
 def _best(peaks: Peaks, rank: Float[Array, "n m"], capacity: int) -> Peaks:

@@ -15,7 +15,7 @@ from digits_jax.images import read_image
 from digits_jax.listing import Page
 from digits_jax.network import CLASSES, SIDE, Params
 from digits_jax.results import Result, found_in
-from digits_jax.sheets import Ink, Picture, read_ink
+from digits_jax.sheets import Ink, Picture, least_score, read_ink
 from digits_jax.tile import STRIDE
 
 LONGEST = 1200  # px of a picture's longer side; larger ones are scaled down
@@ -44,6 +44,7 @@ class Searched(NamedTuple):
     picture: Picture
     ink: Ink  # what was searched
     found: Detections
+    least: float  # the score that suits it
     how: str  # for people
 
 
@@ -75,7 +76,7 @@ def search(params: Params, given: Given, sizes: Sizes | None, *, normalised: boo
     how = f", searched for digits of {smallest:g} to {largest:g} px in {seconds:.1f} s"
     if scaled.shape != original.shape:
         how = f", scaled from {_measures(original)} to {_measures(scaled)} px{how}"
-    return Searched(given, picture, ink, found, how)
+    return Searched(given, picture, ink, found, least_score(picture, normalised=normalised), how)
 
 
 def _scaled_down(picture: Picture) -> Picture:
@@ -95,13 +96,11 @@ def _measures(picture: Picture) -> str:
 def show(searched: Searched, score: Number) -> tuple[Image.Image, str, Result]:
     """The boxes, a sentence and the JSON of the digits of at least this score.
 
-    A reading that lost its place to a better one stays lost, even where that one's score is less.
+    A reading that lost its place to a better one counts little, even where that one's score is less.
     """
     name, found, how = searched.given.name, searched.found, searched.how
-    sure = found.scores >= score
-    boxes, windows, labels, scores = (of_each[sure] for of_each in found[:4])
-    digits = Detections(boxes, windows, labels, scores, found.overflow and bool(sure.all()))
-    count = len(labels)
+    digits = found.from_score(score)
+    count = len(digits.labels)
     sentence = f"{count} digit{'s' * (count != 1)} in {name}{how}."
     if digits.overflow:
         sentence += f" There may be more than the {CAPACITY} surest."

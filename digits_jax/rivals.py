@@ -3,15 +3,22 @@
 A digit is read by windows of several sizes, and so are its parts: the loop of an 8 is no 0, and the
 top of a 2 no 7, but a window that is small enough sees nothing else and is as sure of them. What
 gives parts away is that their strokes run on beyond the window (`strokes`).
+
+A reading that a better one beats may be of another digit all the same, one that overlaps. By a
+narrower measure it stands, with so low a score that it counts only if it is asked for; to lower
+scores rather than leave out is the idea of Bodla et al. (2017).
 """
 
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
-APART = 0.5  # of the smaller window's side: nearer centres are the same digit, ...
-UNLIKE = 3.0  # ... unless one side is so many times the other: digits stand inside a 0, too
-# The numbers that follow were chosen on scenes of validation digits and on photographs.
+# Readings are of one place if their centres are nearer than the first times the smaller window's
+# side, unless one side is at least the second times the other: digits stand inside a 0, too.
+PLACE = 0.5, 3.0
+OVERLAP = 0.2, 1.5  # the same for readings that might be of digits that overlap
+BEATEN = 0.29  # what is left of the score of a reading that a better one beats: less than 0.3
+# The numbers above and that follow were chosen on scenes of validation digits and on photographs.
 CROSSED = 0.15  # of a window's side: what strokes cross by more may be a part of a digit, ...
 WHOLE = 0.05  # ... and what they cross by less is a whole one, to which a part falls ...
 SEEN = 0.3  # ... if its margin is at least this, ...
@@ -50,14 +57,17 @@ def doubted(
     return margins / (margins + (1 - margins) * divisor)
 
 
-def standing(windows: Float[Array, "k 4"], rank: Float[Array, " k"]) -> Bool[Array, " k"]:
-    """Which of the peaks, by descending rank but for those of −1, have no better one of the digit.
+def standing(
+    windows: Float[Array, "k 4"], rank: Float[Array, " k"], place: tuple[float, float]
+) -> Bool[Array, " k"]:
+    """Which of the peaks, by descending rank but for those of −1, have no better one in place.
 
-    What has a rank of −1 neither stands nor is in the way.
+    What has a rank of −1 neither stands nor is in the way. A place is as PLACE has it.
     """
+    apart, unlike = place
     side, distance = _geometry(windows)
     smaller, larger = (pick(side[:, None], side[None]) for pick in (jnp.minimum, jnp.maximum))
-    same = (distance < APART * smaller) & (larger < UNLIKE * smaller)
+    same = (distance < apart * smaller) & (larger < unlike * smaller)
 
     def judge(k: Int[Array, ""], stands: Bool[Array, " k"]) -> Bool[Array, " k"]:
         beaten = (same[k] & stands & (jnp.arange(len(rank)) < k)).any()

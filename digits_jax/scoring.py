@@ -9,16 +9,17 @@ import numpy as np
 
 from digits_jax.commands import Weights
 from digits_jax.data import load_mnist
-from digits_jax.detect import MIN_SCORE, Detections, detect_batch
+from digits_jax.detect import Detections, detect_batch
 from digits_jax.network import Params
 from digits_jax.normalise import normalise
 from digits_jax.report import progress, say
 from digits_jax.scenes import Scene, compose
 from digits_jax.scores import score as score_detections
+from digits_jax.sheets import least_score
 from digits_jax.weights import resolve_weights
 
 SCENES_AT_ONCE = 10
-LOW_SCORE = 0.05  # average precision takes detections that are this unsure
+LOW_SCORE = 0.01  # average precision takes detections that are this unsure
 
 
 def score(
@@ -50,14 +51,15 @@ def score(
         )
     params = resolve_weights(weights)
     scenes = compose(family, split, count, seed, mnist=load_mnist(data_dir, say))
-    scores = score_detections(scenes, _found_in(params, scenes), min_score=MIN_SCORE)
+    least = least_score(scenes[0].image, normalised=True)  # those of a family are of a kind
+    scores = score_detections(scenes, _found_in(params, scenes), min_score=least)
     if json:
         asked = {"family": family, "split": split, "count": count, "seed": seed}
-        print(dumps({**asked, "weights": weights, "min_score": MIN_SCORE, **scores._asdict()}))
+        print(dumps({**asked, "weights": weights, "min_score": least, **scores._asdict()}))
         return
     print(
         f"{scores.ap50:.2%} AP50 ({scores.ap50_voc07:.2%} as in VOC 2007) on {count:,} {family} "
-        f"scenes of {scores.digits:,} {split} digits, seed {seed}; from score {MIN_SCORE:g} up "
+        f"scenes of {scores.digits:,} {split} digits, seed {seed}; from score {least:g} up "
         f"{scores.precision:.2%} precision, {scores.recall:.2%} recall, F1 {scores.f1:.2%}, "
         f"{scores.right_count:.2%} of the scenes with the right count"
     )
@@ -71,6 +73,6 @@ def _found_in(params: Params, scenes: Sequence[Scene]) -> list[Detections]:
         images = [normalise(scene.image) for scene in scenes[start : start + SCENES_AT_ONCE]]
         # Filled up, since another number of images would be another program.
         full = np.stack(images + images[-1:] * (SCENES_AT_ONCE - len(images)))
-        found = detect_batch(params, full, min_score=min(LOW_SCORE, MIN_SCORE))
+        found = detect_batch(params, full, min_score=LOW_SCORE)
         detections += [found.of_image(i) for i in range(len(images))]
     return detections

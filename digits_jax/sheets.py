@@ -8,11 +8,16 @@ from typing import TypeVar
 import numpy as np
 from jaxtyping import UInt8
 
+from digits_jax.detect import MIN_SCORE
 from digits_jax.framing import frame_digit
 from digits_jax.images import ImageError, Source, read_image
 from digits_jax.listing import Page
-from digits_jax.normalise import normalise
+from digits_jax.normalise import normalise, on_black
 from digits_jax.stream import read_ahead
+
+# Photographs hold much that is like a digit once its contrast is full. Chosen, as is the score that
+# ink on black asks for, on scenes of validation digits and on photographs.
+SURER = 0.75
 
 Picture = UInt8[np.ndarray, "_ _ *channels"]
 Ink = UInt8[np.ndarray, "_ _"]
@@ -28,6 +33,14 @@ def read_ink(source: Source, *, page: int = 0, normalised: bool) -> tuple[Pictur
     """
     picture = read_image(source, page=page, colour=normalised)
     return picture, normalise(picture) if normalised else picture
+
+
+def least_score(picture: Picture, *, normalised: bool) -> float:
+    """The score from which on a digit counts in a picture, unless another is asked for.
+
+    It is higher where paper had to be told from ink, which is where other things look like digits.
+    """
+    return SURER if normalised and not on_black(picture) else MIN_SCORE
 
 
 def read_sheets(

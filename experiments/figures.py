@@ -23,6 +23,7 @@ from digits_jax.annotate import annotate, draw_maps
 from digits_jax.data import load_mnist
 from digits_jax.network import SIDE, Params
 from digits_jax.normalise import normalise
+from digits_jax.sheets import least_score
 from digits_jax.weights import resolve_weights
 
 
@@ -68,7 +69,8 @@ def _page(params: Params, family: str, seed: int) -> np.ndarray:
 
 def _found(params: Params, picture: np.ndarray) -> np.ndarray:
     """A picture with the digits that are found in it."""
-    found = annotate(picture, detect.detect(params, normalise(picture)))
+    least = least_score(picture, normalised=True)
+    found = annotate(picture, detect.detect(params, normalise(picture), min_score=least))
     return np.asarray(found.resize(picture.shape[1::-1]))
 
 

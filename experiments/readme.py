@@ -107,7 +107,7 @@ def detection() -> str:
         made.add(
             f"- {memory['question']} {memory['peak_resident_gib']:.2f} GiB with sizes "
             f"{memory['sizes'][0]:g}–{memory['sizes'][1]:g}, with digits in "
-            f"{300 * memory['rows_of_scenes']:,} rows of its pixels and the rest blank; "
+            f"{300 * memory['rows_of_scenes']:,} rows of its pixels; "
             f"{_made(memory)}."
         )
     return "\n".join([*lines, "", *sorted(made)])

@@ -15,7 +15,7 @@ from PIL import Image
 import digits_jax
 from digits_jax import scoring, stream
 from digits_jax.data import Mnist
-from digits_jax.detect import MIN_SCORE, BatchDetections
+from digits_jax.detect import MIN_SCORE, BatchDetections, Detections
 from digits_jax.framing import frame_digit
 from digits_jax.images import read_image
 from digits_jax.normalise import normalise
@@ -102,6 +102,38 @@ def test_detect_says_that_there_are_more(
     printed = capsys.readouterr()
     assert f"{scene} has more digits" in printed.err
     assert len(json.loads(printed.out)["detections"]) == 1
+
+
+def test_digits_in_other_pictures_than_ink_on_black_have_to_be_surer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Unless a score is named, or the picture is to be searched as it is."""
+    scores, asked = [0.8, 0.6, 0.5, 0.2], []
+
+    def detect_each(params: object, images: Any, *, min_score: float, **_: object) -> Any:
+        asked.append(min_score)
+        for name, image in images:
+            sure = np.array([score for score in scores if score >= min_score], np.float32)
+            boxes = np.full((len(sure), 4), (1, 2, 8, 9))
+            yield name, image, Detections(boxes, boxes, boxes[:, 0], sure, overflow=True)
+
+    monkeypatch.setattr(stream, "detect_each", detect_each)
+    ink = np.zeros((40, 40), np.uint8)
+    ink[10:30, 18:22] = 255
+    drawn, photo = saved(tmp_path / "drawn.png", ink), saved(tmp_path / "photo.png", 255 - ink)
+    for arguments, expected in [
+        ([], [scores[:3], scores[:1]]),
+        (["--no-normalise"], [scores[:3], scores[:3]]),
+        (["--min-score", "0.1"], [scores, scores]),
+        (["--min-score", "0.55"], [scores[:2], scores[:2]]),
+    ]:
+        assert status("detect", drawn, photo, *arguments) == 0
+        printed = capsys.readouterr()
+        found = [json.loads(line)["detections"] for line in printed.out.splitlines()]
+        assert [[digit["score"] for digit in of_image] for of_image in found] == expected
+        assert f"{drawn} has more" in printed.err
+        assert (f"{photo} has more" in printed.err) == (len(expected[0]) == len(expected[1]))
+    assert asked == [MIN_SCORE, MIN_SCORE, 0.1, 0.55]
 
 
 @pytest.mark.usefixtures("fake")
@@ -253,7 +285,7 @@ def test_score(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[st
 
     def detect_batch(params: Any, images: np.ndarray, *, min_score: float) -> BatchDetections:
         assert len(images) == scoring.SCENES_AT_ONCE
-        assert min_score <= 0.05
+        assert min_score <= 0.01
         return all_but_last([by_image[image.tobytes()] for image in images])
 
     monkeypatch.setattr(scoring, "detect_batch", detect_batch)

@@ -65,7 +65,7 @@ def searched_with(scores: list[float], *, overflow: bool = False) -> Searched:
     windows = np.tile(np.array([[0, 0, 31, 31]], np.float32), (count, 1))
     found = Detections(boxes, windows, np.arange(count), np.array(scores, np.float32), overflow)
     image = np.zeros((40, 50), np.uint8)
-    return Searched(Given("some.png", b""), image, image, found, "")
+    return Searched(Given("some.png", b""), image, image, found, MIN_SCORE, "")
 
 
 def dark_on_paper(digit: np.ndarray) -> np.ndarray:

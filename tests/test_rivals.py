@@ -2,8 +2,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from digits_jax.detect import MIN_SCORE
 from digits_jax.peaks import Peaks, _judged
-from digits_jax.rivals import doubted, fallen_parts, standing
+from digits_jax.rivals import PLACE, doubted, fallen_parts, standing
 
 
 def windows(*readings: tuple[float, ...]) -> jnp.ndarray:
@@ -17,7 +18,7 @@ def stand(*peaks: tuple[float, float, float], without: tuple[int, ...] = ()) -> 
     """Of peaks by descending rank, but for those that have none."""
     rank = np.linspace(1, 0.5, len(peaks), dtype=np.float32)
     rank[list(without)] = -1
-    return np.asarray(standing(windows(*peaks), jnp.asarray(rank))).tolist()
+    return np.asarray(standing(windows(*peaks), jnp.asarray(rank), PLACE)).tolist()
 
 
 def test_a_peak_falls_to_a_better_one_within_half_of_the_smaller_side() -> None:
@@ -135,6 +136,32 @@ def test_what_is_not_sure_enough_is_in_the_way_all_the_same() -> None:
     doubtful, other = (50, 50, 28, 0.6, 0.2), (55, 50, 28, 0.5, 0.0)
     assert judged(doubtful, other, min_score=0.3) == pytest.approx({0: 1 / 3})
     assert judged(doubtful, other, min_score=0.4) == {}
+
+
+def test_a_beaten_reading_may_be_of_a_digit_that_overlaps_if_it_is_asked_for() -> None:
+    """5.6 px off, or of half as many sides again; its score is less than any that counts unasked."""
+    best = (50, 50, 28, 0.9, 0.0)
+    for other in ((56, 50, 28, 1.0, 0.0), (50, 50, 43, 1.0, 0.0)):
+        assert judged(best, other, min_score=0.01) == pytest.approx({0: 0.9, 1: 0.29})
+        assert judged(best, other, min_score=MIN_SCORE) == pytest.approx({0: 0.9})
+    for same in ((55, 50, 28, 1.0, 0.0), (50, 50, 41, 1.0, 0.0)):
+        assert judged(best, same, min_score=0.01) == pytest.approx({0: 0.9})
+    third = (56.5, 50, 28, 1.0, 0.0)  # in the place of the second
+    assert judged(best, (56, 50, 28, 0.5, 0.0), third, min_score=0.01) == pytest.approx(
+        {0: 0.9, 1: 0.145}
+    )
+
+
+def test_a_beaten_reading_takes_no_place() -> None:
+    """The second is beaten by the first, and would stand in the third's way."""
+    first, second, third = (50, 50, 28, 0.9, 0.0), (61, 50, 28, 0.8, 0.0), (66, 50, 28, 0.7, 0.0)
+    found = judged(first, second, third, min_score=0.01)
+    assert found == pytest.approx({0: 0.9, 2: 0.7, 1: 0.8 * 0.29})
+    assert list(found) == [0, 2, 1]
+
+
+def test_parts_that_fall_are_not_kept() -> None:
+    assert judged(PART, WHOLE, min_score=0.01) == pytest.approx({1: 0.6})
 
 
 def test_windows_of_one_scale_are_no_part_and_whole() -> None:
