@@ -96,7 +96,7 @@ def _measures(picture: Picture) -> str:
 def show(searched: Searched, score: Number) -> tuple[Image.Image, str, Result]:
     """The boxes, a sentence and the JSON of the digits of at least this score.
 
-    A reading that lost its place to a better one counts little, even where that one's score is less.
+    A reading that a better one beats counts little, even where that one's score is less.
     """
     name, found, how = searched.given.name, searched.found, searched.how
     digits = found.from_score(score)

@@ -139,7 +139,7 @@ def test_what_is_not_sure_enough_is_in_the_way_all_the_same() -> None:
 
 
 def test_a_beaten_reading_may_be_of_a_digit_that_overlaps_if_it_is_asked_for() -> None:
-    """5.6 px off, or of half as many sides again; its score is less than any that counts unasked."""
+    """5.6 px off, or half as large again; its score is less than any that counts unasked."""
     best = (50, 50, 28, 0.9, 0.0)
     for other in ((56, 50, 28, 1.0, 0.0), (50, 50, 43, 1.0, 0.0)):
         assert judged(best, other, min_score=0.01) == pytest.approx({0: 0.9, 1: 0.29})
