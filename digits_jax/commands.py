@@ -81,7 +81,7 @@ def detect(
         more: Any more of them.
         weights: The package's weights, a folder of `digits-jax train`, or a .safetensors file.
         min_score: The least score of a digit, 0 to 1. If none is named, 0.3 in ink on black and in
-            what is not normalised, and 0.75 in other pictures.
+            what is not normalised, and 0.65 in other pictures.
         min_size: The smallest digits' size in pixels.
         max_size: The largest digits' size in pixels.
         normalise: Take ink of any colour on paper of any other, in any light; without it, ink has

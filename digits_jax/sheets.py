@@ -17,7 +17,7 @@ from digits_jax.stream import read_ahead
 
 # Photographs hold much that is like a digit once its contrast is full. Chosen, as is the score that
 # ink on black asks for, on scenes of validation digits and on photographs.
-SURER = 0.75
+SURER = 0.65
 
 Picture = UInt8[np.ndarray, "_ _ *channels"]
 Ink = UInt8[np.ndarray, "_ _"]
