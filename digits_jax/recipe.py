@@ -1,9 +1,10 @@
 """Recipes: everything that decides what a training run does, but for its seed."""
 
 import dataclasses
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import optax
+if TYPE_CHECKING:  # only training pays for the import
+    import optax
 
 
 class RecipeError(ValueError):
@@ -92,14 +93,18 @@ class Recipe:
         asked = (self.neighbours, self.turn, self.slant, self.bend, self.near_misses)
         return any((*asked, *self.background_shares())) or self.scale > 1 or self.stretch > 1
 
-    def learning_rates(self) -> optax.Schedule:
+    def learning_rates(self) -> "optax.Schedule":
         """The learning rate as a function of the step, counted from 0."""
+        import optax
+
         if self.schedule == "constant":
             return optax.constant_schedule(self.learning_rate)
         return optax.cosine_onecycle_schedule(self.steps, self.learning_rate)
 
-    def tx(self) -> optax.GradientTransformation:
+    def tx(self) -> "optax.GradientTransformation":
         """The optimizer: θ := θ − α·∇L for sgd, Adam's rescaled gradient for adam."""
+        import optax
+
         build = {"adam": optax.adam, "sgd": optax.sgd}[self.optimizer]
         return build(self.learning_rates())
 

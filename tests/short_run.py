@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from digits_jax import cli, training
+from digits_jax import cli, runs, training
 from digits_jax.data import Dataset, Mnist, load_mnist
 from digits_jax.recipe import RECIPES
 
@@ -21,7 +21,7 @@ def first_digits(data_dir: Path | None = None, say: Callable[[str], None] = prin
 
 
 if __name__ == "__main__":
-    for module in (training, cli):
+    for module in (training, runs):
         setattr(module, "load_mnist", first_digits)  # noqa: B010
     options = {"--workdir": sys.argv[1], "--steps": sys.argv[2], "--seed": "1"}
     options |= {"--batch-size": "16", "--evaluate-every": "4"}

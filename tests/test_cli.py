@@ -82,6 +82,19 @@ def test_wrong_usage_is_status_2(arguments: list[str], capsys: pytest.CaptureFix
     assert "Traceback" not in capsys.readouterr().err
 
 
+def test_detect_does_not_wait_for_what_trains() -> None:
+    """Its program is kept compiled, so that imports are much of what a cold start takes."""
+    heavy = {"optax", "orbax", "matplotlib", "gradio", "digits_jax.training", "digits_jax.demoing"}
+    script = (
+        "import sys; from digits_jax.cli import main\n"
+        "try: main(['detect', '--help'])\n"
+        f"except SystemExit: print('heavy:', {heavy} & set(sys.modules))"
+    )
+    printed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert "--min-score" in printed.stdout
+    assert printed.stdout.endswith("heavy: set()\n"), printed.stderr
+
+
 def test_importing_the_package_is_light() -> None:
     """No dataset library, no Orbax, no plotting: they load when first used."""
     heavy = {"orbax", "tensorflow_datasets", "tensorflow", "matplotlib", "tyro", "tqdm"}
