@@ -304,6 +304,14 @@ def test_a_higher_score_leaves_out_the_less_certain(
     assert_same(few, first_of(found[0], count, overflow=False))
 
 
+def test_what_is_less_certain_is_in_the_way_all_the_same(params: Params, mnist: Mnist) -> None:
+    """A scene in which a part of a digit is surer than 0.9, and the whole is not."""
+    image = compose("mnist-od", "validation", 6, 5, mnist=mnist)[5].image
+    found = module.detect(params, image)
+    assert (found.scores < 0.9).any()
+    assert_same(module.detect(params, image, min_score=0.9), found.from_score(0.9))
+
+
 def test_digits_that_touch_the_image_s_edges(params: Params, mnist: Mnist) -> None:
     image = np.zeros((SIZE, SIZE), np.uint8)
     corners = {}
