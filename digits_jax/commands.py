@@ -81,7 +81,8 @@ def detect(
         more: Any more of them.
         weights: The package's weights, a folder of `digits-jax train`, or a .safetensors file.
         min_score: The least score of a digit, 0 to 1. If none is named, 0.3 in ink on black and in
-            what is not normalised, and 0.65 in other pictures.
+            what is not normalised, and 0.65 in other pictures. Below 0.3 readings that better ones
+            overlap count, too.
         min_size: The smallest digits' size in pixels.
         max_size: The largest digits' size in pixels.
         normalise: Take ink of any colour on paper of any other, in any light; without it, ink has
@@ -126,8 +127,8 @@ def detect(
                     digits = digits.from_score(least_score(picture, normalised=normalise))
                 if digits.overflow:
                     say(
-                        f"digits-jax: {image} has more digits than the {CAPACITY} surest, which "
-                        "are given; cut it up, or raise --min-score"
+                        f"digits-jax: {image} has more that may be digits than the {CAPACITY} "
+                        "that are looked at; cut it up"
                     )
                 if pictures and picture is not None:
                     with replacing(pictures.path(image, page.number)) as temporary:

@@ -108,9 +108,10 @@ def build_page(params: Params) -> "gradio.Blocks":
             searched = search(params, given, sizes, normalised=normalised)
         except ImageError as error:
             raise gr.Error(f"{given.name}: {error}", print_exception=False) from None
-        if searched.least != (before.least if before else MIN_SCORE):
-            score = searched.least
-        return searched, *show(searched, score), score, surest_size(searched), None
+        another = searched.least != (before.least if before else MIN_SCORE)
+        shown = show(searched, searched.least if another else score)
+        slider = searched.least if another else gr.skip()
+        return searched, *shown, slider, surest_size(searched), None
 
     def look_at_drawing(drawing: str, *settings: Any) -> tuple[Any, ...]:
         return look(drawn(drawing), *settings) if drawing else nothing

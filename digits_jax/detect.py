@@ -42,14 +42,14 @@ class Detections(NamedTuple):
     boxes_xyxy: Int64[np.ndarray, "n 4"]  # px of the image, tight around the ink, x1, y1 exclusive
     windows_xyxy: Float32[np.ndarray, "n 4"]  # the windows that found them; may reach beyond
     labels: Int64[np.ndarray, " n"]  # 0–9
-    scores: Float32[np.ndarray, " n"]  # 0–1: margins at the peaks, but see `rivals.doubted`
-    overflow: bool  # whether there were more than the capacity
+    scores: Float32[np.ndarray, " n"]  # 0–1: margins at the peaks, but see `rivals`
+    overflow: bool  # whether there were more candidates than the capacity
 
     def from_score(self, score: float) -> "Detections":
-        """Those of at least a score; there may be more of them only if none of these has less."""
+        """Those of at least a score. What there was no room for may have had it, too."""
         sure = self.scores >= score
         boxes, windows, labels, scores = (of_each[sure] for of_each in self[:4])
-        return Detections(boxes, windows, labels, scores, self.overflow and bool(sure.all()))
+        return Detections(boxes, windows, labels, scores, self.overflow)
 
 
 class BatchDetections(NamedTuple):
@@ -60,7 +60,7 @@ class BatchDetections(NamedTuple):
     labels: Int64[np.ndarray, "n k"]
     scores: Float32[np.ndarray, "n k"]
     valid: Bool[np.ndarray, "n k"]  # which entries are digits
-    overflow: Bool[np.ndarray, " n"]  # whether an image had more than the capacity
+    overflow: Bool[np.ndarray, " n"]  # whether an image had more candidates than the capacity
 
     def of_image(self, i: int) -> Detections:
         """The digits of the i-th image alone."""

@@ -117,9 +117,10 @@ def _map_tiles(
     cuts = [_cuts(len(images), level, grid, side) for level, grid in enumerate(grids)]
     dense = dense_layers(params, precision=precision)
 
-    def pixels(cut: Cut, side: int) -> Float[Array, "H W"]:
-        image, level = cut[:2]
-        return square(images[image], read, level, cut[2:], STRIDE * (side + overlap + HALO))
+    def pixels(cut: Cut, side: int, level: int | None = None) -> Float[Array, "H W"]:
+        image, of_cut = cut[:2]
+        of_level = of_cut if level is None else level  # a number that is known takes less time
+        return square(images[image], read, of_level, cut[2:], STRIDE * (side + overlap + HALO))
 
     def answer(cut: Cut, side: int) -> PyTree[Shaped[Array, "h w ..."]]:
         windows = side + overlap
@@ -142,7 +143,7 @@ def _map_tiles(
             for of_level, grid in zip(needed, grids, strict=True)
         ]
         answers = answer_needed(
-            np.concatenate(cuts), jnp.concatenate(left), side, overlap, pixels, answer, answer_grey
+            cuts, jnp.concatenate(left), side, overlap, pixels, answer, answer_grey
         )
     ends = np.cumsum([len(cuts_of_level) for cuts_of_level in cuts])
     maps = []

@@ -5,7 +5,8 @@ of one grey has one answer. On a CPU a tile of which little is left is done by i
 longer together than the tile, but each of which may be left out.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -29,11 +30,11 @@ def moved(cut: Cut, windows: Int[Array, "2"]) -> Cut:
 
 
 def answer_needed(
-    cuts: Int[np.ndarray, "m 4"],
+    cuts: Sequence[Int[np.ndarray, "_ 4"]],
     left: Int[Array, "m 2"],
     side: int,
     overlap: int,
-    pixels: Callable[[Cut, int], Float[Array, "H W"]],
+    pixels: Callable[[Cut, int, int], Float[Array, "H W"]],
     answer: Callable[[Cut, int], Answer],
     answer_grey: Callable[[Float[Array, ""], int], Answer],
 ) -> Any:
@@ -42,11 +43,11 @@ def answer_needed(
     First it is found out what there is to do; then loops go over that and over nothing else.
 
     Args:
-      cuts: of the tiles.
+      cuts: of the tiles, m in all, by level.
       left: how many rows and columns of each tile are needed; zero or less is none.
       side: windows along a tile's side.
       overlap: windows that neighbours share.
-      pixels: those that the windows of a square of so many a side read.
+      pixels: those that the windows of a square of so many a side read; of which level is known.
       answer: the answers of such a square's windows.
       answer_grey: the same of one whose pixels are all of one grey.
 
@@ -57,16 +58,17 @@ def answer_needed(
     part = min(side, PART - overlap) if jax.default_backend() == "cpu" else side
     along = np.linspace(0, side - part, -(-side // part)).astype(np.int32)
     places = np.stack(np.meshgrid(along, along, indexing="ij"), axis=-1).reshape(-1, 2)
-    corners, all_cuts = jnp.asarray(places), jnp.asarray(cuts)
+    corners, all_cuts = jnp.asarray(places), jnp.concatenate(cuts)
 
-    def extremes(cut: Cut) -> tuple[Float[Array, " p"], Float[Array, " p"]]:
-        tile = pixels(cut, side)
+    def extremes(level: int, cut: Cut) -> tuple[Float[Array, " p"], Float[Array, " p"]]:
+        tile = pixels(cut, side, level)
         seen = len(tile) - STRIDE * (side - part)
         begins = (STRIDE * places).tolist()
         squares = jnp.stack([tile[y : y + seen, x : x + seen] for y, x in begins])
         return squares.min(axis=(1, 2)), squares.max(axis=(1, 2))
 
-    darkest, brightest = lax.map(extremes, all_cuts)
+    each_level = [lax.map(partial(extremes, k), jnp.asarray(of)) for k, of in enumerate(cuts)]
+    darkest, brightest = (jnp.concatenate(of) for of in zip(*each_level, strict=True))
     asked = (corners[None] < left[:, None]).all(axis=-1)
     busy = asked & (darkest != brightest)  # also where one is not a number
     whole = 2 * busy.sum(axis=1, keepdims=True) > len(corners)
@@ -91,7 +93,7 @@ def answer_needed(
         return lax.fori_loop(0, chosen.sum(), body, answers)
 
     black = answer_grey(jnp.zeros((), jnp.float32), side)
-    answers = jax.tree.map(lambda array: jnp.broadcast_to(array, (len(cuts), *array.shape)), black)
+    answers = jax.tree.map(lambda array: jnp.broadcast_to(array, (len(left), *array.shape)), black)
     other_greys = asked & ~busy & ~whole & (darkest != 0)
     answers = each(other_greys, lambda _, grey: answer_grey(grey, part), answers)
     if part < side:

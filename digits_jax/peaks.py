@@ -40,7 +40,7 @@ class Peaks(NamedTuple):
 
     windows_xyxy: Float[Array, "n k 4"]
     labels: Int[Array, "n k"]
-    scores: Float[Array, "n k"]  # margins; of what is found, as `rivals.doubted` has them
+    scores: Float[Array, "n k"]  # margins; of what is found, what `rivals` makes of them
     crossings: Float[Array, "n k"]  # how much of the window's edge strokes cross: `strokes`
     rank: Float[Array, "n k"]  # by which they are sorted; −1: none
     overflow: Bool[Array, " n"]
@@ -182,11 +182,13 @@ def _peaks_of_map(
     )
     inside = rows[:, :, None] & columns[:, None]
     margin = jnp.where(inside, margin, 0.0)
-    square = (1, PEAK, PEAK)
-    plateau = lax.reduce_window(margin, 0.0, lax.add, square, (1, 1, 1), "SAME") / PEAK**2
+    around = (1, PEAK, PEAK)
+    plateau = lax.reduce_window(margin, 0.0, lax.add, around, (1, 1, 1), "SAME") / PEAK**2
     rank = jnp.where(inside, margin + PLATEAU * plateau + LARGER * favour, -1.0)
-    highest = lax.reduce_window(rank, -jnp.inf, lax.max, square, (1, 1, 1), "SAME")
-    rank = jnp.where((rank >= highest) & (margin >= least), rank, -1.0)
+    peak = rank >= lax.reduce_window(rank, -jnp.inf, lax.max, around, (1, 1, 1), "SAME")
+    # What may be a digit comes before all that is less sure: as if that were not looked at.
+    rank += jnp.where(margin >= SEEN, 1.0, 0.0)
+    rank = jnp.where(peak & (margin >= least), rank, -1.0)
     rank = rank.reshape(len(rank), -1)
     overflow = (rank >= 0).sum(axis=1) > capacity
     rank, cells = lax.top_k(rank, min(capacity, rank.shape[1]))

@@ -103,7 +103,7 @@ def show(searched: Searched, score: Number) -> tuple[Image.Image, str, Result]:
     count = len(digits.labels)
     sentence = f"{count} digit{'s' * (count != 1)} in {name}{how}."
     if digits.overflow:
-        sentence += f" There may be more than the {CAPACITY} surest."
+        sentence += f" There may be more: only the {CAPACITY} likeliest were looked at."
     result = found_in(Page(Path(name)), searched.ink, digits, read=False)
     return annotate(searched.picture, digits), sentence, result
 

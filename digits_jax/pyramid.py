@@ -45,23 +45,27 @@ def square(
     Args:
       image: `[H, W]`, with `rim` pixels of black around it unless all scales are 1.
       levels: all that may be asked for.
-      level: which of these; it may be traced, so that one program serves all.
-      corner: row and column of the square's first pixel in the level; it may lie beyond.
+      level: which of these. It may be traced, so that one program serves all, at the cost of the
+        smallest, of which a square sees most of the image.
+      corner: row and column of the square's first pixel in the level; it may lie beyond the end.
       side: pixels along the square's side.
 
     Returns:
-      `[side, side]`; zeros beyond the level.
+      `[side, side]`; zeros beyond the level's end.
     """
+    if isinstance(level, int):
+        levels, level = [levels[level]], 0
     least = min(of.scale for of in levels)
     reach = math.ceil(1 / min(1.0, least)) + 1  # px of the image that a pixel looks around
     seen = math.ceil(side / least) + 2 * reach + 1
     size = tuple(min(seen, of_image) for of_image in image.shape)
     scale = jnp.array([of.scale for of in levels], jnp.float32)[level]
     begin = jnp.array([of.begin for of in levels], jnp.float32)[level]
-    ends = jnp.array([(of.height, of.width) for of in levels])[level]
+    ends = jnp.array([(of.height, of.width) for of in levels], jnp.int32)[level]
     first = (corner.astype(jnp.float32) - begin) / scale
     around = jnp.floor(first).astype(jnp.int32) - reach
-    around = jnp.clip(around, 0, jnp.array(image.shape) - jnp.array(size))
+    last = [of_image - of_square for of_image, of_square in zip(image.shape, size, strict=True)]
+    around = jnp.clip(around, 0, jnp.array(last, jnp.int32))
     pixels = jax.image.scale_and_translate(
         lax.dynamic_slice(image, tuple(around), size),
         (side, side),
@@ -70,5 +74,6 @@ def square(
         scale * (around.astype(jnp.float32) - first),
         "linear",
     )
-    rows, columns = (jnp.arange(side) + of < end for of, end in zip(corner, ends, strict=True))
+    along = jnp.arange(side, dtype=jnp.int32)
+    rows, columns = (along + of < end for of, end in zip(corner, ends, strict=True))
     return jnp.where(rows[:, None] & columns[None], pixels, 0.0)

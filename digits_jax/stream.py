@@ -77,7 +77,7 @@ def detect_each(
       min_size: as for `detect`, and so are the others.
       max_size: the largest digits' size, px.
       min_score: the least score of a digit, 0–1.
-      capacity: the most digits to find in an image.
+      capacity: the most candidates for digits in an image.
 
     Yields:
       What the image is called, the image, and the digits found in it.

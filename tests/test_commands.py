@@ -4,7 +4,7 @@ import json
 import math
 import typing
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import numpy as np
@@ -21,6 +21,7 @@ from digits_jax.images import read_image
 from digits_jax.normalise import normalise
 from digits_jax.scenes import FAMILIES, Scene, compose
 from digits_jax.scores import Scores
+from digits_jax.sheets import SURER
 from digits_jax.weights import resolve_weights
 
 ONE_SCALE = ("--min-size", "28", "--max-size", "28", "--min-score", "0")
@@ -100,7 +101,7 @@ def test_detect_says_that_there_are_more(
     monkeypatch.setattr(stream, "detect_each", finding(one_digit(overflow=True)))
     assert status("detect", scene) == 0
     printed = capsys.readouterr()
-    assert f"{scene} has more digits" in printed.err
+    assert f"{scene} has more that may be digits" in printed.err
     assert len(json.loads(printed.out)["detections"]) == 1
 
 
@@ -132,7 +133,7 @@ def test_digits_in_other_pictures_than_ink_on_black_have_to_be_surer(
         found = [json.loads(line)["detections"] for line in printed.out.splitlines()]
         assert [[digit["score"] for digit in of_image] for of_image in found] == expected
         assert f"{drawn} has more" in printed.err
-        assert (f"{photo} has more" in printed.err) == (len(expected[0]) == len(expected[1]))
+        assert f"{photo} has more" in printed.err
     assert asked == [MIN_SCORE, MIN_SCORE, 0.1, 0.55]
 
 
@@ -278,9 +279,15 @@ def test_maps_of_a_small_image(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert not (tmp_path / "maps").exists()
 
 
-def test_score(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(("family", "least"), [("native", MIN_SCORE), ("page", SURER)])
+def test_score(
+    family: Literal["native", "page"],
+    least: float,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     """A detection that finds each scene's digits but the last one, in batches filled up."""
-    scenes = compose("native", "validation", 12, 3)
+    scenes = compose(family, "validation", 12, 3)
     by_image = {normalise(scene.image).tobytes(): scene for scene in scenes}
 
     def detect_batch(params: Any, images: np.ndarray, *, min_score: float) -> BatchDetections:
@@ -289,14 +296,14 @@ def test_score(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[st
         return all_but_last([by_image[image.tobytes()] for image in images])
 
     monkeypatch.setattr(scoring, "detect_batch", detect_batch)
-    asked = ("score", "--family", "native", "--split", "validation", "--count", 12, "--seed", 3)
+    asked = ("score", "--family", family, "--split", "validation", "--count", 12, "--seed", 3)
     assert status(*asked, "--json") == 0
     result = json.loads(capsys.readouterr().out)
     digits = sum(len(scene.labels) for scene in scenes)
     assert list(result)[-len(Scores._fields) :] == list(Scores._fields)
-    assert (result["family"], result["split"], result["count"]) == ("native", "validation", 12)
+    assert (result["family"], result["split"], result["count"]) == (family, "validation", 12)
     assert (result["seed"], result["weights"]) == (3, "released")
-    assert (result["min_score"], result["scenes"], result["digits"]) == (MIN_SCORE, 12, digits)
+    assert (result["min_score"], result["scenes"], result["digits"]) == (least, 12, digits)
     assert (result["precision"], result["right_count"]) == (1, 0)
     assert math.isclose(result["recall"], (digits - 12) / digits)
 

@@ -34,6 +34,7 @@ from digits_jax.picture import (
     show,
     surest_size,
 )
+from digits_jax.sheets import SURER
 from digits_jax.weights import load_pretrained
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -101,10 +102,9 @@ def test_the_threshold_filters_without_another_search() -> None:
     assert (shown["image"], shown["width"], shown["height"]) == ("some.png", 50, 40)
 
 
-def test_more_digits_than_there_is_room_for_are_said_where_all_are_shown() -> None:
-    searched = searched_with([0.9, 0.3], overflow=True)
-    assert f"more than the {CAPACITY} surest" in show(searched, 0.2)[1]
-    assert "surest" not in show(searched, 0.5)[1]
+def test_more_digits_than_there_is_room_for_are_said() -> None:
+    assert f"only the {CAPACITY} likeliest" in show(searched_with([0.9], overflow=True), 0.5)[1]
+    assert "likeliest" not in show(searched_with([0.9]), 0.5)[1]
 
 
 def test_maps_are_of_the_surest_digits_size_or_of_the_window_s() -> None:
@@ -346,6 +346,8 @@ def test_ink_of_any_colour_is_found_and_mapped_unless_told_otherwise(
     give(tab, saved(tmp_path / "page.png", dark_on_paper(np.asarray(mnist.validation.images[7]))))
     (digit,) = shown_json(tab, "page.png")["detections"]
     assert digit["label"] == mnist.validation.labels[7]
+    threshold = tab.get_by_label("number input for Least score")
+    assert float(threshold.input_value()) == SURER
 
     tab.get_by_role("button", name="Maps").click()
     tab.get_by_role("button", name="Draw the maps").click()
@@ -353,6 +355,7 @@ def test_ink_of_any_colour_is_found_and_mapped_unless_told_otherwise(
 
     tab.get_by_label("Normalise").uncheck()
     tab.get_by_text("0 digits in page.png").wait_for()
+    assert float(threshold.input_value()) == MIN_SCORE
     tab.wait_for_function("document.querySelectorAll('#maps img').length == 0")
     tab.get_by_role("button", name="Draw the maps").click()
     assert paper_of_first_map(tab) > 96

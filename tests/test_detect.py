@@ -310,6 +310,9 @@ def test_what_is_less_certain_is_in_the_way_all_the_same(params: Params, mnist: 
     found = module.detect(params, image)
     assert (found.scores < 0.9).any()
     assert_same(module.detect(params, image, min_score=0.9), found.from_score(0.9))
+    more = module.detect(params, image, min_score=0.01)  # these are not in the way of what is surer
+    assert len(more.scores) > len(found.scores)
+    assert_same(found, more.from_score(module.MIN_SCORE))
 
 
 def test_digits_that_touch_the_image_s_edges(params: Params, mnist: Mnist) -> None:
