@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from digits_jax.detect import MIN_SCORE
-from digits_jax.framing import frame_digit
+from digits_jax.framing import frame_digit, with_usual_pen
 from digits_jax.images import ImageError, Source, read_image
 from digits_jax.listing import Page
 from digits_jax.normalise import normalise, on_black
@@ -74,7 +74,7 @@ def _read_page(page: Page, *, normalised: bool) -> tuple[Picture, Ink] | ImageEr
 def _framed(path: Path, normalised: bool) -> Digit:
     ink = read_ink(path, normalised=normalised)[1]
     try:
-        return frame_digit(ink)
+        return frame_digit(with_usual_pen(ink))
     except ValueError as error:
         raise ImageError(f"{path} is blank: {error}; name another image") from error
 
