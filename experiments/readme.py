@@ -106,8 +106,8 @@ def detection() -> str:
     if memory := _read("detection_memory"):
         made.add(
             f"- {memory['question']} {memory['peak_resident_gib']:.2f} GiB with sizes "
-            f"{memory['sizes'][0]:g}–{memory['sizes'][1]:g}, with digits in "
-            f"{300 * memory['rows_of_scenes']:,} rows of its pixels; "
+            f"{memory['sizes'][0]:g}–{memory['sizes'][1]:g}, with {memory['rows_of_scenes']} rows "
+            f"of digits' scenes, 300 px each; "
             f"{_made(memory)}."
         )
     return "\n".join([*lines, "", *sorted(made)])

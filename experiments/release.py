@@ -26,6 +26,8 @@ from digits_jax.workdir import read_record, read_run
 
 FILE = Path(digits_jax.__file__).parent / RELEASED
 
+FIGURES = "ap50", "f1", "right_count", "false_per_megapixel"
+
 
 def main(workdir: tyro.conf.Positional[Path]) -> None:
     """Rounds the run's best checkpoint to half precision and counts its errors as rounded."""
@@ -43,8 +45,7 @@ def main(workdir: tyro.conf.Positional[Path]) -> None:
     save_weights(FILE, params, header)
     errors = count_errors(load_weights(FILE), load_mnist().test)
     scores = {"test_errors": errors} | {
-        row["images"]: {key: row[key] for key in ("ap50", "f1", "right_count") if key in row}
-        for row in _detection()
+        row["images"]: {key: row[key] for key in FIGURES if key in row} for row in _detection()
     }
     save_weights(FILE, params, header | {"scores": json.dumps(scores)})
     print(f"{FILE}: {FILE.stat().st_size / 2**20:.2f} MiB, {errors} test errors")
