@@ -200,7 +200,8 @@ def build_page(params: Params) -> "gradio.Blocks":
         gallery.select(look_at_example, settings, results, **latest)
         choice.input(look_again, settings, results, **latest)
         normalised.input(look_again, settings, results, **latest)
-        score.change(
+        gr.on(
+            [score.input, score.release],  # by hand; release is also the button that resets it
             show_again,
             [searched, score],
             shown,

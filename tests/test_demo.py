@@ -336,6 +336,8 @@ def test_what_is_found_follows_the_threshold(
         threshold.fill(score)
         tab.keyboard.press("Enter")
         tab.get_by_text(sentence).wait_for()
+    tab.get_by_label("range slider for Least score").fill("0.95")
+    tab.get_by_text("0 digits").wait_for()
 
 
 def test_ink_of_any_colour_is_found_and_mapped_unless_told_otherwise(
