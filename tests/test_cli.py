@@ -9,6 +9,8 @@ import pytest
 
 import digits_jax
 from digits_jax.cli import main
+from digits_jax.detect import MIN_SCORE
+from digits_jax.sheets import SURER
 from digits_jax.workdir import read_record, read_run
 
 
@@ -92,6 +94,9 @@ def test_detect_does_not_wait_for_what_trains() -> None:
     )
     printed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert "--min-score" in printed.stdout
+    said = " ".join(printed.stdout.replace("│", " ").split())
+    assert f"{MIN_SCORE:g} in ink on black" in said
+    assert f"{SURER:g} in other pictures" in said
     assert printed.stdout.endswith("heavy: set()\n"), printed.stderr
 
 
