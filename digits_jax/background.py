@@ -13,17 +13,19 @@ interpolation that puts it in its place, so that it is never blurred twice.
 """
 
 import math
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Sharding
 from jaxtyping import Array, Float, Int, Key, UInt8
 
-from digits_jax.clutter import draw_clutter
+from digits_jax.clutter import WINDOWS, draw_clutter
 from digits_jax.network import SIDE
 from digits_jax.place import Images, Place, Warp, pixel_centres, put, source_of, warped
 from digits_jax.recipe import Recipe
-from digits_jax.shapes import draw_shapes
+from digits_jax.shapes import DRAWINGS, draw_shapes
 
 NEIGHBOURS = 3  # at most, around a subject
 OFF_CENTRE = (6.0, 20.0)  # px that a digit is off, along the axis where it is farther off
@@ -37,8 +39,29 @@ BLUR = 2.6  # px: a digit of 15 px a side, scaled up
 KNOTS = 5  # along each axis, between which a bend is linear
 
 
+class Pictures(NamedTuple):
+    """What windows show besides digits: 0 to 255."""
+
+    shapes: UInt8[Array | np.ndarray, "_ 28 28"]
+    clutter: UInt8[Array | np.ndarray, "_ 28 28"]
+
+
+def draw_pictures() -> Pictures:
+    """The same on every call."""
+    return Pictures(draw_shapes(), draw_clutter())
+
+
+def pictures_to_come(sharding: Sharding | None = None) -> Pictures:
+    """What stands for them while a program is compiled that takes them, before they are drawn."""
+    to_come: Any = [
+        jax.ShapeDtypeStruct((count, SIDE, SIDE), jnp.uint8, sharding=sharding)
+        for count in (DRAWINGS, WINDOWS)
+    ]
+    return Pictures(*to_come)
+
+
 def compose(
-    key: Key[Array, ""], digits: Images, recipe: Recipe
+    key: Key[Array, ""], digits: Images, pictures: Pictures, recipe: Recipe
 ) -> tuple[Float[Array, "n 28 28 1"], Float[Array, " n"]]:
     """Turns digits into training windows, and says how far a digit is centred in each.
 
@@ -46,6 +69,7 @@ def compose(
       key: of all that is drawn here.
       digits: `[n, 28, 28]` float32 in 0–1, ink bright; window i has digit i as its subject, or one
         of its background subjects.
+      pictures: of `draw_pictures`.
       recipe: the shares of the kinds of background window, the shift, the scale, the neighbours.
 
     Returns:
@@ -54,8 +78,8 @@ def compose(
     """
     keys = iter(jax.random.split(key, 64))
     n = digits.shape[0]
-    drawn = _any_of(next(keys), draw_shapes(), n)
-    clutter = _any_of(next(keys), draw_clutter(), n)
+    drawn = _any_of(next(keys), pictures.shapes, n)
+    clutter = _any_of(next(keys), pictures.clutter, n)
     clutter = _mirrored(next(keys), clutter)
     noise = jax.random.uniform(next(keys), digits.shape)
 
@@ -151,7 +175,7 @@ def _warp(key: Key[Array, ""], place: Place, recipe: Recipe) -> Warp:
     )
 
 
-def _any_of(key: Key[Array, ""], pictures: UInt8[np.ndarray, "m 28 28"], n: int) -> Images:
+def _any_of(key: Key[Array, ""], pictures: UInt8[Array | np.ndarray, "m 28 28"], n: int) -> Images:
     chosen = jax.random.randint(key, (n,), 0, len(pictures))
     return jnp.asarray(pictures)[chosen].astype(jnp.float32) / 255
 

@@ -18,6 +18,7 @@ from jax.stages import Compiled, Lowered
 from platformdirs import user_cache_dir
 
 from digits_jax.hardware import abilities
+from digits_jax.options import options
 from digits_jax.outputs import replacing
 
 LARGEST = 2**30  # bytes of compiled programs; the least recently used go first
@@ -115,13 +116,12 @@ def _forget_the_oldest(folder: Path) -> None:
 
 @contextmanager
 def _without_cache() -> Iterator[None]:
-    jax.config.update("jax_enable_compilation_cache", False)
-    reset_cache()
-    try:
-        yield
-    finally:
-        jax.config.update("jax_enable_compilation_cache", True)
+    with options(jax_enable_compilation_cache=False):
         reset_cache()
+        try:
+            yield
+        finally:
+            reset_cache()
 
 
 def _digest(data: bytes) -> bytes:

@@ -6,8 +6,7 @@ of them, ⌈h / ⌈h / 64⌉⌉, and the last begins where it still fits, so tha
 windows that two tiles share are written twice, with the same numbers.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -19,6 +18,7 @@ from digits_jax.dense import dense_layers
 from digits_jax.levels import TILE_ON_CPU
 from digits_jax.maps import describe
 from digits_jax.network import CLASSES, SIDE, Params
+from digits_jax.options import options
 from digits_jax.tile import HALO, STRIDE, tile_maps
 
 PLATFORMS = ("cpu", "cuda", "tpu")
@@ -54,7 +54,8 @@ def maps_program(params: Params) -> bytes:
         h, w = (side // STRIDE - HALO for side in tile.shape)
         return dense(tile_maps(params, tile, precision=precision), (h, w))
 
-    with _without_source_lines():
+    # So that it tells nobody the folders of the machine that it was written on.
+    with options(jax_traceback_in_locations_limit=0):
         # On its own, since every shape in it would else be worked out from the whole image's sizes.
         windows = _exported(
             windows_of_tile,
@@ -71,18 +72,6 @@ def maps_program(params: Params) -> bytes:
 def _exported(function: Callable[[Array], Any], shape: Sequence[Any]) -> export.Exported:
     image = jax.ShapeDtypeStruct(shape, jnp.float32)
     return export.export(jax.jit(function), platforms=PLATFORMS)(image)
-
-
-@contextmanager
-def _without_source_lines() -> Iterator[None]:
-    """So that a program tells nobody the folders of the machine that it was written on."""
-    option = "jax_traceback_in_locations_limit"
-    before = getattr(jax.config, option)
-    jax.config.update(option, 0)
-    try:
-        yield
-    finally:
-        jax.config.update(option, before)
 
 
 def _logits(windows_of: Windows, images: Float[Array, "n H W 1"]) -> Float[Array, "n h w 10"]:

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from digits_jax.network import SIDE
 
-COUNT = 8192  # drawings
+DRAWINGS = 8192
 SEED = 2017
 # Letters and signs that nobody writes like a digit: no I, O, S, Z, b, g, l, q, s, z and the like.
 LETTERS = "ACEFHJKMNPRTUVWXYacdefhkmnprtuvwxyÄÉÑÜäéñü&#@%*+=<>^~{}[]$€§¶ΔΣΨΩαλπφωЖИФШЮЯжфшюя"
@@ -47,7 +47,7 @@ def draw_shapes() -> UInt8[np.ndarray, "n 28 28"]:
         _dots,
     ]
     drawings = []
-    for number in range(COUNT):
+    for number in range(DRAWINGS):
         canvas = Image.new("L", (SIDE * FINE, SIDE * FINE))
         draw = ImageDraw.Draw(canvas)
         if number % 2:

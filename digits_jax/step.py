@@ -1,6 +1,7 @@
 """One training step as pure functions, and the program that runs many of them on a mesh."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -11,12 +12,14 @@ import optax
 from jax import lax
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
+from jax.stages import Compiled
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int, Key, UInt8
 
-from digits_jax.background import compose
+from digits_jax.background import Pictures, compose, draw_pictures, pictures_to_come
 from digits_jax.data import Dataset
 from digits_jax.network import CLASSES, Params, classify, init
+from digits_jax.options import options
 from digits_jax.recipe import Recipe
 
 
@@ -72,11 +75,16 @@ def shift(
     return jax.vmap(cut)(padded, offsets)
 
 
-def augment(key: Key[Array, ""], batch: Batch, recipe: Recipe) -> Batch:
-    """What the recipe makes of a batch of digits: shifted ones (section 3.1), or whole windows."""
+def augment(
+    key: Key[Array, ""], batch: Batch, recipe: Recipe, pictures: Pictures | None = None
+) -> Batch:
+    """What the recipe makes of a batch of digits: shifted ones (section 3.1), or whole windows.
+
+    In these there are `pictures`, of `draw_pictures`, which are drawn if they are not given.
+    """
     if not recipe.composes:
         return batch._replace(images=shift(key, batch.images, recipe.shift))
-    images, centred = compose(key, batch.images[..., 0], recipe)
+    images, centred = compose(key, batch.images[..., 0], pictures or draw_pictures(), recipe)
     return batch._replace(images=images, centred=centred)
 
 
@@ -145,6 +153,13 @@ Count = int | Int[Array, ""]
 Advance = Callable[[TrainState, Dataset, Key[Array, ""], Count], tuple[TrainState, Metrics]]
 
 
+class Source(NamedTuple):
+    """What windows are made of."""
+
+    digits: Dataset
+    pictures: Pictures | None  # none where digits are shifted and nothing else
+
+
 def steps_per_dispatch(mesh: Mesh) -> int:
     """How many steps are best run by one call.
 
@@ -155,7 +170,7 @@ def steps_per_dispatch(mesh: Mesh) -> int:
 
 
 def make_advance(recipe: Recipe, mesh: Mesh, *, looped: bool) -> Advance:
-    """Compiles sampling and training into one program on the mesh.
+    """Makes one program on the mesh of sampling and training, compiled by its first call.
 
     Step k draws all its randomness from `fold_in(key, k)`, so that a run can stop after any step
     and go on as if it had not.
@@ -168,28 +183,30 @@ def make_advance(recipe: Recipe, mesh: Mesh, *, looped: bool) -> Advance:
 
     Returns:
       `advance(state, dataset, key, count) -> (state, metrics)`, which does `count` steps and
-      donates `state`.
+      donates `state`; states, datasets and keys are to be of one shape in all calls.
     """
     replicated, sharded = NamedSharding(mesh, P()), NamedSharding(mesh, P("data"))
 
-    def windows(step: Int[Array, ""], dataset: Dataset, key: Key[Array, ""]) -> Batch:
+    def windows(step: Int[Array, ""], source: Source, key: Key[Array, ""]) -> Batch:
         sample_key, step_key = jax.random.split(jax.random.fold_in(key, step))
-        batch = sample(sample_key, dataset, recipe.batch_size)
+        batch = sample(sample_key, source.digits, recipe.batch_size)
         batch = lax.with_sharding_constraint(batch, sharded)
-        return augment(step_key, batch, recipe)
+        return augment(step_key, batch, recipe, source.pictures)
 
-    def one(state: TrainState, dataset: Dataset, key: Key[Array, ""]) -> tuple[TrainState, Metrics]:
-        return descend(state, windows(state.step, dataset, key), recipe=recipe, mesh=mesh)
+    def one(
+        state: TrainState, source: Source, key: Key[Array, ""], _: Count
+    ) -> tuple[TrainState, Metrics]:
+        return descend(state, windows(state.step, source, key), recipe=recipe, mesh=mesh)
 
     def many(
-        state: TrainState, dataset: Dataset, key: Key[Array, ""], count: Count
+        state: TrainState, source: Source, key: Key[Array, ""], count: Count
     ) -> tuple[TrainState, Metrics]:
         end = state.step + count
 
         def block(carry: tuple[TrainState, Metrics]) -> tuple[TrainState, Metrics]:
             state, _ = carry
             begin, ahead = state.step, jnp.arange(DRAWN_AHEAD)
-            batches = jax.vmap(windows, in_axes=(0, None, None))(begin + ahead, dataset, key)
+            batches = jax.vmap(windows, in_axes=(0, None, None))(begin + ahead, source, key)
 
             def body(
                 k: Int[Array, ""], carry: tuple[TrainState, Metrics]
@@ -206,16 +223,30 @@ def make_advance(recipe: Recipe, mesh: Mesh, *, looped: bool) -> Advance:
         sums = Metrics(jnp.zeros(()), jnp.zeros(()), jnp.int32(-1))
         return lax.while_loop(lambda carry: carry[0].step < end, block, (state, sums))
 
-    compiled = partial(jax.jit, donate_argnums=0, out_shardings=replicated)
-    if looped:
-        return compiled(many)
-    step = compiled(one)
+    program = jax.jit(many if looped else one, donate_argnums=0, out_shardings=replicated)
+    prepared: list[tuple[Compiled, Pictures | None]] = []  # by the first call
+
+    def prepare(
+        state: TrainState, dataset: Dataset, key: Key[Array, ""], count: Count
+    ) -> tuple[Compiled, Pictures | None]:
+        """Compiles, and draws pictures meanwhile: either may take ten seconds."""
+        # Else a GPU compiles a generator anew for each of the sixty draws of a window.
+        with options(jax_threefry_gpu_kernel_lowering=True), ThreadPoolExecutor() as pool:
+            drawing = pool.submit(draw_pictures) if recipe.composes else None
+            source = Source(dataset, pictures_to_come(replicated) if drawing else None)
+            compiled = program.lower(state, source, key, count).compile()
+            pictures = jax.device_put(drawing.result(), replicated) if drawing else None
+        return compiled, pictures
 
     def advance(
         state: TrainState, dataset: Dataset, key: Key[Array, ""], count: Count
     ) -> tuple[TrainState, Metrics]:
-        if count != 1:
+        if not looped and count != 1:
             raise ValueError(f"this program does one step a call, not {count}")
-        return step(state, dataset, key)
+        if not prepared:
+            prepared.append(prepare(state, dataset, key, count))
+        ((compiled, pictures),) = prepared
+        after: tuple[TrainState, Metrics] = compiled(state, Source(dataset, pictures), key, count)
+        return after
 
     return advance

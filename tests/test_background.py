@@ -10,8 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax.sharding import Mesh
 
-from digits_jax import background
-from digits_jax.background import BLUR, centredness, compose
+from digits_jax.background import (
+    BLUR,
+    Pictures,
+    centredness,
+    compose,
+    draw_pictures,
+    pictures_to_come,
+)
 from digits_jax.clutter import draw_clutter
 from digits_jax.data import Mnist
 from digits_jax.network import Params, init
@@ -51,10 +57,12 @@ def put_one(
 
 
 def windows_of(
-    digits: np.ndarray, recipe: Recipe, key: jax.Array = KEY
+    digits: np.ndarray, recipe: Recipe, key: jax.Array = KEY, pictures: Pictures | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Without `jit`, which would compile all of it anew for each recipe."""
-    windows, centred = compose(key, jnp.asarray(digits, jnp.float32), recipe)
+    windows, centred = compose(
+        key, jnp.asarray(digits, jnp.float32), pictures or draw_pictures(), recipe
+    )
     assert windows.shape == (len(digits), 28, 28, 1)
     assert windows.dtype == jnp.float32
     assert centred.shape == (len(digits),)
@@ -260,9 +268,11 @@ def test_bends_move_parts_of_a_digit_apart_by_pixels() -> None:
     assert np.abs(one_way).mean() < 0.2
 
 
-def background_only(pictures: np.ndarray, **share: Any) -> np.ndarray:
+def background_only(
+    digits: np.ndarray, pictures: Pictures | None = None, /, **share: Any
+) -> np.ndarray:
     """The background windows of a recipe which makes hardly any other."""
-    windows, centred = windows_of(pictures, dataclasses.replace(PLAIN, **share))
+    windows, centred = windows_of(digits, dataclasses.replace(PLAIN, **share), pictures=pictures)
     assert 0.96 < (centred == 0).mean() < 1
     assert ((centred == 0) | (centred == 1)).all()
     return windows[centred == 0]
@@ -367,12 +377,12 @@ def test_what_shows_the_digit_and_what_does_not(
 
 
 def test_half_of_the_shapes_are_where_digits_are_and_the_others_anywhere(
-    digits: np.ndarray, monkeypatch: pytest.MonkeyPatch
+    digits: np.ndarray,
 ) -> None:
     """A spot of 3 px as the only shape, of which half are to be within a shift of 2 px each way."""
     spot = np.rint(255 * blob(0, 0, 3)).astype(np.uint8)
-    monkeypatch.setattr(background, "draw_shapes", lambda: spot[None])
-    windows = background_only(digits, shapes=0.99, shift=2)
+    spots = draw_pictures()._replace(shapes=spot[None])
+    windows = background_only(digits, spots, shapes=0.99, shift=2)
     windows = windows[windows.max(axis=(1, 2)) > 0.2]  # what the other 1 % are, too
     near = np.abs(centres(windows)).max(axis=1) < 2.1
     assert 0.45 < near.mean() < 0.65  # and of the others one in 25
@@ -410,20 +420,19 @@ def test_clutter_fills_windows_with_edges_of_all_greys() -> None:
 
 
 def test_clutter_is_seen_from_all_sides_whole_in_part_or_ending(
-    digits: np.ndarray, monkeypatch: pytest.MonkeyPatch
+    digits: np.ndarray,
 ) -> None:
     """85 % of texture windows are clutter, of which 70 % fill the window."""
     white = np.full((1, 28, 28), 255, np.uint8)
-    monkeypatch.setattr(background, "draw_clutter", lambda: white)
-    filled = (background_only(digits, textures=0.99) > 0.999).all(axis=(1, 2))
+    pictures = draw_pictures()._replace(clutter=white)
+    filled = (background_only(digits, pictures, textures=0.99) > 0.999).all(axis=(1, 2))
     assert abs(filled.mean() - 0.85 * 0.7) < 5 * np.sqrt(0.25 / COUNT)
 
     # Its picture and the seven mirror images are alike likely.
     sided = white.copy()
     sided[:, :, :14] = 0
     sided[:, :2] = 128
-    monkeypatch.setattr(background, "draw_clutter", lambda: sided)
-    windows = background_only(digits, textures=0.99)
+    windows = background_only(digits, pictures._replace(clutter=sided), textures=0.99)
     views = [np.rot90(side, k) for side in (sided[0], sided[0, ::-1]) for k in range(4)]
     seen = [(np.abs(windows - view / 255) < 1e-3).all(axis=(1, 2)).mean() for view in views]
     # Three in ten are neither scaled nor moved: 19 windows of each view, ± 4.
@@ -560,3 +569,9 @@ def test_a_background_window_s_loss_is_least_at_uniform_probabilities() -> None:
 def test_recipes_refuse_nonsense(change: dict[str, Any], message: str) -> None:
     with pytest.raises(RecipeError, match=message):
         dataclasses.replace(PLAIN, **change)
+
+
+def test_pictures_are_as_many_as_is_said_before_they_are_drawn() -> None:
+    for drawn, expected in zip(draw_pictures(), pictures_to_come(), strict=True):
+        assert drawn.shape == expected.shape
+        assert drawn.dtype == expected.dtype

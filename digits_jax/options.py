@@ -1,0 +1,23 @@
+"""JAX's options, set for a while."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import jax
+
+
+@contextmanager
+def options(**values: Any) -> Iterator[None]:
+    """JAX's configuration with these values; what it had before comes back."""
+    before = {name: getattr(jax.config, name) for name in values}
+    _set(values)
+    try:
+        yield
+    finally:
+        _set(before)
+
+
+def _set(values: dict[str, Any]) -> None:
+    for name, value in values.items():
+        jax.config.update(name, value)
