@@ -37,7 +37,7 @@ help:
 	@echo 'make evaluate  count a trained network'"'"'s errors                  WORKDIR='
 	@echo 'make detect    find the digits of an image, draw them in runs/detected  IMAGE='
 	@echo 'make demo      serve a page to try it on, to this machine alone   ARGS='"'"'--port N'"'"'
-	@echo 'make bench     time everything, also beside PyTorch'
+	@echo 'make bench     time everything, also beside PyTorch: a quarter of an hour or more'
 	@echo 'make test      install, run the tests'
 	@echo 'make lint      check style and types; make format repairs style'
 	@echo 'make install   create .venv for what the host has                 ACCELERATOR=$(ACCELERATOR)'
@@ -83,6 +83,7 @@ bench: $(BENCHING)
 	$(BIN)/python experiments/training_speed.py
 	$(BIN)/python experiments/map_speed.py
 	$(BIN)/python experiments/detection_speed.py
+	$(BIN)/python experiments/musts.py
 
 test: $(DEVELOPING)
 	$(BIN)/python -m pytest

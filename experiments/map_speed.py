@@ -1,12 +1,13 @@
 """How much faster than window by window are the exact maps, and are they as exact as they say?
 
 The maps of one image of noise, in turn with all who make the same ones: `patch_maps`, PyTorch (both
-memory formats) and ONNX Runtime, which classify every window; and with PyTorch's à-trous network,
-which is one pass over the image and not exact.
+memory formats) and ONNX Runtime, which classify every window; with PyTorch's à-trous network,
+which is one pass over the image and not exact; and with a large matrix product, whose rate says
+what the cores can do.
 
 Command:   python experiments/map_speed.py
 Hardware:  2 CPU cores, otherwise idle; needs the extra [bench].
-Time:      6 minutes on 2 cores.
+Time:      4 to 8 minutes on 2 cores.
 Result:    experiments/results/map_speed.json; the figures are in the README.
 """
 
@@ -16,19 +17,21 @@ from typing import Any
 import jax
 import numpy as np
 import tyro
-from peers import torch_a_trous, torch_network, windows
+from peers import in_large_products, large_product, torch_a_trous, torch_network, windows
 from provenance import provenance, write_result
 from turns import Call, Contender, ratio, take_turns
 
+from digits_jax.arithmetic import count_flop
 from digits_jax.detect import patch_maps, response_maps
 from digits_jax.graph import classifier_graph
 from digits_jax.levels import map_size
 from digits_jax.weights import load_pretrained
 
 EXACT, PATCHES, A_TROUS = "exact maps", "patch_maps", "pytorch à-trous"
+PRODUCT = "a product"
 
 
-def main(side: int = 512, rounds: int = 3) -> None:
+def main(side: int = 512, rounds: int = 5) -> None:
     """Compares everybody's logits, then their speed."""
     contenders: dict[str, Contender] = {
         EXACT: partial(_ours, side),
@@ -40,7 +43,8 @@ def main(side: int = 512, rounds: int = 3) -> None:
     }
     small = {name: partial(of.func, 44, **of.keywords) for name, of in contenders.items()}  # type: ignore[attr-defined]
     logits = {name: np.asarray(contender()()).reshape(-1, 10) for name, contender in small.items()}
-    rates = take_turns(contenders, rounds, block_seconds=0.1, warm_up=1)
+    rates = take_turns({**contenders, PRODUCT: large_product}, rounds, block_seconds=0.1, warm_up=1)
+    flop = count_flop(response_maps, load_pretrained(), _noise(side)[None, ..., None])
     cells = map_size(side) ** 2
     others = [name for name in contenders if name not in (EXACT, PATCHES, A_TROUS)]
     peer = max(others, key=lambda name: float(np.median(rates[name])))
@@ -50,12 +54,15 @@ def main(side: int = 512, rounds: int = 3) -> None:
         "side": side,
         "rounds": rounds,
         "microseconds_per_window_median": {
-            name: round(1e6 / float(np.median(rate)) / cells, 1) for name, rate in rates.items()
+            name: round(1e6 / float(np.median(rates[name])) / cells, 1) for name in contenders
         },
         "fastest_peer": peer,
         "times_faster_than_the_fastest_peer": ratio(rates, EXACT, peer),
         "times_faster_than_patch_maps": ratio(rates, EXACT, PATCHES),
         "times_the_time_of_a_trous": ratio(rates, A_TROUS, EXACT),
+        "share_of_the_rate_of_a_product": round(
+            ratio(rates, EXACT, PRODUCT)["median"] * in_large_products(flop), 3
+        ),
         "largest_difference_of_logits": {
             name: float(np.abs(logits[name] - logits[PATCHES]).max()) for name in contenders
         },

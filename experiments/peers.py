@@ -1,8 +1,10 @@
-"""The paper's network in other frameworks, with our parameters: what we are measured against."""
+"""What we are measured against: other frameworks' form of our network, and a large product."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from digits_jax.graph import channels_first
@@ -10,6 +12,22 @@ from digits_jax.network import SIDE, Params
 from digits_jax.tile import STRIDE
 
 AT_ONCE = 512  # windows that a peer classifies together: more of them are no faster
+
+
+def product_side() -> int:
+    """Rows and columns of the matrices whose product says what the hardware can do."""
+    return 2048 if jax.default_backend() == "cpu" else 8192
+
+
+def large_product() -> Callable[[], Any]:
+    """A product of two such matrices of float32, by XLA."""
+    matrix, multiply = jnp.ones((product_side(),) * 2), jax.jit(jnp.matmul)
+    return lambda: jax.block_until_ready(multiply(matrix, matrix))
+
+
+def in_large_products(flop: int) -> float:
+    """How many of them are as much arithmetic."""
+    return flop / (2 * product_side() ** 3)
 
 
 def torch_network(params: Params, *, channels_last: bool) -> Any:

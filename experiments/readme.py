@@ -10,10 +10,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+from musts import SHOWN, read_runs, table
 from provenance import RESULTS
 
 README = Path(__file__).parent.parent / "README.md"
-PARTS = ("training", "detection")  # each between <!-- NAME: … --> and <!-- end of NAME -->
+PARTS = ("training", "detection", "speed")  # each between <!-- NAME: … --> and <!-- end of NAME -->
 
 
 RUNS = {  # result's name: what the table calls it
@@ -37,16 +38,6 @@ def training() -> str:
     for name, run in named:
         made.setdefault((name, _made(run)), []).append(str(run["seed"]))
     lines += [f"- {name}, seed {', '.join(seeds)}: {how}." for (name, how), seeds in made.items()]
-    if speed := _read("training_speed"):
-        ratios = " and ".join(
-            f"{row['ratio_median']:.2f} at batch {batch}"
-            for batch, row in speed["batch_size"].items()
-        )
-        lines.append(
-            f"- Training on CPU takes in images at this multiple of PyTorch's rate (eager, fused "
-            f"Adam, the faster of its memory formats; both with huge pages): "
-            f"{ratios}; {_made(speed)}."
-        )
     return "\n".join(lines)
 
 
@@ -83,26 +74,6 @@ def detection() -> str:
     if foreign := _read("foreign"):
         found = " and ".join(f"{row['f1']:.3f} of {row['digits']}" for row in foreign["rows"])
         made.add(f"- F1 on pages of digits that are not MNIST's: {found}; {_made(foreign)}.")
-    if speed := _read("map_speed"):
-        made.add(
-            f"- The exact maps of a {speed['side']}×{speed['side']} image take "
-            f"1/{speed['times_faster_than_the_fastest_peer']['median']:.1f} of the time of the "
-            f"fastest that classifies it window by window ({speed['fastest_peer']}), "
-            f"1/{speed['times_faster_than_patch_maps']['median']:.1f} of `patch_maps`' and "
-            f"{speed['times_the_time_of_a_trous']['median']:.2f} of that of PyTorch's à-trous "
-            f"network, which is not exact; {_made(speed)}."
-        )
-    if speed := _read("detection_speed"):
-        cold, pyramid = speed["cold_start"], speed["detect_in_times_of_its_maps"]
-        larger = speed["time_of_a_window"]["times_as_long"]
-        made.add(
-            f"- `detect` in a {pyramid['side']}×{pyramid['side']} image of noise takes "
-            f"{pyramid['median']:.2f} times the time of its maps, a window of a larger image "
-            + ", ".join(f"{of['median']:.2f} ({side}×{side})" for side, of in larger.items())
-            + f" times that of one of {speed['time_of_a_window']['first']} px, and the command "
-            f"{cold['seconds_median']['digits-jax detect']:.1f} s from a cold process for "
-            f"{cold['image'][1]}×{cold['image'][0]} pixels, its programs cached; {_made(speed)}."
-        )
     if memory := _read("detection_memory"):
         made.add(
             f"- {memory['question']} {memory['peak_resident_gib']:.2f} GiB with sizes "
@@ -111,6 +82,13 @@ def detection() -> str:
             f"{_made(memory)}."
         )
     return "\n".join([*lines, "", *sorted(made)])
+
+
+def speed() -> str:
+    """The last runs of `make bench` as Markdown."""
+    runs = read_runs()
+    made = dict.fromkeys(_made({**run, "command": "make bench"}) for run in runs[-SHOWN:])
+    return "\n".join([table(runs), "", *(f"- {how}." for how in made)])
 
 
 def _sizes(row: dict[str, Any]) -> str:
@@ -153,7 +131,7 @@ def _read(name: str) -> dict[str, Any]:
 
 if __name__ == "__main__":
     text = README.read_text(encoding="utf-8")
-    for part, write in zip(PARTS, (training, detection), strict=True):
+    for part, write in zip(PARTS, (training, detection, speed), strict=True):
         begin, end = f"<!-- {part}: written by experiments/readme.py -->", f"<!-- end of {part} -->"
         before, _, rest = text.partition(begin)
         text = f"{before}{begin}\n{write()}\n{end}{rest.partition(end)[2]}"

@@ -10,8 +10,9 @@ Result:    experiments/results/training_speed.json, on a GPU training_speed_gpu.
 Both sides train the paper's network in float32 by Adam at 1e-4, and draw and shift each batch
 themselves. On CPU PyTorch runs eager with its fused Adam; on a GPU its step is compiled
 (`torch.compile`), its products may round to TF32 as ours do, and a CUDA graph of a whole step is
-replayed. Both memory formats; the faster is the peer. Each contender is a process of its own that
-waits while another runs; they take turns in blocks of a few seconds, and the ratio is the median
+replayed. Both memory formats; the faster is the peer. A large matrix product says what the cores
+can do. Each contender is a process of its own that
+waits while another runs; they take turns in blocks of a second, and the ratio is the median
 over the rounds of the ratio within a round.
 """
 
@@ -21,20 +22,22 @@ from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import tyro
-from peers import a_step_in_a_graph, torch_network
+from peers import a_step_in_a_graph, in_large_products, large_product, torch_network
 from provenance import provenance, write_result
 from turns import Call, Contender, ratio, take_turns
 
+from digits_jax.arithmetic import count_flop
 from digits_jax.network import init
 
-BLOCK_SECONDS = 3.0
+BLOCK_SECONDS = 1.0  # a machine that slows down does so for a few seconds, most times
 LOOPED = 100  # steps in a call of ours on a GPU, and replays in one of PyTorch's
-OURS = "digits_jax"
+OURS, PRODUCT = "digits_jax", "a product"
 
 
 def main(
-    rounds: int = 7, batch_sizes: tuple[int, ...] = (50, 256), block_seconds: float = BLOCK_SECONDS
+    rounds: int = 15, batch_sizes: tuple[int, ...] = (50, 256), block_seconds: float = BLOCK_SECONDS
 ) -> None:
     """Measures all contenders at each batch size."""
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # a GPU is shared
@@ -66,9 +69,10 @@ def _measure(rounds: int, batch_size: int, block_seconds: float) -> dict[str, ob
         "pytorch": partial(_torch, batch_size),
         "pytorch channels-last": partial(_torch, batch_size, channels_last=True),
     }
-    rates = take_turns(contenders, rounds, block_seconds, warm_up=5)
+    rates = take_turns({**contenders, PRODUCT: large_product}, rounds, block_seconds, warm_up=5)
     images = {
-        name: [_steps_in_a_call() * batch_size * rate for rate in of] for name, of in rates.items()
+        name: [_steps_in_a_call() * batch_size * rate for rate in rates[name]]
+        for name in contenders
     }
     medians = {name: statistics.median(of) for name, of in images.items()}
     peer = max((name for name in medians if name != OURS), key=medians.__getitem__)
@@ -80,7 +84,24 @@ def _measure(rounds: int, batch_size: int, block_seconds: float) -> dict[str, ob
         "peer": peer,
         "ratio_median": compared["median"],
         "ratio_range": [compared["least"], compared["most"]],
+        "share_of_the_rate_of_a_product": round(
+            ratio(rates, OURS, PRODUCT)["median"] * in_large_products(_flop(batch_size)), 3
+        ),
     }
+
+
+def _flop(batch_size: int) -> int:
+    """Of the products in a call of ours."""
+    from digits_jax.mesh import data_mesh
+    from digits_jax.recipe import RECIPES
+    from digits_jax.step import Batch, initial_state, train_step
+
+    recipe, key = RECIPES["paper"], jax.random.key(0)
+    batch = Batch(
+        jnp.zeros((batch_size, 28, 28, 1)), jnp.zeros(batch_size, jnp.uint8), jnp.ones(batch_size)
+    )
+    step = partial(train_step, recipe=recipe, mesh=data_mesh(batch_size))
+    return _steps_in_a_call() * count_flop(step, initial_state(recipe, key), batch, key)
 
 
 def _digits_jax(batch_size: int) -> Call:
