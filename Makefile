@@ -37,7 +37,7 @@ help:
 	@echo 'make evaluate  count a trained network'"'"'s errors                  WORKDIR='
 	@echo 'make detect    find the digits of an image, draw them in runs/detected  IMAGE='
 	@echo 'make demo      serve a page to try it on, to this machine alone   ARGS='"'"'--port N'"'"'
-	@echo 'make bench     time everything, also beside PyTorch: a quarter of an hour or more'
+	@echo 'make bench     time everything, beside others, too, and say what is too slow'
 	@echo 'make test      install, run the tests'
 	@echo 'make lint      check style and types; make format repairs style'
 	@echo 'make install   create .venv for what the host has                 ACCELERATOR=$(ACCELERATOR)'

@@ -18,7 +18,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Sharding
 from jaxtyping import Array, Float, Int, Key, UInt8
 
 from digits_jax.clutter import WINDOWS, draw_clutter
@@ -39,29 +38,28 @@ BLUR = 2.6  # px: a digit of 15 px a side, scaled up
 KNOTS = 5  # along each axis, between which a bend is linear
 
 
-class Pictures(NamedTuple):
-    """What windows show besides digits: 0 to 255."""
+class Distractors(NamedTuple):
+    """Pictures of what is no digit, which windows show as well: 0 to 255."""
 
     shapes: UInt8[Array | np.ndarray, "_ 28 28"]
     clutter: UInt8[Array | np.ndarray, "_ 28 28"]
 
 
-def draw_pictures() -> Pictures:
+def draw_distractors() -> Distractors:
     """The same on every call."""
-    return Pictures(draw_shapes(), draw_clutter())
+    return Distractors(draw_shapes(), draw_clutter())
 
 
-def pictures_to_come(sharding: Sharding | None = None) -> Pictures:
-    """What stands for them while a program is compiled that takes them, before they are drawn."""
+def distractors_to_come() -> Distractors:
+    """What stands for them while a program that takes them is compiled."""
     to_come: Any = [
-        jax.ShapeDtypeStruct((count, SIDE, SIDE), jnp.uint8, sharding=sharding)
-        for count in (DRAWINGS, WINDOWS)
+        jax.ShapeDtypeStruct((count, SIDE, SIDE), jnp.uint8) for count in (DRAWINGS, WINDOWS)
     ]
-    return Pictures(*to_come)
+    return Distractors(*to_come)
 
 
 def compose(
-    key: Key[Array, ""], digits: Images, pictures: Pictures, recipe: Recipe
+    key: Key[Array, ""], digits: Images, distractors: Distractors, recipe: Recipe
 ) -> tuple[Float[Array, "n 28 28 1"], Float[Array, " n"]]:
     """Turns digits into training windows, and says how far a digit is centred in each.
 
@@ -69,7 +67,7 @@ def compose(
       key: of all that is drawn here.
       digits: `[n, 28, 28]` float32 in 0–1, ink bright; window i has digit i as its subject, or one
         of its background subjects.
-      pictures: of `draw_pictures`.
+      distractors: of `draw_distractors`.
       recipe: the shares of the kinds of background window, the shift, the scale, the neighbours.
 
     Returns:
@@ -78,8 +76,8 @@ def compose(
     """
     keys = iter(jax.random.split(key, 64))
     n = digits.shape[0]
-    drawn = _any_of(next(keys), pictures.shapes, n)
-    clutter = _any_of(next(keys), pictures.clutter, n)
+    drawn = _any_of(next(keys), distractors.shapes, n)
+    clutter = _any_of(next(keys), distractors.clutter, n)
     clutter = _mirrored(next(keys), clutter)
     noise = jax.random.uniform(next(keys), digits.shape)
 

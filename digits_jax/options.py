@@ -9,7 +9,10 @@ import jax
 
 @contextmanager
 def options(**values: Any) -> Iterator[None]:
-    """JAX's configuration with these values; what it had before comes back."""
+    """JAX's configuration with these values; what it had before comes back.
+
+    It is the whole process's: not for several threads at once.
+    """
     before = {name: getattr(jax.config, name) for name in values}
     _set(values)
     try:

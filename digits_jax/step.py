@@ -1,7 +1,5 @@
-"""One training step as pure functions, and the program that runs many of them on a mesh."""
+"""One training step as pure functions."""
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -10,16 +8,14 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import lax
-from jax.sharding import Mesh, NamedSharding
+from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
-from jax.stages import Compiled
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int, Key, UInt8
 
-from digits_jax.background import Pictures, compose, draw_pictures, pictures_to_come
+from digits_jax.background import Distractors, compose
 from digits_jax.data import Dataset
 from digits_jax.network import CLASSES, Params, classify, init
-from digits_jax.options import options
 from digits_jax.recipe import Recipe
 
 
@@ -76,15 +72,18 @@ def shift(
 
 
 def augment(
-    key: Key[Array, ""], batch: Batch, recipe: Recipe, pictures: Pictures | None = None
+    key: Key[Array, ""], batch: Batch, recipe: Recipe, distractors: Distractors | None = None
 ) -> Batch:
     """What the recipe makes of a batch of digits: shifted ones (section 3.1), or whole windows.
 
-    In these there are `pictures`, of `draw_pictures`, which are drawn if they are not given.
+    Raises:
+      ValueError: the recipe composes windows, and there are no distractors.
     """
     if not recipe.composes:
         return batch._replace(images=shift(key, batch.images, recipe.shift))
-    images, centred = compose(key, batch.images[..., 0], pictures or draw_pictures(), recipe)
+    if distractors is None:
+        raise ValueError("this recipe composes windows, which takes `draw_distractors()`")
+    images, centred = compose(key, batch.images[..., 0], distractors, recipe)
     return batch._replace(images=images, centred=centred)
 
 
@@ -117,14 +116,21 @@ def loss_and_accuracy(
 
 
 def train_step(
-    state: TrainState, batch: Batch, key: Key[Array, ""], *, recipe: Recipe, mesh: Mesh
+    state: TrainState,
+    batch: Batch,
+    key: Key[Array, ""],
+    *,
+    recipe: Recipe,
+    mesh: Mesh,
+    distractors: Distractors | None = None,
 ) -> tuple[TrainState, Metrics]:
     """Shifts the batch, or composes windows, and moves the parameters against the gradient.
 
-    Bind the recipe and the mesh with `functools.partial` for the plain
-    `train_step(state, batch, key) -> (state, metrics)`.
+    Bind what follows the key with `functools.partial` for the plain
+    `train_step(state, batch, key) -> (state, metrics)`; a recipe that composes windows takes
+    distractors, too.
     """
-    return descend(state, augment(key, batch, recipe), recipe=recipe, mesh=mesh)
+    return descend(state, augment(key, batch, recipe, distractors), recipe=recipe, mesh=mesh)
 
 
 def descend(
@@ -143,110 +149,3 @@ def initial_state(recipe: Recipe, key: Key[Array, ""]) -> TrainState:
     """Fresh parameters and optimizer state, at step 0."""
     params = init(key)
     return TrainState(jnp.zeros((), jnp.int32), params, recipe.tx().init(params))
-
-
-# Steps whose windows a loop draws at once: these are many small operations, and on an accelerator
-# each costs its launch, whatever its size.
-DRAWN_AHEAD = 10
-
-Count = int | Int[Array, ""]
-Advance = Callable[[TrainState, Dataset, Key[Array, ""], Count], tuple[TrainState, Metrics]]
-
-
-class Source(NamedTuple):
-    """What windows are made of."""
-
-    digits: Dataset
-    pictures: Pictures | None  # none where digits are shifted and nothing else
-
-
-def steps_per_dispatch(mesh: Mesh) -> int:
-    """How many steps are best run by one call.
-
-    One on CPU, since XLA there runs the body of a loop without spreading its element-wise work
-    over the cores; many on accelerators, where each call costs more than a small step.
-    """
-    return 1 if mesh.devices.flat[0].platform == "cpu" else 100
-
-
-def make_advance(recipe: Recipe, mesh: Mesh, *, looped: bool) -> Advance:
-    """Makes one program on the mesh of sampling and training, compiled by its first call.
-
-    Step k draws all its randomness from `fold_in(key, k)`, so that a run can stop after any step
-    and go on as if it had not.
-
-    Args:
-      recipe: what a step does.
-      mesh: of `data_mesh`; state, dataset and key are to be replicated on it.
-      looped: whether a call does as many steps as it is asked to; else it does one, by a program
-        without a loop around it.
-
-    Returns:
-      `advance(state, dataset, key, count) -> (state, metrics)`, which does `count` steps and
-      donates `state`; states, datasets and keys are to be of one shape in all calls.
-    """
-    replicated, sharded = NamedSharding(mesh, P()), NamedSharding(mesh, P("data"))
-
-    def windows(step: Int[Array, ""], source: Source, key: Key[Array, ""]) -> Batch:
-        sample_key, step_key = jax.random.split(jax.random.fold_in(key, step))
-        batch = sample(sample_key, source.digits, recipe.batch_size)
-        batch = lax.with_sharding_constraint(batch, sharded)
-        return augment(step_key, batch, recipe, source.pictures)
-
-    def one(
-        state: TrainState, source: Source, key: Key[Array, ""], _: Count
-    ) -> tuple[TrainState, Metrics]:
-        return descend(state, windows(state.step, source, key), recipe=recipe, mesh=mesh)
-
-    def many(
-        state: TrainState, source: Source, key: Key[Array, ""], count: Count
-    ) -> tuple[TrainState, Metrics]:
-        end = state.step + count
-
-        def block(carry: tuple[TrainState, Metrics]) -> tuple[TrainState, Metrics]:
-            state, _ = carry
-            begin, ahead = state.step, jnp.arange(DRAWN_AHEAD)
-            batches = jax.vmap(windows, in_axes=(0, None, None))(begin + ahead, source, key)
-
-            def body(
-                k: Int[Array, ""], carry: tuple[TrainState, Metrics]
-            ) -> tuple[TrainState, Metrics]:
-                state, sums = carry
-                batch = jax.tree.map(lambda array: array[k - begin], batches)
-                state, step = descend(state, batch, recipe=recipe, mesh=mesh)
-                bad_step = jnp.where(sums.bad_step < 0, step.bad_step, sums.bad_step)
-                sums = Metrics(sums.loss + step.loss, sums.accuracy + step.accuracy, bad_step)
-                return state, sums
-
-            return lax.fori_loop(begin, jnp.minimum(begin + DRAWN_AHEAD, end), body, carry)
-
-        sums = Metrics(jnp.zeros(()), jnp.zeros(()), jnp.int32(-1))
-        return lax.while_loop(lambda carry: carry[0].step < end, block, (state, sums))
-
-    program = jax.jit(many if looped else one, donate_argnums=0, out_shardings=replicated)
-    prepared: list[tuple[Compiled, Pictures | None]] = []  # by the first call
-
-    def prepare(
-        state: TrainState, dataset: Dataset, key: Key[Array, ""], count: Count
-    ) -> tuple[Compiled, Pictures | None]:
-        """Compiles, and draws pictures meanwhile: either may take ten seconds."""
-        # Else a GPU compiles a generator anew for each of the sixty draws of a window.
-        with options(jax_threefry_gpu_kernel_lowering=True), ThreadPoolExecutor() as pool:
-            drawing = pool.submit(draw_pictures) if recipe.composes else None
-            source = Source(dataset, pictures_to_come(replicated) if drawing else None)
-            compiled = program.lower(state, source, key, count).compile()
-            pictures = jax.device_put(drawing.result(), replicated) if drawing else None
-        return compiled, pictures
-
-    def advance(
-        state: TrainState, dataset: Dataset, key: Key[Array, ""], count: Count
-    ) -> tuple[TrainState, Metrics]:
-        if not looped and count != 1:
-            raise ValueError(f"this program does one step a call, not {count}")
-        if not prepared:
-            prepared.append(prepare(state, dataset, key, count))
-        ((compiled, pictures),) = prepared
-        after: tuple[TrainState, Metrics] = compiled(state, Source(dataset, pictures), key, count)
-        return after
-
-    return advance

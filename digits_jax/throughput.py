@@ -15,6 +15,7 @@ from jax import lax
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
+from digits_jax.advance import make_advance
 from digits_jax.arithmetic import count_flop
 from digits_jax.data import TRAIN_EXAMPLES, Dataset
 from digits_jax.detect import CAPACITY, MAX_SIZE, MIN_SCORE, MIN_SIZE, framed
@@ -24,7 +25,7 @@ from digits_jax.network import SIDE, Params, classify
 from digits_jax.peaks import find_peaks, levels_of, sizes_between
 from digits_jax.products import factors_at
 from digits_jax.recipe import RECIPES
-from digits_jax.step import Batch, TrainState, initial_state, make_advance, train_step
+from digits_jax.step import Batch, TrainState, initial_state, train_step
 
 PRODUCT = {"cpu": 2048}  # rows and columns of the product that says what a device can do
 PRODUCT_ELSEWHERE = 8192

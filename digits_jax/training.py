@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
+from digits_jax.advance import make_advance, steps_per_dispatch
 from digits_jax.checkpoint import Checkpoints, Progress, load_best, open_checkpoints
 from digits_jax.curve import draw_training_curve
 from digits_jax.data import DATA_SHA256, Mnist, load_mnist
@@ -21,12 +22,7 @@ from digits_jax.mesh import data_mesh
 from digits_jax.network import Params
 from digits_jax.recipe import RECIPES, Recipe, RecipeError
 from digits_jax.report import ProgressBar, say, say_evaluation
-from digits_jax.step import (
-    TrainState,
-    initial_state,
-    make_advance,
-    steps_per_dispatch,
-)
+from digits_jax.step import TrainState, initial_state
 from digits_jax.workdir import Evaluation, Record, Run, begin_run
 
 

@@ -7,7 +7,7 @@ cached, beside a process that imports JAX and no more.
 Command:   python experiments/detection_speed.py
 Hardware:  2 CPU cores, otherwise idle.
 Time:      10 to 25 minutes on 2 cores, most of them for 4096×4096 pixels.
-Result:    experiments/results/detection_speed.json; the figures are in the README.
+Result:    experiments/results/detection_speed.json; `musts.py` says what must hold.
 """
 
 import statistics
@@ -53,6 +53,7 @@ def main(
 
 def _sizes(sides: tuple[int, ...], rounds: int) -> dict[str, object]:
     contenders: dict[str, Contender] = {str(s): partial(_maps, (s,)) for s in sides}
+    # Several small images in a block, so that their rate is as steady as that of a large one.
     rates = take_turns(contenders, rounds, block_seconds=5.0, warm_up=1)
     windows = {s: [map_size(int(s)) ** 2 * rate for rate in of] for s, of in rates.items()}
     first = str(sides[0])

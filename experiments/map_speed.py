@@ -8,7 +8,7 @@ what the cores can do.
 Command:   python experiments/map_speed.py
 Hardware:  2 CPU cores, otherwise idle; needs the extra [bench].
 Time:      4 to 8 minutes on 2 cores.
-Result:    experiments/results/map_speed.json; the figures are in the README.
+Result:    experiments/results/map_speed.json; `musts.py` says which of its figures must hold.
 """
 
 from functools import partial
@@ -17,7 +17,7 @@ from typing import Any
 import jax
 import numpy as np
 import tyro
-from peers import in_large_products, large_product, torch_a_trous, torch_network, windows
+from peers import PRODUCT, large_product, share_of_product, torch_a_trous, torch_network, windows
 from provenance import provenance, write_result
 from turns import Call, Contender, ratio, take_turns
 
@@ -28,7 +28,6 @@ from digits_jax.levels import map_size
 from digits_jax.weights import load_pretrained
 
 EXACT, PATCHES, A_TROUS = "exact maps", "patch_maps", "pytorch à-trous"
-PRODUCT = "a product"
 
 
 def main(side: int = 512, rounds: int = 5) -> None:
@@ -60,9 +59,7 @@ def main(side: int = 512, rounds: int = 5) -> None:
         "times_faster_than_the_fastest_peer": ratio(rates, EXACT, peer),
         "times_faster_than_patch_maps": ratio(rates, EXACT, PATCHES),
         "times_the_time_of_a_trous": ratio(rates, A_TROUS, EXACT),
-        "share_of_the_rate_of_a_product": round(
-            ratio(rates, EXACT, PRODUCT)["median"] * in_large_products(flop), 3
-        ),
+        "share_of_the_rate_of_a_product": share_of_product(rates, EXACT, flop),
         "largest_difference_of_logits": {
             name: float(np.abs(logits[name] - logits[PATCHES]).max()) for name in contenders
         },

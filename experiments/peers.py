@@ -1,33 +1,39 @@
 """What we are measured against: other frameworks' form of our network, and a large product."""
 
-from collections.abc import Callable, Iterator
+import statistics
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from digits_jax import throughput
 from digits_jax.graph import channels_first
 from digits_jax.network import SIDE, Params
 from digits_jax.tile import STRIDE
 
 AT_ONCE = 512  # windows that a peer classifies together: more of them are no faster
-
-
-def product_side() -> int:
-    """Rows and columns of the matrices whose product says what the hardware can do."""
-    return 2048 if jax.default_backend() == "cpu" else 8192
+PRODUCT = "a large product"  # the contender that `large_product` is
 
 
 def large_product() -> Callable[[], Any]:
-    """A product of two such matrices of float32, by XLA."""
-    matrix, multiply = jnp.ones((product_side(),) * 2), jax.jit(jnp.matmul)
+    """A product of two large matrices of float32, by XLA: what the hardware can do."""
+    matrix, multiply = jnp.ones((_side(),) * 2), jax.jit(jnp.matmul)
     return lambda: jax.block_until_ready(multiply(matrix, matrix))
 
 
-def in_large_products(flop: int) -> float:
-    """How many of them are as much arithmetic."""
-    return flop / (2 * product_side() ** 3)
+def share_of_product(rates: Mapping[str, list[float]], contender: str, flop: int) -> float:
+    """A contender's operations a second, of which a call has so many, in times of the product's.
+
+    The median over the rounds, in which PRODUCT is to have had its turn, too.
+    """
+    rounds = zip(rates[contender], rates[PRODUCT], strict=True)
+    return round(statistics.median(flop * r / (2 * _side() ** 3 * p) for r, p in rounds), 3)
+
+
+def _side() -> int:
+    return throughput.PRODUCT.get(jax.default_backend(), throughput.PRODUCT_ELSEWHERE)
 
 
 def torch_network(params: Params, *, channels_last: bool) -> Any:

@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from musts import SHOWN, read_runs, table
+from musts import last_runs, read_runs, table
 from provenance import RESULTS
 
 README = Path(__file__).parent.parent / "README.md"
@@ -87,8 +87,13 @@ def detection() -> str:
 def speed() -> str:
     """The last runs of `make bench` as Markdown."""
     runs = read_runs()
-    made = dict.fromkeys(_made({**run, "command": "make bench"}) for run in runs[-SHOWN:])
-    return "\n".join([table(runs), "", *(f"- {how}." for how in made)])
+    made = dict.fromkeys(
+        f"- {_made({**run, 'command': 'make bench'})}, {run['environment']}; the fastest peers: "
+        + ", ".join(f"{of} {peer}" for of, peer in run["peers"].items())
+        + "."
+        for run in last_runs(runs)
+    )
+    return "\n".join([table(runs), "", *made])
 
 
 def _sizes(row: dict[str, Any]) -> str:

@@ -1,4 +1,6 @@
 import dataclasses
+import threading
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -7,7 +9,9 @@ import pytest
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from digits_jax import step as step_module
+from digits_jax import advance as module
+from digits_jax.advance import make_advance
+from digits_jax.background import Distractors, distractors_to_come, draw_distractors
 from digits_jax.data import Dataset, Mnist
 from digits_jax.mesh import data_mesh
 from digits_jax.network import Params, init
@@ -18,7 +22,6 @@ from digits_jax.step import (
     augment,
     initial_state,
     loss_and_accuracy,
-    make_advance,
     sample,
     shift,
     train_step,
@@ -127,7 +130,7 @@ def test_whole_steps_on_many_devices_are_the_steps_on_one(
 
     Its first call draws the windows of two steps, and those of two more, of which it takes one.
     """
-    monkeypatch.setattr(step_module, "DRAWN_AHEAD", 2)
+    monkeypatch.setattr(module, "DRAWN_AHEAD", 2)
     final = _descend(train_digits, mesh_of(devices), looped=True, calls=[3, 2])
     expected = _descend(train_digits, mesh_of(1), looped=False, calls=[1] * 5)
     assert int(final.step) == int(expected.step) == 5
@@ -152,12 +155,52 @@ def test_windows_that_are_composed_ahead_are_those_composed_one_by_one(
 ) -> None:
     recipe = dataclasses.replace(RECIPES["standard"], batch_size=12)
     keys, batch = jax.random.split(jax.random.key(3)), sample(jax.random.key(4), train_digits, 12)
-    compose = jax.jit(lambda key: augment(key, batch, recipe))
-    ahead = jax.jit(jax.vmap(lambda key: augment(key, batch, recipe)))(keys)
+    distractors = draw_distractors()
+    compose = jax.jit(lambda key: augment(key, batch, recipe, distractors))
+    ahead = jax.jit(jax.vmap(lambda key: augment(key, batch, recipe, distractors)))(keys)
     for k in range(2):
         alone = compose(keys[k])
         np.testing.assert_array_equal(ahead.labels[k], alone.labels)
         np.testing.assert_allclose(ahead.images[k], alone.images, atol=1e-5)
+
+
+def test_windows_show_the_distractors_that_are_drawn_while_the_program_compiles(
+    train_digits: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the program on two devices as in a step of one; other ones would give other parameters."""
+    rng, threads = np.random.default_rng(5), []
+    noise = Distractors(
+        *(rng.integers(0, 256, p.shape).astype(np.uint8) for p in distractors_to_come())
+    )
+
+    def draw() -> Distractors:
+        threads.append(threading.current_thread())
+        return noise
+
+    monkeypatch.setattr(module, "draw_distractors", draw)
+    recipe = dataclasses.replace(SGD, shapes=0.4, textures=0.4)
+    advance = make_advance(recipe, mesh_of(2), looped=True)
+    key, state = jax.random.key(1), initial_state(recipe, jax.random.key(0))
+    sample_key, step_key = jax.random.split(jax.random.fold_in(key, 0))
+    batch = sample(sample_key, train_digits, recipe.batch_size)
+
+    @jax.jit
+    def expected(distractors: Distractors) -> TrainState:
+        return train_step(
+            state, batch, step_key, recipe=recipe, mesh=mesh_of(1), distractors=distractors
+        )[0]
+
+    same, other = (
+        expected(drawn).params["conv1"]["kernel"]
+        for drawn in (noise, noise._replace(clutter=noise.clutter[::-1]))
+    )
+    found, _ = advance(state, train_digits, key, 1)
+    found, _ = advance(found, train_digits, key, 0)
+    assert len(threads) == 1
+    assert threads[0] is not threading.current_thread()
+    kernel = np.asarray(found.params["conv1"]["kernel"])
+    np.testing.assert_allclose(kernel, same, rtol=0, atol=1e-6)
+    assert np.abs(kernel - np.asarray(other)).max() > 1e-5
 
 
 def test_the_loop_sums_its_metrics_and_names_the_first_bad_step(train_digits: Dataset) -> None:
@@ -176,6 +219,44 @@ def test_the_loop_sums_its_metrics_and_names_the_first_bad_step(train_digits: Da
     state = state._replace(params=jax.tree.map(lambda p: p * jnp.nan, state.params))
     _, sums = advance(state, train_digits, key, 3)
     assert sums.bad_step == 4
+
+
+def test_a_background_window_s_loss_is_least_at_uniform_probabilities() -> None:
+    mesh = mesh_of(1)
+    params = jax.tree.map(jnp.zeros_like, init(jax.random.key(0)))
+
+    @jax.jit
+    @partial(jax.value_and_grad, has_aux=True)
+    def loss(
+        bias: jax.Array, params: Params, labels: jax.Array, centred: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
+        biased = {**params, "dense2": {**params["dense2"], "bias": bias}}
+        batch = Batch(jnp.zeros((4, 28, 28, 1)), labels, centred)
+        return loss_and_accuracy(biased, batch, mesh)
+
+    labels = jnp.array([2, 3, 7, 9], jnp.uint8)
+    (found, accuracy), gradient = loss(jnp.zeros(10), params, labels, jnp.zeros(4))
+    assert found == pytest.approx(np.log(10))
+    np.testing.assert_allclose(gradient, 0, atol=1e-6)
+    assert accuracy == 0  # of no digits
+    p = np.full(10, 0.05)
+    p[2] = 0.55
+    unequal = jnp.asarray(np.log(p), jnp.float32)
+    expected = -np.log(p).mean()
+    assert expected > np.log(10)
+    (found, _), gradient = loss(unequal, params, labels, jnp.zeros(4))
+    assert found == pytest.approx(expected)
+    np.testing.assert_allclose(gradient, p - 0.1, atol=1e-6)
+    # Two digits, of which one is right, and two background windows: accuracy is the digits'.
+    (found, accuracy), _ = loss(unequal, params, labels, jnp.array([1.0, 0, 1, 0]))
+    assert found == pytest.approx((-np.log(0.55) - np.log(0.05) + 2 * expected) / 4)
+    assert accuracy == 0.5
+    # A near miss of a 2, half centred, is at its least at a margin of one half, and no digit yet.
+    twos = jnp.full(4, 2, jnp.uint8)
+    (_, accuracy), gradient = loss(unequal, params, twos, jnp.full(4, 0.5))
+    assert p[2] - np.delete(p, 2).max() == pytest.approx(0.5)
+    np.testing.assert_allclose(gradient, 0, atol=1e-6)
+    assert accuracy == 0
 
 
 def _gradient_and_step(
