@@ -45,7 +45,7 @@ def main(side: int = 512, rounds: int = 5) -> None:
     rates = take_turns({**contenders, PRODUCT: large_product}, rounds, block_seconds=0.1, warm_up=1)
     flop = count_flop(response_maps, load_pretrained(), _noise(side)[None, ..., None])
     cells = map_size(side) ** 2
-    others = [name for name in contenders if name not in (EXACT, PATCHES, A_TROUS)]
+    others = [name for name in contenders if name not in (EXACT, A_TROUS)]
     peer = max(others, key=lambda name: float(np.median(rates[name])))
     result = {
         "question": "How much faster than window by window are the exact maps?",
