@@ -101,7 +101,7 @@ def measured() -> dict[str, Any]:
             "versions": {**detection["versions"], **training["versions"], **maps["versions"]},
             "environment": training["environment"],
             "peers": {
-                **{f"training_{size}": batches[size]["peer"] for size in ("50", "256")},
+                **{f"batch {size}": batches[size]["peer"] for size in ("50", "256")},
                 "maps": maps["fastest_peer"],
             },
             "figures": {

@@ -88,8 +88,8 @@ def speed() -> str:
     """The last runs of `make bench` as Markdown."""
     runs = read_runs()
     made = dict.fromkeys(
-        f"- {_made({**run, 'command': 'make bench'})}, {run['environment']}; the fastest peers: "
-        + ", ".join(f"{of} {peer}" for of, peer in run["peers"].items())
+        f"- {_made({**run, 'command': 'make bench'})}; the fastest peers: "
+        + ", ".join(f"{peer} ({of})" for of, peer in run["peers"].items())
         + "."
         for run in last_runs(runs)
     )
