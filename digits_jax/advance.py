@@ -43,7 +43,7 @@ def steps_per_dispatch(mesh: Mesh) -> int:
 
 
 def make_advance(recipe: Recipe, mesh: Mesh, *, looped: bool) -> Advance:
-    """Makes the program that samples and trains on the mesh; its first call compiles it.
+    """Makes the program that samples and trains on the mesh; its first call prepares it.
 
     Step k draws all its randomness from `fold_in(key, k)`, so that a run can stop after any step
     and go on as if it had not.
@@ -56,7 +56,8 @@ def make_advance(recipe: Recipe, mesh: Mesh, *, looped: bool) -> Advance:
 
     Returns:
       `advance(state, dataset, key, count) -> (state, metrics)`, which does `count` steps and
-      donates `state`; states, datasets and keys are to be of one shape in all calls.
+      donates `state`; states, datasets and keys are to be of one shape in all calls. A program
+      without a loop raises a ValueError if the count is not 1.
     """
     replicated, sharded = NamedSharding(mesh, P()), NamedSharding(mesh, P("data"))
 
@@ -108,12 +109,15 @@ def make_advance(recipe: Recipe, mesh: Mesh, *, looped: bool) -> Advance:
     def prepare(
         state: TrainState, dataset: Dataset, key: Key[Array, ""], count: Count
     ) -> tuple[Compiled, Distractors | None]:
-        """Compiles, and draws distractors meanwhile: either may take ten seconds."""
+        """Compiles, and draws distractors meanwhile: either takes seconds."""
+        # Else a GPU compiles a generator anew for each of the sixty draws of a window. What the
+        # kernel draws goes through the memory, which is little here.
+        gpu = mesh.devices.flat[0].platform == "gpu"
+        generator = {"jax_threefry_gpu_kernel_lowering": True} if gpu else {}
         with ThreadPoolExecutor() as pool:
             drawing = pool.submit(draw_distractors) if recipe.composes else None
             source = Source(dataset, distractors_to_come() if drawing else None)
-            # Else a GPU compiles a generator anew for each of the sixty draws of a window.
-            with options(jax_threefry_gpu_kernel_lowering=True):
+            with options(**generator):
                 lowered = program.lower(state, source, key, count)
             compiled = lowered.compile()
             drawn = jax.device_put(drawing.result(), replicated) if drawing else None

@@ -14,8 +14,8 @@ def options(**values: Any) -> Iterator[None]:
     It is the whole process's: not for several threads at once.
     """
     before = {name: getattr(jax.config, name) for name in values}
-    _set(values)
     try:
+        _set(values)
         yield
     finally:
         _set(before)

@@ -126,9 +126,12 @@ def train_step(
 ) -> tuple[TrainState, Metrics]:
     """Shifts the batch, or composes windows, and moves the parameters against the gradient.
 
-    Bind what follows the key with `functools.partial` for the plain
-    `train_step(state, batch, key) -> (state, metrics)`; a recipe that composes windows takes
-    distractors, too.
+    Bind the recipe and the mesh with `functools.partial` for the plain
+    `train_step(state, batch, key) -> (state, metrics)`. A recipe that composes windows takes
+    distractors, too, of `draw_distractors`; under `jit` as an argument, since they are many.
+
+    Raises:
+      ValueError: the recipe composes windows, and there are no distractors.
     """
     return descend(state, augment(key, batch, recipe, distractors), recipe=recipe, mesh=mesh)
 

@@ -1,8 +1,8 @@
 """Is everything as fast as it must be on a CPU? The figures just measured, and those before.
 
-A run is what training_speed.py, map_speed.py and detection_speed.py measured one after the other at
-one commit, with their own defaults. Its figures are ratios of what ran in turn, so that a slow hour
-of the machine does not show in them, but for the seconds of a cold start.
+A run is what training_speed.py, map_speed.py and detection_speed.py measured at one commit, on one
+machine, with their own defaults. But for the seconds of a cold start its figures are ratios of what
+ran in turn, in which an hour that is slow for everybody does not show.
 
 Command:   python experiments/musts.py, after those three: `make bench` runs all four.
 Hardware:  theirs: 2 CPU cores, otherwise idle.
@@ -81,7 +81,7 @@ def measured() -> dict[str, Any]:
     """The figures of the last run, what it ran on and against whom.
 
     Raises:
-      SystemExit: the experiments' results are not those of one run with their own defaults.
+      SystemExit: the experiments' results are not of one commit and machine, or not by default.
     """
     try:
         training, maps, detection = (
@@ -89,7 +89,10 @@ def measured() -> dict[str, Any]:
         )
         made = [[r["commit"], r["hardware"]] for r in (training, maps, detection)]
         if made[1:] != made[:-1]:
-            sys.exit(f"these are not of one run, on one machine: {made}; `make bench` is one")
+            sys.exit(f"these are not of one commit and machine: {made}; `make bench` is one run")
+        commands = [r["command"] for r in (training, maps, detection)]
+        if commands != [f"python experiments/{name}.py" for name in MEASURED]:
+            sys.exit(f"these have options of their own: {commands}; `make bench` has none")
         batches = training["batch_size"]
         windows = detection["time_of_a_window"]
         pyramid = detection["detect_in_times_of_its_maps"]

@@ -49,7 +49,8 @@ def write(folder: Path, commit: str = "0123456789ab", /, **changed: float) -> No
         },
     }
     for name, result in results.items():
-        (folder / f"{name}.json").write_text(json.dumps({**header, **result}))
+        command = {"command": f"python experiments/{name}.py"}
+        (folder / f"{name}.json").write_text(json.dumps({**header, **command, **result}))
 
 
 def test_what_is_just_fast_enough_holds_and_is_kept_once(
@@ -95,7 +96,10 @@ def test_what_is_no_run_of_make_bench_is_refused(musts: Any, tmp_path: Path) -> 
     with pytest.raises(SystemExit, match="'share_of_the_rate_of_a_product' was not measured"):
         musts.main()
     maps.write_text(kept.replace("0123456789ab", "ba9876543210"))
-    with pytest.raises(SystemExit, match="not of one run"):
+    with pytest.raises(SystemExit, match="not of one commit and machine"):
+        musts.main()
+    maps.write_text(kept.replace("map_speed.py", "map_speed.py --rounds 1"))
+    with pytest.raises(SystemExit, match="options of their own"):
         musts.main()
     assert not musts.read_runs()
 
