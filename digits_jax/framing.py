@@ -60,9 +60,8 @@ def with_usual_pen(image: UInt8[np.ndarray, "_ _"]) -> UInt8[np.ndarray, "_ _"]:
     # Room to grow, and for the digit's edge to be one.
     inside = np.pad(drawn > drawn.max() / 2, FINE // 8)
     distance = ndimage.distance_transform_edt(inside) - ndimage.distance_transform_edt(~inside)
-    width = (
-        (4 * distance[inside].mean() - 2) * INNER / FINE
-    )  # half a pixel of each distance is edge
+    # Half a pixel of each distance is edge.
+    width = (4 * distance[inside].mean() - 2) * INNER / FINE
     usual = WIDENED if width < THIN else NARROWED if width > THICK else width
     if usual == width:
         return image
