@@ -80,10 +80,10 @@ demo: $(DEMOING)
 
 bench: $(BENCHING)
 	$(BIN)/digits-jax benchmark --plot runs/benchmark.png $(ARGS)
-	$(BIN)/python experiments/training_speed.py
-	$(BIN)/python experiments/map_speed.py
-	$(BIN)/python experiments/detection_speed.py
-	$(BIN)/python experiments/musts.py
+	$(BIN)/python -m experiments.benchmarks.training_speed
+	$(BIN)/python -m experiments.benchmarks.map_speed
+	$(BIN)/python -m experiments.benchmarks.detection_speed
+	$(BIN)/python -m experiments.benchmarks.musts
 
 test: $(DEVELOPING)
 	$(BIN)/python -m pytest

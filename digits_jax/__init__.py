@@ -2,11 +2,11 @@
 
 from typing import TYPE_CHECKING, Any
 
-from digits_jax.network import classify, init
-from digits_jax.weights import load_pretrained
+from digits_jax.models.cnn import classify, init
+from digits_jax.models.weights import load_pretrained
 
 if TYPE_CHECKING:
-    from digits_jax.checkpoint import load_checkpoint
+    from digits_jax.train.checkpoints import load_checkpoint
 
 __all__ = ["classify", "init", "load_checkpoint", "load_pretrained"]
 __version__ = "0.1.0"
@@ -15,7 +15,7 @@ __version__ = "0.1.0"
 def __getattr__(name: str) -> Any:
     """Imports `load_checkpoint` when it is first asked for: classifying needs no checkpoints."""
     if name == "load_checkpoint":
-        from digits_jax.checkpoint import load_checkpoint
+        from digits_jax.train.checkpoints import load_checkpoint
 
         return load_checkpoint
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

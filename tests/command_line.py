@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from digits_jax.cli import main
-from digits_jax.detect import Detections
+from digits_jax.cli.main import main
+from digits_jax.detect.detector import Detections
 
 
 def status(*arguments: object) -> object:

@@ -15,8 +15,9 @@ import pytest
 from command_line import finding, one_digit
 
 import digits_jax
-from digits_jax import stream, weights
-from digits_jax.data import Mnist, load_mnist
+from digits_jax.data.mnist import Mnist, load_mnist
+from digits_jax.detect import batched as stream
+from digits_jax.models import weights
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")

@@ -7,8 +7,8 @@ from typing import Any
 
 from command_line import one_digit
 
-from digits_jax import stream
-from digits_jax.cli import main
+from digits_jax.cli.main import main
+from digits_jax.detect import batched as stream
 
 
 def slowly(params: Any, images: Any, **_: Any) -> Iterator[Any]:

@@ -8,9 +8,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from digits_jax import cli, runs, training
-from digits_jax.data import Dataset, Mnist, load_mnist
-from digits_jax.recipe import RECIPES
+from digits_jax.cli import main as cli
+from digits_jax.cli import train as runs
+from digits_jax.data.mnist import Dataset, Mnist, load_mnist
+from digits_jax.train import loop as training
+from digits_jax.train.config import RECIPES
 
 SHORT = dataclasses.replace(RECIPES["paper"], batch_size=16, steps=24, evaluate_every=4)
 

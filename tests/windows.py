@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from digits_jax.background import Distractors, compose, draw_distractors
-from digits_jax.recipe import RECIPES, Recipe
+from digits_jax.train.augment import Distractors, compose, draw_distractors
+from digits_jax.train.config import RECIPES, Recipe
 
 # Nothing but the digit: every test adds what it is about.
 PLAIN = dataclasses.replace(

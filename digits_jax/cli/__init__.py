@@ -1,0 +1,1 @@
+"""The command line, `digits-jax`: one module a command."""

@@ -1,0 +1,234 @@
+"""The commands that read images: `digits-jax detect`, `classify` and `maps`."""
+
+import sys
+from collections.abc import Iterator
+from itertools import groupby
+from json import dumps
+from pathlib import Path
+from typing import Annotated
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import tyro
+from jaxtyping import Float, UInt8
+
+from digits_jax.detect.batched import detect_readable
+from digits_jax.detect.detector import (
+    CAPACITY,
+    MAX_SIZE,
+    MIN_SCORE,
+    MIN_SIZE,
+    response_maps,
+)
+from digits_jax.detect.inputs import least_score, read_digits, read_ink, read_sheets
+from digits_jax.detect.output_formats import (
+    Format,
+    Result,
+    check_output,
+    failed,
+    found_in,
+    prepare_output,
+    short,
+    write,
+)
+from digits_jax.detect.peaks import sizes_between
+from digits_jax.detect.visualize import annotate as draw_detections
+from digits_jax.detect.visualize import draw_maps
+from digits_jax.images.folders import Page, list_images, list_pages
+from digits_jax.images.read import ImageError
+from digits_jax.models.cnn import SIDE, Params
+from digits_jax.models.cnn import classify as logits_of
+from digits_jax.models.weights import resolve_weights
+from digits_jax.runtime.files import Pictures, prepare_folder, replacing
+from digits_jax.runtime.progress import progress, say, tell
+
+DIGITS_AT_ONCE = 500
+
+First = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="IMAGE")]
+More = Annotated[
+    tuple[Path, ...],
+    tyro.conf.Positional,
+    tyro.conf.arg(metavar="[IMAGE …]", help_behavior_hint=""),
+]
+Weights = Annotated[str, tyro.conf.arg(metavar="released|WORKDIR|FILE")]
+
+
+def detect(
+    path: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="PATH")],
+    more: Annotated[
+        tuple[Path, ...],
+        tyro.conf.Positional,
+        tyro.conf.arg(metavar="[PATH …]", help_behavior_hint=""),
+    ] = (),
+    /,
+    *,
+    weights: Weights = "released",
+    min_score: float | None = None,
+    min_size: float = MIN_SIZE,
+    max_size: float = MAX_SIZE,
+    normalise: bool = True,
+    read: bool = False,
+    format: Format = "jsonl",
+    output: Path | None = None,
+    resume: bool = False,
+    annotate: Path | None = None,
+) -> None:
+    """Find every digit in images, page by page, and print what was found of each as it comes.
+
+    Args:
+        path: An image file, or a folder, in which and in whose folders images are searched for.
+        more: Any more of them.
+        weights: The package's weights, a folder of `digits-jax train`, or a .safetensors file.
+        min_score: The least score of a digit, 0 to 1. If none is named, 0.3 in ink on black and in
+            what is not normalised, and 0.65 in other pictures. Below 0.3 readings that better ones
+            overlap count, too.
+        min_size: The smallest digits' size in pixels.
+        max_size: The largest digits' size in pixels.
+        normalise: Take ink of any colour on paper of any other, in any light; without it, ink has
+            to be bright on black.
+        read: Read the digits as lines of numbers, too.
+        format: JSON lines, one object a page; COCO's results; or CSV, one row a digit.
+        output: File to write to instead. JSON lines grow in FILE.part until all are there.
+        resume: Go on with FILE.part after an interruption, or with FILE, if there are new images;
+            give the other options as before.
+        annotate: Folder for a PNG of each page with boxes and labels.
+    """
+    _check_detection(min_score, min_size, max_size)
+    check_output(output, format, read=read, resume=resume)
+    images = list_images([path, *more], but=annotate)
+    before = prepare_output(output, format, resume=resume)
+    pictures = Pictures(images, annotate) if annotate else None
+    params = resolve_weights(weights)
+    left = [image for image in images if not before.holds(Page(image))]
+    if resume and len(left) < len(images):
+        say(f"{len(images) - len(left)} of {len(images)} images are finished; going on")
+    pages = (page for page in list_pages(left) if not before.holds(page))
+    unreadable = {str(image) for image in images} & before.unreadable
+
+    def results() -> Iterator[Result]:
+        each = detect_readable(
+            params,
+            read_sheets(pages, normalised=normalise),
+            min_size=min_size,
+            max_size=max_size,
+            min_score=MIN_SCORE if min_score is None else min_score,
+        )
+        by_image = groupby(each, key=lambda sheet_and_found: sheet_and_found[0][0].image)
+        for image, of_image in progress(by_image, "image", len(left)):
+            for (page, picture), found in of_image:
+                if isinstance(found, ImageError):
+                    say(f"digits-jax: {found}")
+                    unreadable.add(str(image))
+                    yield failed(page, found)
+                    continue
+                ink, digits = found
+                if min_score is None and picture is not None:
+                    digits = digits.from_score(least_score(picture, normalised=normalise))
+                if digits.overflow:
+                    say(
+                        f"digits-jax: {image} has more that may be digits than the {CAPACITY} "
+                        "that are looked at; cut it up"
+                    )
+                if pictures and picture is not None:
+                    with replacing(pictures.path(image, page.number)) as temporary:
+                        draw_detections(picture, digits).save(temporary)
+                yield found_in(page, ink, digits, read=read)
+
+    write(results(), output, format)
+    if unreadable:
+        if len(images) > 1:
+            say(f"digits-jax: {len(unreadable)} of {len(images)} images could not be read")
+        sys.exit(1)
+
+
+def classify(
+    image: First,
+    more: More = (),
+    /,
+    *,
+    weights: Weights = "released",
+    normalise: bool = True,
+    json: bool = False,
+) -> None:
+    """Tell which digit each image shows, as large and as centred as MNIST's whatever its size.
+
+    Args:
+        image: An image file with one digit; 28×28 pixels are taken to be framed as MNIST's are.
+        more: Any more of them.
+        weights: The package's weights, a folder of `digits-jax train`, or a .safetensors file.
+        normalise: As for `detect`.
+        json: Print a JSON object for each, with all ten probabilities.
+    """
+    params = resolve_weights(weights)
+    paths, digits = [image, *more], []
+    reading = read_digits(paths, normalised=normalise)
+    for path, read in progress(reading, "image", len(paths)):
+        if isinstance(read, ImageError):
+            say(f"digits-jax: {read}")
+        else:
+            digits.append((path, read))
+    for start in range(0, len(digits), DIGITS_AT_ONCE):
+        batch = digits[start : start + DIGITS_AT_ONCE]
+        probabilities = _probabilities(params, np.stack([digit for _, digit in batch]))
+        for (path, _), of_digit in zip(batch, probabilities, strict=True):
+            label = int(of_digit.argmax())
+            if json:
+                listed = [short(p) for p in of_digit]
+                tell(dumps({"image": str(path), "label": label, "probabilities": listed}))
+            else:
+                tell(f"{path}: {label} ({100 * of_digit[label]:.1f} %)")
+    if len(digits) < len(paths):
+        sys.exit(1)
+
+
+def maps(
+    image: First, /, *, output: Path, weights: Weights = "released", normalise: bool = True
+) -> None:
+    """Write what the network says of every 28×28 window of an image, as arrays and as pictures.
+
+    Args:
+        image: An image file of at least 28 pixels a side.
+        output: Folder for maps.npz, class_maps.png (Figure 5) and confidence_maps.png (Figure 6).
+        weights: The package's weights, a folder of `digits-jax train`, or a .safetensors file.
+        normalise: As for `detect`.
+    """
+    pixels = read_ink(image, normalised=normalise)[1]
+    height, width = pixels.shape
+    if min(height, width) < SIDE:
+        raise ImageError(
+            f"{image} is too small: expected at least {SIDE} pixels a side, got {width} × "
+            f"{height}; enlarge it, or give it a black border"
+        )
+    prepare_folder(output)
+    params = resolve_weights(weights)
+    found = response_maps(params, jnp.asarray(pixels[None, ..., None], jnp.float32) / 255)
+    with replacing(output / "maps.npz") as temporary:
+        np.savez(
+            temporary,
+            probabilities=found.probabilities[0],
+            margin=found.margin[0],
+            entropy=found.entropy[0],
+            label=found.label[0],
+        )
+    pictures = output / "class_maps.png", output / "confidence_maps.png"
+    draw_maps(pixels, found, *pictures)
+    say("Wrote " + ", ".join(map(str, (output / "maps.npz", *pictures))))
+
+
+def _check_detection(min_score: float | None, min_size: float, max_size: float) -> None:
+    """Refuses before anything is loaded what `detect` would refuse."""
+    sizes_between(min_size, max_size)
+    if min_score is not None and not 0 <= min_score <= 1:
+        raise ValueError(f"expected --min-score of 0 to 1; got {min_score:g}")
+
+
+@jax.jit
+def _softmax(params: Params, images: Float[jax.Array, "n 28 28 1"]) -> Float[jax.Array, "n 10"]:
+    return jax.nn.softmax(logits_of(params, images))
+
+
+def _probabilities(
+    params: Params, digits: UInt8[np.ndarray, "n 28 28"]
+) -> Float[np.ndarray, "n 10"]:
+    return np.asarray(_softmax(params, jnp.asarray(digits[..., None], jnp.float32) / 255))

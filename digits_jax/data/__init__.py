@@ -1,0 +1,1 @@
+"""MNIST, and the scenes composed of its digits."""

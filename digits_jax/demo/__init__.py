@@ -1,0 +1,1 @@
+"""The page of `digits-jax demo`."""

@@ -1,0 +1,1 @@
+"""Images: files, folders and pages; photo normalisation; MNIST's format."""

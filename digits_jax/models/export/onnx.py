@@ -1,0 +1,70 @@
+"""The classifier as an ONNX graph, with the parameters in it."""
+
+from typing import Any
+
+import numpy as np
+
+from digits_jax import __version__
+from digits_jax.models.cnn import CLASSES, SIDE, Params
+
+OPSET, IR_VERSION = 17, 8  # of 2022, so that also old runtimes read it
+OPTIONS: dict[str, dict[str, Any]] = {  # of ONNX's operators
+    "Conv": {"pads": [2, 2, 2, 2]},
+    "MaxPool": {"kernel_shape": [2, 2], "strides": [2, 2]},
+    "Gemm": {"transB": 1},
+}
+PLAN = ("Reshape", "Conv conv1", "MaxPool", "Relu", "Conv conv2", "MaxPool", "Flatten",
+        "Gemm dense1", "Relu", "Gemm dense2")  # fmt: skip
+
+
+def classifier_graph(params: Params) -> bytes:
+    """The network as an ONNX model of `images [n, 28, 28, 1]` to `logits [n, 10]`, both float32.
+
+    Args:
+      params: as `init` or `load_checkpoint` return them.
+
+    Raises:
+      ModuleNotFoundError: onnx, of the extra `[onnx]`, is not installed.
+    """
+    from onnx import TensorProto, helper, numpy_helper
+
+    # ONNX puts channels first; of one channel the pixels lie as they do. 0 keeps n.
+    shape = numpy_helper.from_array(np.array([0, 1, SIDE, SIDE]), "shape")
+    arrays, nodes, x = [shape], [], "images"
+    for number, step in enumerate(PLAN):
+        kind, *layer = step.split()
+        inputs, y = [x], "logits" if number == len(PLAN) - 1 else f"x{number}"
+        if kind == "Reshape":
+            inputs.append("shape")
+        if layer:
+            weight, bias = channels_first(params, *layer)
+            for name, array in (("weight", weight), ("bias", bias)):
+                inputs.append(f"{layer[0]}.{name}")
+                arrays.append(numpy_helper.from_array(array, inputs[-1]))
+        nodes.append(helper.make_node(kind, inputs, [y], **OPTIONS.get(kind, {})))
+        x = y
+    images = helper.make_tensor_value_info("images", TensorProto.FLOAT, ["n", SIDE, SIDE, 1])
+    logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", CLASSES])
+    graph = helper.make_graph(nodes, "digits", [images], [logits], arrays)
+    model = helper.make_model(
+        graph,
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
+        producer_name="digits-jax",
+        producer_version=__version__,
+        doc_string="Handwritten digits: images in 0–1, ink bright, to logits of the ten classes.",
+    )
+    written: bytes = model.SerializeToString()
+    return written
+
+
+def channels_first(params: Params, layer: str) -> tuple[np.ndarray, np.ndarray]:
+    """A layer's weight and bias, in the order of the frameworks that put channels first."""
+    kernel, bias = (np.array(params[layer][name]) for name in ("kernel", "bias"))
+    if kernel.ndim == 4:
+        weight = kernel.transpose(3, 2, 0, 1)
+    elif layer == "dense1":
+        weight = kernel.reshape(7, 7, 64, -1).transpose(3, 2, 0, 1).reshape(kernel.shape[1], -1)
+    else:
+        weight = kernel.T
+    return np.ascontiguousarray(weight), bias

@@ -1,0 +1,1 @@
+"""The network as a fully convolutional network: exact response maps at stride 2."""

@@ -1,0 +1,94 @@
+"""Response maps of whole images: the classifier's answer for every 28×28 window at stride 2."""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float, Int
+
+from digits_jax.models.cnn import SIDE, Params, classify
+from digits_jax.models.fcn.features import STRIDE
+from digits_jax.models.fcn.pyramid import Level
+from digits_jax.models.fcn.tiling import check_images, map_levels, map_size
+
+
+class ResponseMaps(NamedTuple):
+    """What the network says of each window; cell (i, j) is the window at pixel (2i, 2j)."""
+
+    logits: Float[Array, "n h w 10"]
+    probabilities: Float[Array, "n h w 10"]
+    margin: Float[Array, "n h w"]  # the largest probability less the second, 0–1 (section 2.4)
+    entropy: Float[Array, "n h w"]  # −Σ p ln p, 0 – ln 10, in nats
+    label: Int[Array, "n h w"]  # the class of the largest
+
+
+def window_of_cell(row: int, column: int) -> tuple[int, int, int, int]:
+    """The pixels `(x0, y0, x1, y1)` of a map's cell, x1 and y1 exclusive."""
+    y, x = STRIDE * row, STRIDE * column
+    return x, y, x + SIDE, y + SIDE
+
+
+def response_maps(
+    params: Params,
+    images: Float[Array, "n H W 1"],
+    *,
+    precision: lax.Precision = lax.Precision.HIGHEST,
+) -> ResponseMaps:
+    """The classifier on every window at stride 2, in one pass over the whole images.
+
+    The logits are `classify`'s of each window cut out, to 1e-4 · max(1, the largest |logit|) in
+    float32 (where one overflows, so may its neighbours). Nothing is padded: h = (H − 28) // 2 + 1.
+    Works inside `jit`, `grad` and `vmap`; the memory beyond the maps themselves is bounded. The
+    batch is spread over the devices there are.
+
+    Args:
+      params: as `init` or `load_checkpoint` return them.
+      images: `[n, H, W, 1]` float32 in 0–1, ink bright, at least 28 px a side.
+      precision: of the products. Below `HIGHEST` they are less exact and mostly faster: `DEFAULT`
+        rounds their factors to bfloat16, and `HIGH` is what GPU and TPU have in between.
+
+    Returns:
+      The maps, each `[n, h, w]` or `[n, h, w, 10]`, float32; `label` int32.
+
+    Raises:
+      ValueError: when traced with images of another rank or dtype, or smaller than a window.
+    """
+    check_images(images)
+    own = Level(1.0, 0.0, *images.shape[1:3])
+    return describe(map_levels(params, images, (own,), precision=precision)[0])
+
+
+def patch_maps(params: Params, images: Float[Array, "n H W 1"]) -> ResponseMaps:
+    """The same maps by cutting every window out and classifying it: slow, and right by definition.
+
+    Args, returns and raises as for `response_maps`.
+    """
+    check_images(images)
+    h, w = map_size(images.shape[1]), map_size(images.shape[2])
+    corners = jnp.stack(jnp.meshgrid(jnp.arange(h), jnp.arange(w), indexing="ij"), -1) * STRIDE
+
+    def logits_of_row(image: Float[Array, "H W 1"], row: Int[Array, "w 2"]) -> Float[Array, "w 10"]:
+        size = (SIDE, SIDE, 1)
+        cut = jax.vmap(lambda corner: lax.dynamic_slice(image, (corner[0], corner[1], 0), size))
+        with jax.default_matmul_precision("highest"):
+            return classify(params, cut(row))
+
+    rows = lax.map(lambda image: lax.map(partial(logits_of_row, image), corners), images)
+    return describe(rows)
+
+
+def describe(logits: Float[Array, "n h w 10"]) -> ResponseMaps:
+    """Probabilities, margin, entropy and label of logits."""
+    log_p = jax.nn.log_softmax(logits)
+    p = jnp.exp(log_p)
+    entropy = -jnp.sum(p * log_p, axis=-1)
+    label = jnp.argmax(p, axis=-1).astype(jnp.int32)  # not of logits: probabilities tie sooner
+    return ResponseMaps(logits, p, margin_of(p), entropy, label)
+
+
+def margin_of(probabilities: Float[Array, "*n 10"]) -> Float[Array, "*n"]:
+    """The largest probability less the second largest."""
+    top = lax.top_k(probabilities, 2)[0]
+    return top[..., 0] - top[..., 1]

@@ -1,0 +1,1 @@
+"""Files, progress, devices and compiled programs: nothing here knows of digits."""

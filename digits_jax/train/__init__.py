@@ -1,0 +1,1 @@
+"""Training: configuration, augmentation, the step, the loop and its checkpoints."""

@@ -1,0 +1,1 @@
+"""Pictures without a digit, to train against."""

@@ -1,0 +1,1 @@
+"""Experiments: run one with `python -m experiments.ROOM.NAME`."""

@@ -1,0 +1,118 @@
+"""What do images' sizes, the pyramid and a cold start cost in detection?
+
+The time a window takes in maps of larger and larger images; `detect` at its default sizes beside
+the maps of the same scales and no more; and the command from a cold process, its programs
+cached, beside a process that imports JAX and no more.
+
+Command:   python experiments/detection_speed.py
+Hardware:  2 CPU cores, otherwise idle.
+Time:      10 to 25 minutes on 2 cores, most of them for 4096×4096 pixels.
+Result:    experiments/results/detection_speed.json; `musts.py` says what must hold.
+"""
+
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from functools import partial
+from pathlib import Path
+
+import jax
+import numpy as np
+import tyro
+from PIL import Image
+
+from digits_jax.data import scenes
+from digits_jax.detect.detector import MAX_SIZE, MIN_SIZE, detect, response_maps
+from digits_jax.detect.peaks import levels_of, sizes_between
+from digits_jax.models.fcn.tiling import map_size
+from digits_jax.models.weights import load_pretrained
+from experiments.common.provenance import provenance, write_result
+from experiments.common.turns import Call, Contender, ratio, take_turns
+
+
+def main(
+    sides: tuple[int, ...] = (512, 2048, 4096),
+    side: int = 300,
+    rounds: int = 7,
+    rounds_of_sides: int = 3,
+) -> None:
+    """Measures the three, one after the other."""
+    result = {
+        "question": "What do images' sizes, the pyramid and a cold start cost in detection?",
+        **provenance(),
+        "rounds": rounds,
+        "rounds_of_sides": rounds_of_sides,
+        "time_of_a_window": _sizes(sides, rounds_of_sides),
+        "detect_in_times_of_its_maps": _pyramid(side, rounds),
+        "cold_start": _cold_start(rounds),
+    }
+    print(write_result("detection_speed", result))
+
+
+def _sizes(sides: tuple[int, ...], rounds: int) -> dict[str, object]:
+    contenders: dict[str, Contender] = {str(s): partial(_maps, (s,)) for s in sides}
+    # Several small images in a block, so that their rate is as steady as that of a large one.
+    rates = take_turns(contenders, rounds, block_seconds=5.0, warm_up=1)
+    windows = {s: [map_size(int(s)) ** 2 * rate for rate in of] for s, of in rates.items()}
+    first = str(sides[0])
+    return {
+        "microseconds": {s: round(1e6 / statistics.median(of), 1) for s, of in windows.items()},
+        "first": int(first),
+        "times_as_long": {s: ratio(windows, first, s) for s in windows if s != first},
+    }
+
+
+def _pyramid(side: int, rounds: int) -> dict[str, object]:
+    levels = [level.height for level in levels_of((side, side), sizes_between(MIN_SIZE, MAX_SIZE))]
+    contenders: dict[str, Contender] = {
+        "detect": partial(_detect, side),
+        "maps": partial(_maps, tuple(levels)),
+    }
+    rates = take_turns(contenders, rounds, block_seconds=3.0, warm_up=1)
+    return {"side": side, "levels": levels, **ratio(rates, "maps", "detect")}
+
+
+def _cold_start(rounds: int) -> dict[str, object]:
+    scene = scenes.compose("native", "validation", 1, seed=0)[0].image
+    with tempfile.TemporaryDirectory() as folder:
+        image = Path(folder) / "scene.png"
+        Image.fromarray(scene).save(image)
+        program = Path(sys.executable).with_name("digits-jax")
+        commands = {
+            "digits-jax detect": [str(program), "detect", str(image)],
+            "import jax": [sys.executable, "-c", "import jax; jax.devices()"],
+        }
+        seconds: dict[str, list[float]] = {name: [] for name in commands}
+        for round_ in range(rounds + 1):
+            for name, command in commands.items():
+                begun = time.perf_counter()
+                subprocess.run(command, check=True, capture_output=True)
+                if round_:  # the first one compiles
+                    seconds[name].append(time.perf_counter() - begun)
+    return {
+        "image": list(scene.shape),
+        "seconds_median": {name: round(statistics.median(of), 2) for name, of in seconds.items()},
+        "seconds": {name: [round(s, 2) for s in of] for name, of in seconds.items()},
+    }
+
+
+def _maps(sides: tuple[int, ...]) -> Call:
+    params = load_pretrained()
+    images = [jax.device_put(_noise(side)[None, ..., None]) for side in sides]
+    maps = jax.jit(response_maps)
+    return lambda: [jax.block_until_ready(maps(params, image)) for image in images]
+
+
+def _detect(side: int) -> Call:
+    params, image = load_pretrained(), _noise(side)
+    return lambda: detect(params, image)
+
+
+def _noise(side: int) -> np.ndarray:
+    return np.random.default_rng(0).random((side, side), np.float32)
+
+
+if __name__ == "__main__":
+    tyro.cli(main)

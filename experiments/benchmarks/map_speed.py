@@ -1,0 +1,126 @@
+"""How much faster than window by window are the exact maps, and are they as exact as they say?
+
+The maps of one image of noise, in turn with all who make the same ones: `patch_maps`, PyTorch (both
+memory formats) and ONNX Runtime, which classify every window; with PyTorch's à-trous network,
+which is one pass over the image and not exact; and with a large matrix product, whose rate says
+what the cores can do.
+
+Command:   python experiments/map_speed.py
+Hardware:  2 CPU cores, otherwise idle; needs the extra [bench].
+Time:      4 to 8 minutes on 2 cores.
+Result:    experiments/results/map_speed.json; `musts.py` says which of its figures must hold.
+"""
+
+from functools import partial
+from typing import Any
+
+import jax
+import numpy as np
+import tyro
+
+from digits_jax.detect.detector import patch_maps, response_maps
+from digits_jax.eval.flops import count_flop
+from digits_jax.models.export.onnx import classifier_graph
+from digits_jax.models.fcn.tiling import map_size
+from digits_jax.models.weights import load_pretrained
+from experiments.common.peers import (
+    PRODUCT,
+    large_product,
+    share_of_product,
+    torch_a_trous,
+    torch_network,
+    windows,
+)
+from experiments.common.provenance import provenance, write_result
+from experiments.common.turns import Call, Contender, ratio, take_turns
+
+EXACT, PATCHES, A_TROUS = "exact maps", "patch_maps", "pytorch à-trous"
+
+
+def main(side: int = 512, rounds: int = 5) -> None:
+    """Compares everybody's logits, then their speed."""
+    contenders: dict[str, Contender] = {
+        EXACT: partial(_ours, side),
+        PATCHES: partial(_ours, side, patches=True),
+        "pytorch": partial(_torch, side),
+        "pytorch channels-last": partial(_torch, side, channels_last=True),
+        "onnxruntime": partial(_onnxruntime, side),
+        A_TROUS: partial(_a_trous, side),
+    }
+    small = {name: partial(of.func, 44, **of.keywords) for name, of in contenders.items()}  # type: ignore[attr-defined]
+    logits = {name: np.asarray(contender()()).reshape(-1, 10) for name, contender in small.items()}
+    rates = take_turns({**contenders, PRODUCT: large_product}, rounds, block_seconds=0.1, warm_up=1)
+    flop = count_flop(response_maps, load_pretrained(), _noise(side)[None, ..., None])
+    cells = map_size(side) ** 2
+    others = [name for name in contenders if name not in (EXACT, A_TROUS)]
+    peer = max(others, key=lambda name: float(np.median(rates[name])))
+    result = {
+        "question": "How much faster than window by window are the exact maps?",
+        **provenance(["torch", "onnxruntime"]),
+        "side": side,
+        "rounds": rounds,
+        "microseconds_per_window_median": {
+            name: round(1e6 / float(np.median(rates[name])) / cells, 1) for name in contenders
+        },
+        "fastest_peer": peer,
+        "times_faster_than_the_fastest_peer": ratio(rates, EXACT, peer),
+        "times_faster_than_patch_maps": ratio(rates, EXACT, PATCHES),
+        "times_the_time_of_a_trous": ratio(rates, A_TROUS, EXACT),
+        "share_of_the_rate_of_a_product": share_of_product(rates, EXACT, flop),
+        "largest_difference_of_logits": {
+            name: float(np.abs(logits[name] - logits[PATCHES]).max()) for name in contenders
+        },
+        "largest_logit": float(np.abs(logits[PATCHES]).max()),
+    }
+    print(write_result("map_speed", result))
+
+
+def _noise(side: int) -> np.ndarray:
+    return np.random.default_rng(0).random((side, side), np.float32)
+
+
+def _ours(side: int, *, patches: bool = False) -> Call:
+    params = load_pretrained()
+    way = jax.jit(patch_maps if patches else response_maps)
+    image = jax.device_put(_noise(side)[None, ..., None])
+    return lambda: jax.block_until_ready(way(params, image)).logits
+
+
+def _torch(side: int, *, channels_last: bool = False) -> Call:
+    import torch
+
+    network, image = torch_network(load_pretrained(), channels_last=channels_last), _noise(side)
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+
+    def call() -> Any:
+        with torch.inference_mode():
+            batches = (torch.from_numpy(w).to(memory_format=layout) for w in windows(image))
+            return torch.cat([network(batch) for batch in batches])
+
+    return call
+
+
+def _onnxruntime(side: int) -> Call:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(classifier_graph(load_pretrained()))
+    image = _noise(side)
+    return lambda: np.concatenate(
+        [session.run(None, {"images": w.reshape(-1, 28, 28, 1)})[0] for w in windows(image)]
+    )
+
+
+def _a_trous(side: int) -> Call:
+    import torch
+
+    network, image = torch_a_trous(load_pretrained()), torch.from_numpy(_noise(side))[None, None]
+
+    def call() -> Any:
+        with torch.inference_mode():
+            return network(image).permute(0, 2, 3, 1)
+
+    return call
+
+
+if __name__ == "__main__":
+    tyro.cli(main)

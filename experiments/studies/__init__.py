@@ -1,0 +1,1 @@
+"""One question a module, with its command and result."""

@@ -1,0 +1,76 @@
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from digits_jax.data.mnist import Mnist
+from digits_jax.detect.border_contact import MIDDLE, crossing
+from digits_jax.detect.boxes import INK
+from digits_jax.models.cnn import SIDE
+
+FIRST = (SIDE - MIDDLE) // 2
+
+
+def crossed(*windows: np.ndarray) -> list[float]:
+    """Pixels of the edge that are reached."""
+    return (np.asarray(crossing(jnp.asarray(np.stack(windows), jnp.float32))) * SIDE).tolist()
+
+
+def drawn(*strokes: tuple[slice | int, slice | int]) -> np.ndarray:
+    window = np.zeros((SIDE, SIDE), np.float32)
+    for rows, columns in strokes:
+        window[rows, columns] = 1
+    return window
+
+
+@pytest.mark.parametrize(
+    ("window", "pixels"),
+    [
+        (drawn(), 0),
+        (drawn((slice(4, 24), slice(12, 15))), 0),
+        (drawn((slice(0, 24), slice(12, 15))), 3),  # over the upper edge
+        (drawn((slice(0, 28), slice(12, 15))), 6),  # and over the lower
+        (drawn((slice(12, 14), slice(0, 28))), 4),
+        (drawn((slice(0, 28), slice(0, 28))), 4 * 27),  # corners count once
+        (drawn((slice(0, 28), slice(22, 28))), 0),  # none of it in the middle 16
+        (drawn((slice(0, 28), slice(21, 28))), 7 + 26 + 7),  # a column of it
+        (drawn((slice(5, 20), 10), (slice(0, 4), 10)), 0),  # with a gap
+        (drawn((slice(4, 20), 10), (slice(0, 4), 11)), 1),  # over a corner
+    ],
+)
+def test_the_edge_is_crossed_by_strokes_of_the_middle(window: np.ndarray, pixels: int) -> None:
+    turned = (window, window.T, window[::-1], window[:, ::-1], window[::-1, ::-1].T)
+    assert crossed(*turned) == pytest.approx([pixels] * 5)
+
+
+def test_faint_pixels_are_paper() -> None:
+    stroke = drawn((slice(0, 20), 10))
+    for brightest in (1.0, 0.1):
+        for share, pixels in ((0.14, 0), (0.16, 1)):
+            stroke[0, 10] = share
+            assert crossed(brightest * stroke) == pytest.approx([pixels])
+
+
+def test_strokes_are_scipy_s() -> None:
+    """Specks, of which some 38 % are ink: connected in long and winding ways."""
+    windows = np.random.default_rng(0).random((200, SIDE, SIDE)).astype(np.float32)
+    windows *= np.random.default_rng(1).random(windows.shape) < 0.45
+    edge = np.ones((SIDE, SIDE), bool)
+    edge[1:-1, 1:-1] = False
+    expected = []
+    for window in windows:
+        strokes, _ = ndimage.label(window > INK * window.max(), np.ones((3, 3)))
+        middle = strokes[FIRST : FIRST + MIDDLE, FIRST : FIRST + MIDDLE]
+        expected.append((np.isin(strokes, middle[middle > 0]) & edge).sum())
+    assert 10 < np.mean(expected) < 100
+    assert np.std(expected) > 5
+    assert crossed(*windows) == pytest.approx(expected)
+
+
+def test_digits_end_inside_their_windows_and_their_parts_do_not(mnist: Mnist) -> None:
+    digits = mnist.validation.images[:1000] / np.float32(255)
+    whole = np.array(crossed(*digits)) / SIDE
+    assert (whole == 0).mean() > 0.99
+    # The lower half at twice its size.
+    parts = digits[:, 14:28, 7:21].repeat(2, axis=1).repeat(2, axis=2)
+    assert (np.array(crossed(*parts)) / SIDE > 0.05).mean() > 0.95

@@ -1,0 +1,20 @@
+import jax
+import pytest
+
+from digits_jax.runtime.jax_config import options
+
+LIMIT = "jax_traceback_in_locations_limit"
+
+
+def _fail() -> None:
+    raise KeyError
+
+
+def test_an_option_comes_back_whatever_happens() -> None:
+    before = jax.config.values[LIMIT]
+    with options(**{LIMIT: before + 1}):
+        assert jax.config.values[LIMIT] == before + 1
+    assert jax.config.values[LIMIT] == before
+    with pytest.raises(KeyError), options(**{LIMIT: before + 1}):
+        _fail()
+    assert jax.config.values[LIMIT] == before
