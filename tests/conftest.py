@@ -55,7 +55,7 @@ def untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def released(untrained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In place of the package's weights."""
-    monkeypatch.setattr(weights, "RELEASED", str(untrained))
+    monkeypatch.setattr(weights, "PRETRAINED", str(untrained))
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from digits_jax.cli import main as cli
 from digits_jax.cli import train as runs
 from digits_jax.data.mnist import Dataset, Mnist, load_mnist
 from digits_jax.train import loop as training
-from digits_jax.train.config import RECIPES
+from digits_jax.train.config import CONFIGS
 
-SHORT = dataclasses.replace(RECIPES["paper"], batch_size=16, steps=24, evaluate_every=4)
+SHORT = dataclasses.replace(CONFIGS["paper"], batch_size=16, steps=24, evaluate_every=4)
 
 
 def first_digits(data_dir: Path | None = None, say: Callable[[str], None] = print) -> Mnist:

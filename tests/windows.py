@@ -6,12 +6,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from digits_jax.train.augment import Distractors, compose, draw_distractors
-from digits_jax.train.config import RECIPES, Recipe
+from digits_jax.train.augment import NegativePictures, compose_windows, draw_negatives
+from digits_jax.train.config import CONFIGS, TrainConfig
 
 # Nothing but the digit: every test adds what it is about.
 PLAIN = dataclasses.replace(
-    RECIPES["standard"],
+    CONFIGS["standard"],
     shift=0,
     scale=1.0,
     turn=0.0,
@@ -32,11 +32,14 @@ PIXEL = np.arange(28) + 0.5 - 14  # pixels' centres, from the window's
 
 
 def windows_of(
-    digits: np.ndarray, recipe: Recipe, key: jax.Array = KEY, distractors: Distractors | None = None
+    digits: np.ndarray,
+    recipe: TrainConfig,
+    key: jax.Array = KEY,
+    distractors: NegativePictures | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Without `jit`, which would compile all of it anew for each recipe."""
-    windows, centred = compose(
-        key, jnp.asarray(digits, jnp.float32), distractors or draw_distractors(), recipe
+    windows, centred = compose_windows(
+        key, jnp.asarray(digits, jnp.float32), distractors or draw_negatives(), recipe
     )
     assert windows.shape == (len(digits), 28, 28, 1)
     assert windows.dtype == jnp.float32

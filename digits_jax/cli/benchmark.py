@@ -16,11 +16,11 @@ import jax
 import tyro
 from jax import lax
 
-from digits_jax.eval.throughput import Measured, measure, tasks
+from digits_jax.eval.throughput import Measurement, make_tasks, measure
 from digits_jax.models.weights import load_pretrained
-from digits_jax.runtime.files import prepare_file, replacing
-from digits_jax.runtime.hardware import processor
-from digits_jax.runtime.progress import progress, say
+from digits_jax.runtime.files import atomic_write, check_output_file
+from digits_jax.runtime.hardware import processor_name
+from digits_jax.runtime.progress import log, progress
 
 Numbers = Annotated[tuple[int, ...], tyro.conf.arg(metavar="N …")]
 Precisions = Annotated[
@@ -54,7 +54,7 @@ def benchmark(
     """
     _check(devices, batch_size, image_size, rounds)
     if plot:
-        prepare_file(plot)
+        check_output_file(plot)
     counts = devices or _counts(len(jax.devices()))
     params = load_pretrained()
     settings = [(c, p) for c in counts for p in precision]
@@ -62,16 +62,16 @@ def benchmark(
         row
         for count, name in progress(settings, "setting", len(settings))
         for row in measure(
-            list(tasks(params, count, batch_size, image_size, lax.Precision[name.upper()])),
+            list(make_tasks(params, count, batch_size, image_size, lax.Precision[name.upper()])),
             rounds,
-            say,
+            log,
         )
     ]
     result = {**_made(), "rounds": rounds, "rows": _described(rows)}
     if jax.devices()[0].platform != "cpu":
         result["rows"] += _on_cpu(batch_size, image_size, rounds)
     if plot:
-        with replacing(plot) as temporary:
+        with atomic_write(plot) as temporary:
             _draw(result["rows"], temporary)
     print(dumps(result) if json else _table(result))
 
@@ -101,13 +101,13 @@ def _made() -> dict[str, Any]:
     return {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "versions": {"python": platform.python_version()} | {n: version(n) for n in names},
-        "processor": processor(),
+        "processor": processor_name(),
         "cores": os.cpu_count(),
         "devices": [device.device_kind for device in jax.devices()],
     }
 
 
-def _described(rows: Sequence[Measured]) -> list[dict[str, Any]]:
+def _described(rows: Sequence[Measurement]) -> list[dict[str, Any]]:
     """With the platform, and how well each scales from one device."""
     alone = {
         (row.task, row.size, row.precision): row.per_second for row in rows if row.devices == 1
@@ -129,7 +129,7 @@ def _on_cpu(
     options = {"--batch-size": batch_size, "--image-size": image_size, "--rounds": [rounds]}
     command = [sys.argv[0], "benchmark", "--json"]
     command += [str(word) for option, values in options.items() for word in (option, *values)]
-    say("and on the processor")
+    log("and on the processor")
     environment = {**os.environ, "JAX_PLATFORMS": "cpu"}
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True, text=True)
     rows: list[dict[str, Any]] = loads(done.stdout)["rows"]

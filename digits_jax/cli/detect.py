@@ -15,33 +15,33 @@ from jaxtyping import Float, UInt8
 
 from digits_jax.detect.batched import detect_readable
 from digits_jax.detect.detector import (
-    CAPACITY,
+    MAX_DETECTIONS,
     MAX_SIZE,
     MIN_SCORE,
     MIN_SIZE,
     response_maps,
 )
-from digits_jax.detect.inputs import least_score, read_digits, read_ink, read_sheets
+from digits_jax.detect.inputs import default_min_score, read_ink, read_pages, read_single_digits
 from digits_jax.detect.output_formats import (
     Format,
     Result,
-    check_output,
-    failed,
-    found_in,
+    check_output_options,
+    page_error,
+    page_result,
     prepare_output,
     short,
-    write,
+    write_results,
 )
-from digits_jax.detect.peaks import sizes_between
-from digits_jax.detect.visualize import annotate as draw_detections
-from digits_jax.detect.visualize import draw_maps
+from digits_jax.detect.peaks import pyramid_sizes
+from digits_jax.detect.visualize import draw_detections as draw_detections
+from digits_jax.detect.visualize import draw_response_maps
 from digits_jax.images.folders import Page, list_images, list_pages
 from digits_jax.images.read import ImageError
-from digits_jax.models.cnn import SIDE, Params
+from digits_jax.models.cnn import INPUT_SIDE, Params
 from digits_jax.models.cnn import classify as logits_of
 from digits_jax.models.weights import resolve_weights
-from digits_jax.runtime.files import Pictures, prepare_folder, replacing
-from digits_jax.runtime.progress import progress, say, tell
+from digits_jax.runtime.files import AnnotatedPaths, atomic_write, make_output_folder
+from digits_jax.runtime.progress import emit, log, progress
 
 DIGITS_AT_ONCE = 500
 
@@ -95,21 +95,21 @@ def detect(
         annotate: Folder for a PNG of each page with boxes and labels.
     """
     _check_detection(min_score, min_size, max_size)
-    check_output(output, format, read=read, resume=resume)
+    check_output_options(output, format, read=read, resume=resume)
     images = list_images([path, *more], but=annotate)
     before = prepare_output(output, format, resume=resume)
-    pictures = Pictures(images, annotate) if annotate else None
+    pictures = AnnotatedPaths(images, annotate) if annotate else None
     params = resolve_weights(weights)
     left = [image for image in images if not before.holds(Page(image))]
     if resume and len(left) < len(images):
-        say(f"{len(images) - len(left)} of {len(images)} images are finished; going on")
+        log(f"{len(images) - len(left)} of {len(images)} images are finished; going on")
     pages = (page for page in list_pages(left) if not before.holds(page))
     unreadable = {str(image) for image in images} & before.unreadable
 
     def results() -> Iterator[Result]:
         each = detect_readable(
             params,
-            read_sheets(pages, normalised=normalise),
+            read_pages(pages, normalised=normalise),
             min_size=min_size,
             max_size=max_size,
             min_score=MIN_SCORE if min_score is None else min_score,
@@ -118,27 +118,27 @@ def detect(
         for image, of_image in progress(by_image, "image", len(left)):
             for (page, picture), found in of_image:
                 if isinstance(found, ImageError):
-                    say(f"digits-jax: {found}")
+                    log(f"digits-jax: {found}")
                     unreadable.add(str(image))
-                    yield failed(page, found)
+                    yield page_error(page, found)
                     continue
                 ink, digits = found
                 if min_score is None and picture is not None:
-                    digits = digits.from_score(least_score(picture, normalised=normalise))
+                    digits = digits.from_score(default_min_score(picture, normalised=normalise))
                 if digits.overflow:
-                    say(
-                        f"digits-jax: {image} has more that may be digits than the {CAPACITY} "
+                    log(
+                        f"digits-jax: {image} has more that may be digits than the {MAX_DETECTIONS} "
                         "that are looked at; cut it up"
                     )
                 if pictures and picture is not None:
-                    with replacing(pictures.path(image, page.number)) as temporary:
+                    with atomic_write(pictures.path(image, page.number)) as temporary:
                         draw_detections(picture, digits).save(temporary)
-                yield found_in(page, ink, digits, read=read)
+                yield page_result(page, ink, digits, read=read)
 
-    write(results(), output, format)
+    write_results(results(), output, format)
     if unreadable:
         if len(images) > 1:
-            say(f"digits-jax: {len(unreadable)} of {len(images)} images could not be read")
+            log(f"digits-jax: {len(unreadable)} of {len(images)} images could not be read")
         sys.exit(1)
 
 
@@ -162,10 +162,10 @@ def classify(
     """
     params = resolve_weights(weights)
     paths, digits = [image, *more], []
-    reading = read_digits(paths, normalised=normalise)
+    reading = read_single_digits(paths, normalised=normalise)
     for path, read in progress(reading, "image", len(paths)):
         if isinstance(read, ImageError):
-            say(f"digits-jax: {read}")
+            log(f"digits-jax: {read}")
         else:
             digits.append((path, read))
     for start in range(0, len(digits), DIGITS_AT_ONCE):
@@ -175,9 +175,9 @@ def classify(
             label = int(of_digit.argmax())
             if json:
                 listed = [short(p) for p in of_digit]
-                tell(dumps({"image": str(path), "label": label, "probabilities": listed}))
+                emit(dumps({"image": str(path), "label": label, "probabilities": listed}))
             else:
-                tell(f"{path}: {label} ({100 * of_digit[label]:.1f} %)")
+                emit(f"{path}: {label} ({100 * of_digit[label]:.1f} %)")
     if len(digits) < len(paths):
         sys.exit(1)
 
@@ -195,15 +195,15 @@ def maps(
     """
     pixels = read_ink(image, normalised=normalise)[1]
     height, width = pixels.shape
-    if min(height, width) < SIDE:
+    if min(height, width) < INPUT_SIDE:
         raise ImageError(
-            f"{image} is too small: expected at least {SIDE} pixels a side, got {width} × "
+            f"{image} is too small: expected at least {INPUT_SIDE} pixels a side, got {width} × "
             f"{height}; enlarge it, or give it a black border"
         )
-    prepare_folder(output)
+    make_output_folder(output)
     params = resolve_weights(weights)
     found = response_maps(params, jnp.asarray(pixels[None, ..., None], jnp.float32) / 255)
-    with replacing(output / "maps.npz") as temporary:
+    with atomic_write(output / "maps.npz") as temporary:
         np.savez(
             temporary,
             probabilities=found.probabilities[0],
@@ -212,13 +212,13 @@ def maps(
             label=found.label[0],
         )
     pictures = output / "class_maps.png", output / "confidence_maps.png"
-    draw_maps(pixels, found, *pictures)
-    say("Wrote " + ", ".join(map(str, (output / "maps.npz", *pictures))))
+    draw_response_maps(pixels, found, *pictures)
+    log("Wrote " + ", ".join(map(str, (output / "maps.npz", *pictures))))
 
 
 def _check_detection(min_score: float | None, min_size: float, max_size: float) -> None:
     """Refuses before anything is loaded what `detect` would refuse."""
-    sizes_between(min_size, max_size)
+    pyramid_sizes(min_size, max_size)
     if min_score is not None and not 0 <= min_score <= 1:
         raise ValueError(f"expected --min-score of 0 to 1; got {min_score:g}")
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 from digits_jax.cli.detect import Weights
 from digits_jax.models.cnn import Params
-from digits_jax.models.export.onnx import classifier_graph
-from digits_jax.models.export.stablehlo import maps_program
+from digits_jax.models.export.onnx import classifier_to_onnx
+from digits_jax.models.export.stablehlo import response_maps_to_stablehlo
 from digits_jax.models.weights import resolve_weights
-from digits_jax.runtime.files import prepare_file, replacing
-from digits_jax.runtime.progress import say
+from digits_jax.runtime.files import atomic_write, check_output_file
+from digits_jax.runtime.progress import log
 
 Writer = Callable[[Params], bytes]
 
@@ -24,18 +24,18 @@ def export(*, output: Path, weights: Weights = "released") -> None:
         weights: The package's weights, a folder of `digits-jax train`, or a .safetensors file.
     """
     write = _writer(output)
-    prepare_file(output)
+    check_output_file(output)
     file = write(resolve_weights(weights))
-    with replacing(output) as temporary:
+    with atomic_write(output) as temporary:
         temporary.write_bytes(file)
-    say(f"Wrote {output} ({len(file) / 1e6:.1f} MB)")
+    log(f"Wrote {output} ({len(file) / 1e6:.1f} MB)")
 
 
 def _writer(output: Path) -> Writer:
     """What writes a file of that name; refuses before any work what could not be written."""
     ending = output.suffix.lower()
     if ending == ".jax":
-        return maps_program
+        return response_maps_to_stablehlo
     if ending == ".onnx":
         try:
             import onnx  # noqa: F401
@@ -44,7 +44,7 @@ def _writer(output: Path) -> Writer:
                 f"{output} needs the package onnx, which cannot be imported ({error}): install it "
                 "with `pip install onnx`, or this package as digits-jax[onnx]"
             ) from error
-        return classifier_graph
+        return classifier_to_onnx
     raise ValueError(
         f"expected --output to end in .jax (the response maps, for JAX) or .onnx (the classifier, "
         f"for ONNX runtimes); got {output}"

@@ -16,9 +16,9 @@ from digits_jax import __version__
 from digits_jax.data.mnist import DataError
 from digits_jax.images.read import ImageError
 from digits_jax.models.weights import WeightsError
-from digits_jax.runtime.compilation_cache import keep_programs
-from digits_jax.runtime.progress import say
-from digits_jax.train.config import RecipeError
+from digits_jax.runtime.compilation_cache import enable_compilation_cache
+from digits_jax.runtime.progress import log
+from digits_jax.train.config import ConfigError
 from digits_jax.train.workdir import WorkdirError
 
 COMMANDS = {  # and the modules that they are in
@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if arguments == ["--version"]:
         print(f"digits-jax {__version__}")
         return
-    keep_programs()
+    enable_compilation_cache()
     # Else the collector looks at all that JAX has made once more, for a third of a second.
     atexit.register(gc.freeze)
 
@@ -48,22 +48,22 @@ def main(argv: Sequence[str] | None = None) -> None:
         tyro.extras.subcommand_cli_from_dict(
             functions, prog="digits-jax", description=description, args=arguments
         )
-    except RecipeError as error:
-        say(f"digits-jax: {error}")
+    except ConfigError as error:
+        log(f"digits-jax: {error}")
         sys.exit(2)
     except BrokenPipeError:  # whoever read the output has enough of it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except (WorkdirError, DataError, WeightsError, ImageError, OSError) as error:
-        say(f"digits-jax: {error}")
+        log(f"digits-jax: {error}")
         sys.exit(1)
     except ValueError as error:
         if arguments[0] in ("train", "evaluate"):  # which refuse nothing that way
             raise
-        say(f"digits-jax: {error}")
+        log(f"digits-jax: {error}")
         sys.exit(1)
     except KeyboardInterrupt:
-        say("digits-jax: interrupted")
+        log("digits-jax: interrupted")
         sys.exit(130)
 
 

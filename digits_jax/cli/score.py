@@ -11,12 +11,12 @@ from digits_jax.cli.detect import Weights
 from digits_jax.data.mnist import load_mnist
 from digits_jax.data.scenes import Scene, compose
 from digits_jax.detect.detector import Detections, detect_batch
-from digits_jax.detect.inputs import least_score
-from digits_jax.eval.detection_metrics import score as score_detections
+from digits_jax.detect.inputs import default_min_score
+from digits_jax.eval.detection_metrics import score_detections as score_detections
 from digits_jax.images.normalise import normalise
 from digits_jax.models.cnn import Params
 from digits_jax.models.weights import resolve_weights
-from digits_jax.runtime.progress import progress, say
+from digits_jax.runtime.progress import log, progress
 
 SCENES_AT_ONCE = 10
 LOW_SCORE = 0.01  # average precision takes detections that are this unsure
@@ -50,8 +50,8 @@ def score(
             f"expected --count of 1 or more and --seed of 0 or more; got {count} and {seed}"
         )
     params = resolve_weights(weights)
-    scenes = compose(family, split, count, seed, mnist=load_mnist(data_dir, say))
-    least = least_score(scenes[0].image, normalised=True)  # those of a family are of a kind
+    scenes = compose(family, split, count, seed, mnist=load_mnist(data_dir, log))
+    least = default_min_score(scenes[0].image, normalised=True)  # those of a family are of a kind
     scores = score_detections(scenes, _found_in(params, scenes), min_score=least)
     if json:
         asked = {"family": family, "split": split, "count": count, "seed": seed}

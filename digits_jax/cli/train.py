@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from digits_jax.data.mnist import load_mnist
-from digits_jax.runtime.progress import say
+from digits_jax.runtime.progress import log
 from digits_jax.train.checkpoints import load_best
-from digits_jax.train.config import RECIPES, Recipe
+from digits_jax.train.config import CONFIGS, TrainConfig
 from digits_jax.train.evaluate import count_errors
 from digits_jax.train.loop import Diverged, Interrupted, train
 from digits_jax.train.workdir import read_run
@@ -24,7 +24,7 @@ def base_recipe(arguments: Sequence[str]) -> str:
         for option, value in zip(["", *arguments], arguments, strict=False)
         if option == "--recipe" or value.startswith("--recipe=")
     ]
-    return named[-1] if named and named[-1] in RECIPES else "standard"
+    return named[-1] if named and named[-1] in CONFIGS else "standard"
 
 
 def train_command(base: str) -> Callable[..., None]:
@@ -36,7 +36,7 @@ def train_command(base: str) -> Callable[..., None]:
         workdir: Path = Path("runs") / base,
         seed: int = 0,
         data_dir: Path | None = None,
-        fields: Annotated[Recipe, tyro.conf.arg(name="")] = RECIPES[base],
+        fields: Annotated[TrainConfig, tyro.conf.arg(name="")] = CONFIGS[base],
     ) -> None:
         """Train the network on MNIST; the same command again goes on where it stopped.
 
@@ -51,13 +51,13 @@ def train_command(base: str) -> Callable[..., None]:
         try:
             train(fields, workdir, seed, data_dir=data_dir)
         except Diverged as error:
-            say(f"digits-jax: {error}")
+            log(f"digits-jax: {error}")
             sys.exit(1)
         except Interrupted as stop:
-            say(f"digits-jax: {stop}; the same command goes on from there")
+            log(f"digits-jax: {stop}; the same command goes on from there")
             sys.exit(128 + stop.signum)
         result = _evaluate(workdir, data_dir)
-        say(
+        log(
             f"Test accuracy {result['test_accuracy']:.2%}: {result['errors']} errors in "
             f"{result['examples']:,} digits, at step {result['step']:,}, the best kept on the "
             "validation digits.\n"
@@ -96,7 +96,7 @@ def evaluate(
 
 def _evaluate(workdir: Path, data_dir: Path | None) -> dict[str, Any]:
     step, params = load_best(workdir)
-    test = load_mnist(data_dir, say).test
+    test = load_mnist(data_dir, log).test
     errors, examples = count_errors(params, test), len(test.labels)
     return {
         "test_accuracy": (examples - errors) / examples,

@@ -10,7 +10,7 @@ from scipy import ndimage
 Ink = UInt8[np.ndarray, "h w"]
 
 
-def page(ink: Ink, rng: np.random.Generator) -> UInt8[np.ndarray, "h w 3"]:
+def photograph_page(ink: Ink, rng: np.random.Generator) -> UInt8[np.ndarray, "h w 3"]:
     """Dark ink on light paper, photographed: uneven light, a shadow, grain, blur and JPEG.
 
     Args:
@@ -32,10 +32,10 @@ def page(ink: Ink, rng: np.random.Generator) -> UInt8[np.ndarray, "h w 3"]:
     return _taken(picture, rng)
 
 
-def coloured(ink: Ink, rng: np.random.Generator) -> UInt8[np.ndarray, "h w 3"]:
+def photograph_textured(ink: Ink, rng: np.random.Generator) -> UInt8[np.ndarray, "h w 3"]:
     """Ink of one colour, lighter or darker, faint, on a background whose colours flow smoothly.
 
-    Args and returns as for `page`.
+    Args and returns as for `photograph_page`.
     """
     shape = ink.shape
     middle = rng.uniform(0.25, 0.75, 3)

@@ -22,7 +22,7 @@ class DataError(Exception):
     """MNIST could not be read, or what was read is not MNIST; says where, and what to do."""
 
 
-class Raw(NamedTuple):
+class RawMnist(NamedTuple):
     """The original arrays: 60,000 training digits and 10,000 test digits."""
 
     train_images: UInt8[np.ndarray, "60000 28 28"]
@@ -40,7 +40,7 @@ class IdxFile(NamedTuple):
 
 
 # In the order of the fields of Raw.
-CANONICAL = (
+IDX_FILES = (
     IdxFile(
         "train-images-idx3-ubyte",
         (60_000, 28, 28),
@@ -77,18 +77,18 @@ def find_idx(folder: Path, name: str) -> Path | None:
     return next((path for path in candidates if path.is_file()), None)
 
 
-def read_idx_folder(folder: Path) -> Raw:
+def read_idx_folder(folder: Path) -> RawMnist:
     """Reads the four classic idx files of `folder`, each raw or as `.gz`.
 
     Raises:
         DataError: a file is missing, unreadable, or not of the format and size of MNIST's.
     """
-    paths = [find_idx(folder, file.name) for file in CANONICAL]
+    paths = [find_idx(folder, file.name) for file in IDX_FILES]
     found = [path for path in paths if path is not None]
-    if len(found) < len(CANONICAL):
-        missing = [file.name for file, path in zip(CANONICAL, paths, strict=True) if path is None]
+    if len(found) < len(IDX_FILES):
+        missing = [file.name for file, path in zip(IDX_FILES, paths, strict=True) if path is None]
         raise DataError(f"{folder}: missing {', '.join(missing)} (raw or .gz); add them.")
-    return Raw(*(_read_idx(p, file.shape) for p, file in zip(found, CANONICAL, strict=True)))
+    return RawMnist(*(_read_idx(p, file.shape) for p, file in zip(found, IDX_FILES, strict=True)))
 
 
 def _read_idx(path: Path, shape: tuple[int, ...]) -> np.ndarray:
@@ -123,7 +123,7 @@ def find_tfds(folder: Path) -> Path | None:
     return next((path for path in candidates if (path / "dataset_info.json").is_file()), None)
 
 
-def read_tfds(folder: Path) -> Raw:
+def read_tfds(folder: Path) -> RawMnist:
     """Reads the prepared dataset in `folder` (`.../mnist/3.0.1`), without TensorFlow.
 
     Raises:
@@ -135,7 +135,7 @@ def read_tfds(folder: Path) -> Raw:
         builder = tfds.builder_from_directory(folder)
         if builder.info.file_format.value == "array_record":
             train, test = (_read_tfds_split(builder, split) for split in ("train", "test"))
-            return Raw(*train, *test)
+            return RawMnist(*train, *test)
     except Exception as error:  # TFDS and its C++ readers raise errors of every kind
         raise DataError(
             f"{folder}: not a readable TFDS dataset of MNIST ({error}). Prepare it again."
@@ -169,7 +169,7 @@ def _read_tfds_split(builder: Any, split: str) -> tuple[np.ndarray, np.ndarray]:
     return images, labels
 
 
-def prepare_tfds() -> Raw:
+def prepare_tfds() -> RawMnist:
     """Downloads and prepares MNIST in TFDS's own folder, and reads it; needs TensorFlow.
 
     Raises:

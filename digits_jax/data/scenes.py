@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float64, Int64, Num, UInt8
 from PIL import Image
 
-from digits_jax.data.camera import coloured, page
+from digits_jax.data.camera import photograph_page, photograph_textured
 from digits_jax.data.mnist import Dataset, Mnist, load_mnist
 
 TRIES = 100  # at a place for one digit, before the layout starts over
@@ -46,10 +46,12 @@ _FAMILIES = {
     "native": _Family(size=140, counts=(3, 8), sides=(28, 28), apart=True),
     "savi-d": _Family(size=128, counts=(3, 5), sides=(22, 36), apart=True),
     "mnist-od": _Family(size=300, counts=(1, 20), sides=(15, 99), apart=False),
-    "page": _Family(300, counts=(3, 10), sides=(24, 64), apart=True, photographed=page),
-    "coloured": _Family(300, counts=(3, 10), sides=(24, 64), apart=True, photographed=coloured),
+    "page": _Family(300, counts=(3, 10), sides=(24, 64), apart=True, photographed=photograph_page),
+    "coloured": _Family(
+        300, counts=(3, 10), sides=(24, 64), apart=True, photographed=photograph_textured
+    ),
 }
-FAMILIES = tuple(_FAMILIES)
+SCENE_DATASETS = tuple(_FAMILIES)
 SPLITS = Mnist._fields
 
 
@@ -66,11 +68,11 @@ def compose(
       another side and position while its square has an IoU of 0.25 or more with the box of an
       earlier digit;
     - `page`: 300 × 300 px, 3 to 10 digits of 24 to 64 px, the squares apart, in dark ink on light
-      paper as a camera sees it (`photos.page`);
-    - `coloured`: the same, faint on a background of flowing colours (`photos.coloured`).
+      paper as a camera sees it (`camera.photograph_page`);
+    - `coloured`: the same, faint on a background of flowing colours (`camera.photograph_textured`).
 
     Args:
-        family: one of `FAMILIES`.
+        family: one of `SCENE_DATASETS`.
         split: of MNIST, whose digits alone are drawn: `train`, `validation` or `test`.
         count: how many scenes; scene i is the same whatever the count.
         seed: 0 or more.
@@ -79,8 +81,8 @@ def compose(
     Raises:
         ValueError: there is no such family or split, or the seed is negative.
     """
-    if family not in FAMILIES:
-        raise ValueError(f"the family must be one of {', '.join(FAMILIES)}, got {family!r}")
+    if family not in SCENE_DATASETS:
+        raise ValueError(f"the family must be one of {', '.join(SCENE_DATASETS)}, got {family!r}")
     if split not in SPLITS:
         raise ValueError(f"the split must be one of {', '.join(SPLITS)}, got {split!r}")
     if mnist is None:
@@ -91,7 +93,7 @@ def compose(
     return [_scene(np.random.default_rng(one), _FAMILIES[family], digits) for one in seeds]
 
 
-def pairwise_iou(
+def box_iou(
     boxes: Num[np.ndarray, "a 4"], others: Num[np.ndarray, "b 4"]
 ) -> Float64[np.ndarray, "a b"]:
     """Intersection over union of each of `boxes` with each of `others` (xyxy), 0 to 1."""
@@ -153,7 +155,7 @@ def _refused(square: Int64[np.ndarray, "4"], drawn: list[_Drawn], apart: bool) -
     if not drawn:
         return False
     before = np.stack([digit.square if apart else digit.box for digit in drawn])
-    largest = pairwise_iou(square[None], before).max()
+    largest = box_iou(square[None], before).max()
     return bool(largest > 0 if apart else largest >= REFUSED_IOU)
 
 

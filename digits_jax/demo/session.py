@@ -10,19 +10,19 @@ from PIL import Image
 
 from digits_jax.demo.drawing_pad import drawing_file
 from digits_jax.detect.detector import (
-    CAPACITY,
+    MAX_DETECTIONS,
     MAX_SIZE,
     MIN_SIZE,
     Detections,
     detect,
     response_maps,
 )
-from digits_jax.detect.inputs import Ink, Picture, least_score, read_ink
-from digits_jax.detect.output_formats import Result, found_in
-from digits_jax.detect.visualize import annotate, overlay
+from digits_jax.detect.inputs import Ink, Picture, default_min_score, read_ink
+from digits_jax.detect.output_formats import Result, page_result
+from digits_jax.detect.visualize import draw_detections, overlay_map
 from digits_jax.images.folders import Page
 from digits_jax.images.read import read_image
-from digits_jax.models.cnn import CLASSES, SIDE, Params
+from digits_jax.models.cnn import INPUT_SIDE, NUM_CLASSES, Params
 from digits_jax.models.fcn.features import STRIDE
 
 LONGEST = 1200  # px of a picture's longer side; larger ones are scaled down
@@ -36,7 +36,7 @@ DRAWN_SIZES = (50.0, 350.0)
 Number = int | float  # as a page's sliders give them
 
 
-class Given(NamedTuple):
+class InputPicture(NamedTuple):
     """What the page is given."""
 
     name: str
@@ -44,10 +44,10 @@ class Given(NamedTuple):
     sizes: Sizes | None = None  # of its digits, if they are known
 
 
-class Searched(NamedTuple):
+class SearchResult(NamedTuple):
     """A picture, at most LONGEST px a side, and its digits from LOW_SCORE up."""
 
-    given: Given
+    given: InputPicture
     picture: Picture
     ink: Ink  # what was searched
     found: Detections
@@ -55,17 +55,19 @@ class Searched(NamedTuple):
     how: str  # for people
 
 
-def drawn(drawing: str) -> Given:
+def drawn(drawing: str) -> InputPicture:
     """What the drawing board holds."""
-    return Given("drawing", drawing_file(drawing), DRAWN_SIZES)
+    return InputPicture("drawing", drawing_file(drawing), DRAWN_SIZES)
 
 
-def opened(path: Path) -> Given:
+def opened(path: Path) -> InputPicture:
     """A file, of whatever it may turn out to be."""
-    return Given(path.name, path.read_bytes())
+    return InputPicture(path.name, path.read_bytes())
 
 
-def search(params: Params, given: Given, sizes: Sizes | None, *, normalised: bool) -> Searched:
+def search(
+    params: Params, given: InputPicture, sizes: Sizes | None, *, normalised: bool
+) -> SearchResult:
     """Finds the digits of a picture as `detect` does: of these sizes, or of those that suit it.
 
     Raises:
@@ -83,7 +85,9 @@ def search(params: Params, given: Given, sizes: Sizes | None, *, normalised: boo
     how = f", searched for digits of {smallest:g} to {largest:g} px in {seconds:.1f} s"
     if scaled.shape != original.shape:
         how = f", scaled from {_measures(original)} to {_measures(scaled)} px{how}"
-    return Searched(given, picture, ink, found, least_score(picture, normalised=normalised), how)
+    return SearchResult(
+        given, picture, ink, found, default_min_score(picture, normalised=normalised), how
+    )
 
 
 def _scaled_down(picture: Picture) -> Picture:
@@ -100,7 +104,7 @@ def _measures(picture: Picture) -> str:
     return f"{width}×{height}"
 
 
-def show(searched: Searched, score: Number) -> tuple[Image.Image, str, Result]:
+def show(searched: SearchResult, score: Number) -> tuple[Image.Image, str, Result]:
     """The boxes, a sentence and the JSON of the digits of at least this score.
 
     A reading that a better one beats counts little, even where that one's score is less.
@@ -110,25 +114,25 @@ def show(searched: Searched, score: Number) -> tuple[Image.Image, str, Result]:
     count = len(digits.labels)
     sentence = f"{count} digit{'s' * (count != 1)} in {name}{how}."
     if digits.overflow:
-        sentence += f" There may be more: only the {CAPACITY} likeliest were looked at."
-    result = found_in(Page(Path(name)), searched.ink, digits, read=False)
-    return annotate(searched.picture, digits), sentence, result
+        sentence += f" There may be more: only the {MAX_DETECTIONS} likeliest were looked at."
+    result = page_result(Page(Path(name)), searched.ink, digits, read=False)
+    return draw_detections(searched.picture, digits), sentence, result
 
 
-def surest_size(searched: Searched) -> int:
+def surest_size(searched: SearchResult) -> int:
     """The size of the surest digit, px; where there is none, that of the network's window."""
     windows = searched.found.windows_xyxy
-    return round(float(windows[0, 2] - windows[0, 0])) if len(windows) else SIDE
+    return round(float(windows[0, 2] - windows[0, 0])) if len(windows) else INPUT_SIDE
 
 
 def maps(params: Params, ink: Ink, size: Number) -> list[tuple[Image.Image, str]]:
     """The margin and the ten classes over the ink, scaled so that digits of this size fit."""
-    height, width = (STRIDE * max(1, round(px * SIDE / size / STRIDE)) for px in ink.shape)
+    height, width = (STRIDE * max(1, round(px * INPUT_SIDE / size / STRIDE)) for px in ink.shape)
     scaled = Image.fromarray(ink).resize((width, height), Image.Resampling.BILINEAR)
     # Black around it, so that there is a window for every STRIDE × STRIDE pixels.
-    padded = np.pad(np.asarray(scaled), (SIDE - STRIDE) // 2)
+    padded = np.pad(np.asarray(scaled), (INPUT_SIDE - STRIDE) // 2)
     found = response_maps(params, jnp.asarray(padded[None, ..., None], jnp.float32) / 255)
     classes = np.asarray(found.probabilities[0])
     named = {"margin": np.asarray(found.margin[0])}
-    named |= {str(digit): classes[..., digit] for digit in range(CLASSES)}
-    return [(overlay(ink, values), name) for name, values in named.items()]
+    named |= {str(digit): classes[..., digit] for digit in range(NUM_CLASSES)}
+    return [(overlay_map(ink, values), name) for name, values in named.items()]

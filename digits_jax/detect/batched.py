@@ -14,20 +14,20 @@ import numpy as np
 from jaxtyping import UInt8
 
 from digits_jax.detect.detector import (
-    CAPACITY,
+    MAX_DETECTIONS,
     MAX_SIZE,
     MIN_SCORE,
     MIN_SIZE,
     Detections,
-    boxed,
+    bucket_shape,
     check_arguments,
-    framed,
-    framed_shape,
+    pad_to_bucket,
+    postprocess,
 )
-from digits_jax.detect.peaks import Peaks, find_peaks, sizes_between
+from digits_jax.detect.peaks import Candidates, find_peaks, pyramid_sizes
 from digits_jax.images.read import ImageError
 from digits_jax.models.cnn import Params
-from digits_jax.runtime.compilation_cache import kept
+from digits_jax.runtime.compilation_cache import aot_cached
 
 WORKERS = 4  # that decode; Pillow lets go of Python's lock meanwhile
 AHEAD = 8  # images decoded before they are asked for
@@ -39,7 +39,7 @@ Grey = UInt8[np.ndarray, "_ _"]
 Batch = list[tuple[Item, Grey]]
 
 
-def read_ahead(read: Callable[[Item], Read], items: Iterable[Item]) -> Iterator[tuple[Item, Read]]:
+def prefetch(read: Callable[[Item], Read], items: Iterable[Item]) -> Iterator[tuple[Item, Read]]:
     """Each item and what `read` makes of it, in order; workers read the next ones meanwhile.
 
     What `read` raises for an item is raised in its turn.
@@ -66,7 +66,7 @@ def detect_each(
     min_size: float = MIN_SIZE,
     max_size: float = MAX_SIZE,
     min_score: float = MIN_SCORE,
-    capacity: int = CAPACITY,
+    capacity: int = MAX_DETECTIONS,
 ) -> Iterator[tuple[Item, Grey, Detections]]:
     """Finds every digit in each image, in order, on accelerators a batch ahead of what is asked.
 
@@ -83,16 +83,16 @@ def detect_each(
       What the image is called, the image, and the digits found in it.
     """
     check_arguments(min_score, capacity)
-    find = kept(find_peaks, sizes=sizes_between(min_size, max_size), capacity=capacity)
+    find = aot_cached(find_peaks, sizes=pyramid_sizes(min_size, max_size), capacity=capacity)
     # A CPU would work on both at once, with the memory of both.
     ahead = 0 if jax.default_backend() == "cpu" else 1
-    under_way: deque[tuple[Batch[Item], list[np.ndarray], Peaks]] = deque()
+    under_way: deque[tuple[Batch[Item], list[np.ndarray], Candidates]] = deque()
     try:
         for batch in _batches(images):
             pixels = [image.astype(np.float32) / 255 for _, image in batch]
             missing = _filled_up(len(batch)) - len(batch)
             blank = np.zeros((missing, *_shape(batch[0][1])), np.float32)
-            filled = np.concatenate([*(framed(image[None]) for image in pixels), blank])
+            filled = np.concatenate([*(pad_to_bucket(image[None]) for image in pixels), blank])
             extents = np.array([image.shape for image in pixels] + [(0, 0)] * missing, np.int32)
             peaks = find(params, filled[..., None], extents, np.float32(min_score))
             under_way.append((batch, pixels, peaks))
@@ -157,7 +157,7 @@ def _batches(images: Iterable[tuple[Item, Grey]]) -> Iterator[Batch[Item]]:
 
 
 def _shape(image: Grey) -> tuple[int, int]:
-    return framed_shape(*image.shape)
+    return bucket_shape(*image.shape)
 
 
 def _batch_size(shape: tuple[int, int]) -> int:
@@ -176,8 +176,8 @@ def _filled_up(count: int) -> int:
 
 
 def _found(
-    batch: Batch[Item], pixels: Sequence[np.ndarray], peaks: Peaks
+    batch: Batch[Item], pixels: Sequence[np.ndarray], peaks: Candidates
 ) -> Iterator[tuple[Item, Grey, Detections]]:
-    found = boxed(pixels, peaks)
+    found = postprocess(pixels, peaks)
     for k, (item, image) in enumerate(batch):
         yield item, image, found.of_image(k)

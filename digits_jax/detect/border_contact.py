@@ -7,14 +7,14 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, UInt32
 
 from digits_jax.detect.boxes import INK
-from digits_jax.models.cnn import SIDE
+from digits_jax.models.cnn import INPUT_SIDE
 
 MIDDLE = 16  # px of the window's side in which a digit's own strokes are looked for
 
 Rows = UInt32[Array, "k 28"]  # windows' pixels, a bit each
 
 
-def crossing(windows: Float[Array, "k 28 28"]) -> Float[Array, " k"]:
+def border_contact(windows: Float[Array, "k 28 28"]) -> Float[Array, " k"]:
     """How much of each window's edge is crossed by strokes that pass through its middle.
 
     Ink is what has more than 0.15 of the window's brightest pixel. From that in the middle 16×16
@@ -28,17 +28,17 @@ def crossing(windows: Float[Array, "k 28 28"]) -> Float[Array, " k"]:
     """
     ink = windows > INK * windows.max(axis=(1, 2), keepdims=True)
     rows = _packed(ink)
-    first = (SIDE - MIDDLE) // 2
-    middle = jnp.zeros((1, SIDE, SIDE), bool)
+    first = (INPUT_SIDE - MIDDLE) // 2
+    middle = jnp.zeros((1, INPUT_SIDE, INPUT_SIDE), bool)
     middle = middle.at[:, first : first + MIDDLE, first : first + MIDDLE].set(True)
     strokes = _followed(rows & _packed(middle), rows)
-    edge = jnp.ones((1, SIDE, SIDE), bool).at[:, 1:-1, 1:-1].set(False)
+    edge = jnp.ones((1, INPUT_SIDE, INPUT_SIDE), bool).at[:, 1:-1, 1:-1].set(False)
     reached = lax.population_count(strokes & _packed(edge)).sum(axis=1)
-    return reached.astype(jnp.float32) / SIDE
+    return reached.astype(jnp.float32) / INPUT_SIDE
 
 
 def _packed(pixels: Bool[Array, "k 28 28"]) -> Rows:
-    bits = jnp.uint32(1) << jnp.arange(SIDE, dtype=jnp.uint32)
+    bits = jnp.uint32(1) << jnp.arange(INPUT_SIDE, dtype=jnp.uint32)
     return jnp.where(pixels, bits, jnp.uint32(0)).sum(axis=2, dtype=jnp.uint32)
 
 

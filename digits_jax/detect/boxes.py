@@ -6,10 +6,10 @@ import numpy as np
 from jaxtyping import Float, Int64
 from scipy import ndimage
 
-from digits_jax.models.cnn import SIDE
+from digits_jax.models.cnn import INPUT_SIDE
 
 INK = 0.15  # of the window's brightest pixel: fainter pixels are paper
-BODY = 3 / SIDE  # the window's rim, as a share of its side, that a digit's body leaves free
+BODY = 3 / INPUT_SIDE  # the window's rim, as a share of its side, that a digit's body leaves free
 # How far digits of each class reach from the centre of their picture to the left, up, to the right
 # and down, px: 98 % of MNIST's training digits, their ink as above, reach no farther.
 REACH = (
@@ -52,7 +52,7 @@ def tight_box(
         own[1 + np.argmax(inside[1:])] = True
     mine = own[strokes]
     if mine.sum() > mine[rows, columns].sum():
-        rows, columns = _within(centre, [reach * side / SIDE for reach in REACH[label]])
+        rows, columns = _within(centre, [reach * side / INPUT_SIDE for reach in REACH[label]])
     beyond = np.ones_like(mine)
     beyond[rows, columns] = False
     mine &= ~beyond

@@ -15,7 +15,7 @@ from jax import lax
 from jaxtyping import Array, Bool, Float32, Int64, Num
 
 from digits_jax.detect.boxes import tight_box
-from digits_jax.detect.peaks import Peaks, find_peaks, sizes_between
+from digits_jax.detect.peaks import Candidates, find_peaks, pyramid_sizes
 from digits_jax.models.cnn import Params
 from digits_jax.models.fcn.response_maps import (
     ResponseMaps,
@@ -37,7 +37,7 @@ __all__ = [
 
 MIN_SIZE, MAX_SIZE = 15.0, 100.0  # px of the digits to look for
 MIN_SCORE = 0.3  # chosen on scenes of validation digits and on photographs
-CAPACITY = 256  # detections of an image
+MAX_DETECTIONS = 256  # detections of an image
 SMALLEST, LARGE, LARGE_STEP = 64, 1024, 256  # px of the shapes that are compiled
 
 
@@ -86,7 +86,7 @@ def detect(
     min_size: float = MIN_SIZE,
     max_size: float = MAX_SIZE,
     min_score: float = MIN_SCORE,
-    capacity: int = CAPACITY,
+    capacity: int = MAX_DETECTIONS,
     precision: lax.Precision = lax.Precision.HIGHEST,
 ) -> Detections:
     """Finds every digit in an image.
@@ -131,7 +131,7 @@ def detect_batch(
     min_size: float = MIN_SIZE,
     max_size: float = MAX_SIZE,
     min_score: float = MIN_SCORE,
-    capacity: int = CAPACITY,
+    capacity: int = MAX_DETECTIONS,
     precision: lax.Precision = lax.Precision.HIGHEST,
 ) -> BatchDetections:
     """Finds every digit in images of one size: `[n, H, W]` or `[n, H, W, 1]`; else as `detect`."""
@@ -139,17 +139,17 @@ def detect_batch(
     check_arguments(min_score, capacity)
     peaks = find_peaks(
         params,
-        jnp.asarray(framed(pixels)[..., None]),
+        jnp.asarray(pad_to_bucket(pixels)[..., None]),
         jnp.array([pixels.shape[1:]] * len(pixels)),
         min_score,
-        sizes=sizes_between(min_size, max_size),
+        sizes=pyramid_sizes(min_size, max_size),
         capacity=capacity,
         precision=precision,
     )
-    return boxed(pixels, peaks)
+    return postprocess(pixels, peaks)
 
 
-def boxed(images: Iterable[Float32[np.ndarray, "_ _"]], peaks: Peaks) -> BatchDetections:
+def postprocess(images: Iterable[Float32[np.ndarray, "_ _"]], peaks: Candidates) -> BatchDetections:
     """What the device has found in images, once it has, with boxes tight around the ink."""
     found: Any = jax.device_get(peaks)
     valid = found.rank >= 0
@@ -161,7 +161,7 @@ def boxed(images: Iterable[Float32[np.ndarray, "_ _"]], peaks: Peaks) -> BatchDe
     return BatchDetections(boxes, found.windows_xyxy, labels, found.scores, valid, found.overflow)
 
 
-def framed_shape(height: int, width: int) -> tuple[int, int]:
+def bucket_shape(height: int, width: int) -> tuple[int, int]:
     """The one of few shapes in which an image is searched, since each compiles anew.
 
     Tiles without ink cost next to nothing, so there is one size an octave, for any shape; of
@@ -174,9 +174,9 @@ def framed_shape(height: int, width: int) -> tuple[int, int]:
     return -(-height // LARGE_STEP) * LARGE_STEP, -(-width // LARGE_STEP) * LARGE_STEP
 
 
-def framed(pixels: Float32[np.ndarray, "n h w"]) -> Float32[np.ndarray, "n H W"]:
+def pad_to_bucket(pixels: Float32[np.ndarray, "n h w"]) -> Float32[np.ndarray, "n H W"]:
     """The images filled up with zeros to the shape in which they are searched."""
-    shape = framed_shape(*pixels.shape[1:])
+    shape = bucket_shape(*pixels.shape[1:])
     if shape == pixels.shape[1:]:  # a large image, of which a copy would be a waste
         return pixels
     below, beside = (new - old for new, old in zip(shape, pixels.shape[1:], strict=True))

@@ -8,11 +8,11 @@ from typing import TypeVar
 import numpy as np
 from jaxtyping import UInt8
 
-from digits_jax.detect.batched import read_ahead
+from digits_jax.detect.batched import prefetch
 from digits_jax.detect.detector import MIN_SCORE
 from digits_jax.images.folders import Page
-from digits_jax.images.frame_digit import frame_digit, with_usual_pen
-from digits_jax.images.normalise import normalise, on_black
+from digits_jax.images.frame_digit import frame_digit, normalise_stroke_width
+from digits_jax.images.normalise import is_ink_on_black, normalise
 from digits_jax.images.read import ImageError, Source, read_image
 
 # Photographs hold much that is like a digit once its contrast is full. Chosen, as is the score that
@@ -35,26 +35,26 @@ def read_ink(source: Source, *, page: int = 0, normalised: bool) -> tuple[Pictur
     return picture, normalise(picture) if normalised else picture
 
 
-def least_score(picture: Picture, *, normalised: bool) -> float:
+def default_min_score(picture: Picture, *, normalised: bool) -> float:
     """The score from which on a digit counts in a picture, unless another is asked for.
 
     It is higher where paper had to be told from ink, which is where other things look like digits.
     """
-    return SURER if normalised and not on_black(picture) else MIN_SCORE
+    return SURER if normalised and not is_ink_on_black(picture) else MIN_SCORE
 
 
-def read_sheets(
+def read_pages(
     pages: Iterable[Page], *, normalised: bool
 ) -> Iterator[tuple[tuple[Page, Picture | None], Ink | ImageError]]:
     """Each page with its picture, and the ink in it or why it cannot be read; by workers, ahead."""
-    for page, sheet in read_ahead(partial(_read_page, normalised=normalised), pages):
+    for page, sheet in prefetch(partial(_read_page, normalised=normalised), pages):
         if isinstance(sheet, ImageError):
             yield (page, None), sheet
         else:
             yield (page, sheet[0]), sheet[1]
 
 
-def read_digits(
+def read_single_digits(
     paths: Iterable[Path], *, normalised: bool
 ) -> Iterator[tuple[Path, Digit | ImageError]]:
     """Each image's one digit, framed as MNIST's, or why it cannot be read; by workers, ahead."""
@@ -62,7 +62,7 @@ def read_digits(
     def read(path: Path) -> Digit | ImageError:
         return _or_error(lambda: _framed(path, normalised))
 
-    return read_ahead(read, paths)
+    return prefetch(read, paths)
 
 
 def _read_page(page: Page, *, normalised: bool) -> tuple[Picture, Ink] | ImageError:
@@ -74,7 +74,7 @@ def _read_page(page: Page, *, normalised: bool) -> tuple[Picture, Ink] | ImageEr
 def _framed(path: Path, normalised: bool) -> Digit:
     ink = read_ink(path, normalised=normalised)[1]
     try:
-        return frame_digit(with_usual_pen(ink))
+        return frame_digit(normalise_stroke_width(ink))
     except ValueError as error:
         raise ImageError(f"{path} is blank: {error}; name another image") from error
 

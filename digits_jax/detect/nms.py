@@ -29,7 +29,7 @@ DOUBT = 2.0  # where so much is crossed, odds are divided by 1 more than this
 ONE = 5.0  # odds of a 1 are divided by it: bars, branches and rims look like one
 
 
-def fallen_parts(
+def part_suppression(
     windows: Float[Array, "k 4"],
     margins: Float[Array, " k"],
     crossings: Float[Array, " k"],
@@ -44,7 +44,7 @@ def fallen_parts(
     return (crossings > CROSSED) & (larger & near & whole[None]).any(axis=1)
 
 
-def doubted(
+def calibrate(
     labels: Int[Array, "n k"], margins: Float[Array, "n k"], crossings: Float[Array, "n k"]
 ) -> Float[Array, "n k"]:
     """The margins with less odds for what is often seen where no digit is: scores, 0–1.
@@ -57,7 +57,7 @@ def doubted(
     return margins / (margins + (1 - margins) * divisor)
 
 
-def standing(
+def nms(
     windows: Float[Array, "k 4"], rank: Float[Array, " k"], place: tuple[float, float]
 ) -> Bool[Array, " k"]:
     """Which of the peaks, by descending rank but for those of −1, have no better one in place.

@@ -14,8 +14,8 @@ from digits_jax.detect.detector import Detections
 from digits_jax.detect.reading_order import read_lines
 from digits_jax.images.folders import Page
 from digits_jax.images.read import ImageError
-from digits_jax.runtime.files import growing, part_of, prepare_file, prepare_part, replacing
-from digits_jax.runtime.progress import say, tell
+from digits_jax.runtime.files import atomic_write, check_output_file, growing, part_of, prepare_part
+from digits_jax.runtime.progress import emit, log
 
 Format = Literal["jsonl", "coco", "csv"]
 Result = dict[str, Any]  # of a page, as JSON has it
@@ -23,7 +23,7 @@ Result = dict[str, Any]  # of a page, as JSON has it
 COLUMNS = ("image", "page", "label", "score", "x0", "y0", "x1", "y1")
 
 
-def found_in(
+def page_result(
     page: Page, pixels: UInt8[np.ndarray, "h w"], found: Detections, *, read: bool
 ) -> Result:
     """What was found in a page: its detections, by descending score, and if asked for its lines."""
@@ -37,7 +37,7 @@ def found_in(
     return {**_named(page), "width": width, "height": height, "detections": listed, **lines}
 
 
-def failed(page: Page, error: ImageError) -> Result:
+def page_error(page: Page, error: ImageError) -> Result:
     """Why there is nothing of a page."""
     return {**_named(page), "error": str(error)}
 
@@ -52,12 +52,12 @@ def short(value: np.floating[Any]) -> float:
     return float(f"{value:.6g}")
 
 
-def jsonl(results: Iterable[Result]) -> Iterator[str]:
+def to_jsonl(results: Iterable[Result]) -> Iterator[str]:
     """One object a line for each page."""
     return map(dumps, results)
 
 
-def coco(results: Iterable[Result]) -> Iterator[str]:
+def to_coco(results: Iterable[Result]) -> Iterator[str]:
     """COCO's results, one list: a page's `image_id` is its place, from 0, among all pages.
 
     The digit is the `category_id`, the box `[x, y, width, height]`. `file_name` and `page`, which
@@ -81,7 +81,7 @@ def coco(results: Iterable[Result]) -> Iterator[str]:
     yield "]"
 
 
-def table(results: Iterable[Result]) -> Iterator[str]:
+def to_csv(results: Iterable[Result]) -> Iterator[str]:
     """CSV, one row a detection; the page is 0 where there is but one."""
     yield _row(COLUMNS)
     for result in results:
@@ -99,13 +99,13 @@ def _row(values: Iterable[object]) -> str:
 
 
 LINES: dict[Format, Callable[[Iterable[Result]], Iterator[str]]] = {
-    "jsonl": jsonl,
-    "coco": coco,
-    "csv": table,
+    "jsonl": to_jsonl,
+    "coco": to_coco,
+    "csv": to_csv,
 }
 
 
-def check_output(output: Path | None, format: Format, *, read: bool, resume: bool) -> None:
+def check_output_options(output: Path | None, format: Format, *, read: bool, resume: bool) -> None:
     """Refuses what does not go together.
 
     Raises:
@@ -120,7 +120,7 @@ def check_output(output: Path | None, format: Format, *, read: bool, resume: boo
         raise ValueError("expected --output with --resume, the file to go on with; got none")
 
 
-class Finished(NamedTuple):
+class FinishedPages(NamedTuple):
     """What lines of JSON hold already."""
 
     pages: frozenset[tuple[str, int | None]] = frozenset()  # images and pages, as results name them
@@ -131,7 +131,7 @@ class Finished(NamedTuple):
         return (str(page.image), page.number) in self.pages
 
 
-def finished(path: Path) -> Finished:
+def read_finished_pages(path: Path) -> FinishedPages:
     """Reads which pages a file of JSON lines has, line by line.
 
     Raises:
@@ -150,20 +150,20 @@ def finished(path: Path) -> Finished:
                     f"{path} cannot be gone on with: expected a JSON object of an image in line "
                     f"{number}, got {line[:60]!r}; remove the file, or name another"
                 ) from error
-    return Finished(frozenset(pages), frozenset(unreadable))
+    return FinishedPages(frozenset(pages), frozenset(unreadable))
 
 
-def prepare_output(output: Path | None, format: Format, *, resume: bool) -> Finished:
+def prepare_output(output: Path | None, format: Format, *, resume: bool) -> FinishedPages:
     """Makes sure that the file can be written; what an earlier run has finished of it."""
     if output:
-        prepare_file(output)
+        check_output_file(output)
         if format == "jsonl":
             part = prepare_part(output, resume=resume)
-            return finished(part) if part.exists() else Finished()
-    return Finished()
+            return read_finished_pages(part) if part.exists() else FinishedPages()
+    return FinishedPages()
 
 
-def write(results: Iterable[Result], output: Path | None, format: Format) -> None:
+def write_results(results: Iterable[Result], output: Path | None, format: Format) -> None:
     """Writes results as they come, to a file or to standard output.
 
     JSON lines grow in a part that stays if it is interrupted; others are written whole or not at
@@ -172,16 +172,16 @@ def write(results: Iterable[Result], output: Path | None, format: Format) -> Non
     lines = LINES[format](results)
     if not output:
         for line in lines:
-            tell(line)
+            emit(line)
         return
     resumable = format == "jsonl"
     try:
         with (
-            growing(output) if resumable else replacing(output) as path,
+            growing(output) if resumable else atomic_write(output) as path,
             path.open("a", encoding="utf-8", buffering=1) as file,  # lines leave at once
         ):
             file.writelines(f"{line}\n" for line in lines)
     except KeyboardInterrupt:
         if resumable:
-            say(f"{part_of(output)} holds what is finished; --resume goes on with it")
+            log(f"{part_of(output)} holds what is finished; --resume goes on with it")
         raise

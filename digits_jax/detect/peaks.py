@@ -18,24 +18,26 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
-from digits_jax.detect.border_contact import crossing
-from digits_jax.detect.nms import BEATEN, OVERLAP, PLACE, SEEN, doubted, fallen_parts, standing
-from digits_jax.models.cnn import SIDE, Params
+from digits_jax.detect.border_contact import border_contact
+from digits_jax.detect.nms import BEATEN, OVERLAP, PLACE, SEEN, calibrate, nms, part_suppression
+from digits_jax.models.cnn import INPUT_SIDE, Params
 from digits_jax.models.fcn.features import STRIDE
-from digits_jax.models.fcn.pyramid import Level, rim, square
-from digits_jax.models.fcn.response_maps import margin_of
-from digits_jax.models.fcn.tiling import map_levels
+from digits_jax.models.fcn.pyramid import PyramidLevel, crop_level, pyramid_padding
+from digits_jax.models.fcn.response_maps import margin
+from digits_jax.models.fcn.tiling import pyramid_maps
 
 RATIO = 1.4  # between neighbouring scales, at most: each serves sizes to either side by half of it
 AVERAGED = 3  # windows along each axis whose probabilities are averaged
-PAD = SIDE // 2 + STRIDE * (AVERAGED // 2)  # px of background, to have a window on every pixel
+PAD = INPUT_SIDE // 2 + STRIDE * (
+    AVERAGED // 2
+)  # px of background, to have a window on every pixel
 PEAK = 5  # windows along each axis of which a peak is the highest
 LARGER = 0.03  # what a reading gains for each factor e in size: a loop of an 8 is no 0
 CUT = 32  # candidates whose windows are interpolated at once
 PLATEAU = 0.1  # what it gains if the margin around it is as high: many windows see the digit
 
 
-class Peaks(NamedTuple):
+class Candidates(NamedTuple):
     """Candidates of each image, by descending rank."""
 
     windows_xyxy: Float[Array, "n k 4"]
@@ -46,7 +48,7 @@ class Peaks(NamedTuple):
     overflow: Bool[Array, " n"]
 
 
-def sizes_between(min_size: float, max_size: float) -> tuple[float, ...]:
+def pyramid_sizes(min_size: float, max_size: float) -> tuple[float, ...]:
     """The digit sizes, in px, at which the pyramid reads an image, ascending.
 
     Raises:
@@ -60,7 +62,7 @@ def sizes_between(min_size: float, max_size: float) -> tuple[float, ...]:
     )
 
 
-def levels_of(shape: Sequence[int], sizes: Sequence[float]) -> tuple[Level, ...]:
+def pyramid_levels(shape: Sequence[int], sizes: Sequence[float]) -> tuple[PyramidLevel, ...]:
     """An image's pyramid, with so much black around it that digits fit on the edge.
 
     Cell (i, j) of an averaged map is the window that is centred on the image's place (2i, 2j) at
@@ -68,12 +70,12 @@ def levels_of(shape: Sequence[int], sizes: Sequence[float]) -> tuple[Level, ...]
 
     Args:
       shape: height and width of the image, without the `pyramid.rim` that these scales ask for.
-      sizes: px of the digits that each level is to read, as `sizes_between` gives them.
+      sizes: px of the digits that each level is to read, as `pyramid_sizes` gives them.
     """
-    scales = [SIDE / size for size in sizes]
-    edge = rim(scales)
+    scales = [INPUT_SIDE / size for size in sizes]
+    edge = pyramid_padding(scales)
     return tuple(
-        Level(
+        PyramidLevel(
             scale,
             PAD - edge * scale,
             *(STRIDE * int(side * scale / STRIDE) + 2 * PAD for side in shape),
@@ -92,19 +94,19 @@ def find_peaks(
     sizes: tuple[float, ...],
     capacity: int,
     precision: lax.Precision = lax.Precision.HIGHEST,
-) -> Peaks:
+) -> Candidates:
     """The part of detection that runs on the device, with static shapes, for a whole batch.
 
     Of image i only the pixels `[:extents[i, 0], :extents[i, 1]]` are image; the rest is zero and is
     there for the shape's sake. What is found does not depend on how much of it there is.
     """
-    scales = [SIDE / size for size in sizes]
-    levels = levels_of(images.shape[1:3], sizes)
-    edge = rim(scales)
+    scales = [INPUT_SIDE / size for size in sizes]
+    levels = pyramid_levels(images.shape[1:3], sizes)
+    edge = pyramid_padding(scales)
     images = jnp.pad(images, [(0, 0), (edge, edge), (edge, edge), (0, 0)])
     cells = [extents.astype(jnp.float32) * (scale / STRIDE) for scale in scales]
     needed = [jnp.floor(limits).astype(jnp.int32) + 1 for limits in cells]
-    maps = map_levels(
+    maps = pyramid_maps(
         params, images, levels, _average, AVERAGED - 1, needed=needed, precision=precision
     )
     # Down to SEEN, since a whole digit need not be sure itself for its parts to fall to it.
@@ -122,7 +124,7 @@ def find_peaks(
         )
         for (margin, label), level in zip(maps, levels, strict=True)
     ]
-    peaks = Peaks(
+    peaks = Candidates(
         jnp.concatenate([peaks.windows_xyxy for peaks in found], axis=1),
         jnp.concatenate([peaks.labels for peaks in found], axis=1),
         jnp.concatenate([peaks.scores for peaks in found], axis=1),
@@ -133,28 +135,28 @@ def find_peaks(
     return _judged(_best(peaks, peaks.rank, capacity), min_score)
 
 
-def _judged(peaks: Peaks, min_score: float | Float[Array, ""]) -> Peaks:
+def _judged(peaks: Candidates, min_score: float | Float[Array, ""]) -> Candidates:
     """Which of the candidates stand and are sure enough, ranked by their scores, no longer margins.
 
     Those that are not compete, too, so that a higher score leaves out the less certain and no more.
     """
     windows, labels, margins, crossings, rank, _ = peaks
-    fallen = jax.vmap(fallen_parts)(windows, margins, crossings, rank)
+    fallen = jax.vmap(part_suppression)(windows, margins, crossings, rank)
     left = jnp.where(fallen, -1.0, rank)
-    stands = jax.vmap(partial(standing, place=PLACE))(windows, left)
-    overlaps = jax.vmap(partial(standing, place=OVERLAP))(windows, left)
-    scores = doubted(labels, margins, crossings) * jnp.where(stands, 1.0, BEATEN)
+    stands = jax.vmap(partial(nms, place=PLACE))(windows, left)
+    overlaps = jax.vmap(partial(nms, place=OVERLAP))(windows, left)
+    scores = calibrate(labels, margins, crossings) * jnp.where(stands, 1.0, BEATEN)
     counts = (stands | overlaps) & (scores >= min_score)
     peaks = peaks._replace(scores=scores)
     return _best(peaks, jnp.where(counts, scores, -1.0), rank.shape[1])
 
 
-def _best(peaks: Peaks, rank: Float[Array, "n m"], capacity: int) -> Peaks:
+def _best(peaks: Candidates, rank: Float[Array, "n m"], capacity: int) -> Candidates:
     """The first of the peaks by rank; more than the capacity are an overflow."""
     overflow = peaks.overflow | ((rank >= 0).sum(axis=1) > capacity)
     rank, order = lax.top_k(rank, min(capacity, rank.shape[1]))
     rows = jax.vmap(lambda array, order: array[order])
-    return Peaks(
+    return Candidates(
         rows(peaks.windows_xyxy, order),
         rows(peaks.labels, order),
         rows(peaks.scores, order),
@@ -166,14 +168,14 @@ def _best(peaks: Peaks, rank: Float[Array, "n m"], capacity: int) -> Peaks:
 
 def _peaks_of_map(
     images: Float[Array, "n H W 1"],
-    level: Level,
+    level: PyramidLevel,
     margin: Float[Array, "n h w"],
     label: Int[Array, "n h w"],
     extents: Int[Array, "n 2"],
     favour: float,
     least: Float[Array, ""],
     capacity: int,
-) -> Peaks:
+) -> Candidates:
     scale = level.scale
     # Windows are centred on the image; those beyond exist for the shape's sake.
     rows, columns = (
@@ -194,22 +196,22 @@ def _peaks_of_map(
     rank, cells = lax.top_k(rank, min(capacity, rank.shape[1]))
     cell = jnp.stack(jnp.divmod(cells, margin.shape[2])[::-1], axis=-1)
     centre = STRIDE / scale * cell.astype(jnp.float32)
-    half = SIDE / 2 / scale
+    half = INPUT_SIDE / 2 / scale
     windows = jnp.concatenate([centre - half, centre + half], axis=-1)
     pick = jax.vmap(lambda array, cells: array.ravel()[cells])
     labels = pick(label, cells).astype(jnp.int32)
     crossings = jax.vmap(partial(_crossings, level))(images[..., 0], cell)
-    return Peaks(windows, labels, pick(margin, cells), crossings, rank, overflow)
+    return Candidates(windows, labels, pick(margin, cells), crossings, rank, overflow)
 
 
 def _crossings(
-    level: Level, image: Float[Array, "H W"], cells: Int[Array, "k 2"]
+    level: PyramidLevel, image: Float[Array, "H W"], cells: Int[Array, "k 2"]
 ) -> Float[Array, " k"]:
     """Of the windows that are centred on cells, x and y, of a level's averaged map."""
 
     def of_window(cell: Int[Array, " 2"]) -> Float[Array, ""]:
-        corner = STRIDE * cell[::-1] + PAD - SIDE // 2
-        return crossing(square(image, [level], 0, corner, SIDE)[None])[0]
+        corner = STRIDE * cell[::-1] + PAD - INPUT_SIDE // 2
+        return border_contact(crop_level(image, [level], 0, corner, INPUT_SIDE)[None])[0]
 
     return lax.map(of_window, cells, batch_size=CUT)
 
@@ -221,4 +223,4 @@ def _average(
     p = jax.nn.softmax(logits)
     size = (AVERAGED, AVERAGED, 1)
     mean = lax.reduce_window(p, 0.0, lax.add, size, (1, 1, 1), "VALID") / AVERAGED**2
-    return margin_of(mean), jnp.argmax(mean, axis=-1).astype(jnp.int8)  # a byte a window
+    return margin(mean), jnp.argmax(mean, axis=-1).astype(jnp.int8)  # a byte a window

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
 from digits_jax.detect.detector import Detections
-from digits_jax.models.cnn import CLASSES, SIDE
+from digits_jax.models.cnn import INPUT_SIDE, NUM_CLASSES
 from digits_jax.models.fcn.features import STRIDE
 from digits_jax.models.fcn.response_maps import ResponseMaps
 from digits_jax.models.fcn.tiling import map_size
@@ -40,7 +40,9 @@ RED_IS_HIGH, RED_IS_LOW = "turbo", "turbo_r"
 Rectangle = tuple[int, int, int, int]  # x0, y0, x1, y1, with the last column and row inside
 
 
-def annotate(image: UInt8[np.ndarray, "h w *channels"], detections: Detections) -> Image.Image:
+def draw_detections(
+    image: UInt8[np.ndarray, "h w *channels"], detections: Detections
+) -> Image.Image:
     """Draws each detection's box, and above it, where there is room, its digit and its score.
 
     Args:
@@ -122,7 +124,7 @@ def _overlap(one: Rectangle, other: Rectangle) -> bool:
     return across and one[1] <= other[3] and other[1] <= one[3]
 
 
-def overlay(image: UInt8[np.ndarray, "h w"], values: Float[np.ndarray, "_ _"]) -> Image.Image:
+def overlay_map(image: UInt8[np.ndarray, "h w"], values: Float[np.ndarray, "_ _"]) -> Image.Image:
     """The image under the colours of a map whose cells, in 0–1, cover it evenly; red is high."""
     from matplotlib import colormaps  # slow to import
 
@@ -131,7 +133,7 @@ def overlay(image: UInt8[np.ndarray, "h w"], values: Float[np.ndarray, "_ _"]) -
     return Image.blend(picture, colours.resize(picture.size, Image.Resampling.NEAREST), 0.5)
 
 
-def draw_maps(
+def draw_response_maps(
     image: UInt8[np.ndarray, "h w"], maps: ResponseMaps, class_maps: Path, confidence_maps: Path
 ) -> None:
     """Draws the paper's Figures 5 and 6 of an image, each whole or not at all; red is confident.
@@ -164,7 +166,7 @@ def _class_figure(
     figure = _figure(image)
     grid = figure.add_gridspec(2, 6, width_ratios=(2, 1, 1, 1, 1, 1))
     _show_image(figure.add_subplot(grid[:, 0]), image)
-    axes = [figure.add_subplot(grid[k // 5, 1 + k % 5]) for k in range(CLASSES)]
+    axes = [figure.add_subplot(grid[k // 5, 1 + k % 5]) for k in range(NUM_CLASSES)]
     for digit, ax in enumerate(axes):
         _show_map(ax, image, probabilities[..., digit], str(digit), RED_IS_HIGH, 1.0)
     figure.colorbar(axes[0].images[0], ax=axes, label="probability", shrink=0.9)
@@ -181,7 +183,7 @@ def _confidence_figure(
     _show_image(of_image, image)
     _show_map(of_margin, image, margin, "margin", RED_IS_HIGH, 1.0)
     figure.colorbar(of_margin.images[0], ax=of_margin, label="best less second", shrink=0.8)
-    _show_map(of_entropy, image, entropy, "entropy", RED_IS_LOW, math.log(CLASSES))
+    _show_map(of_entropy, image, entropy, "entropy", RED_IS_LOW, math.log(NUM_CLASSES))
     figure.colorbar(of_entropy.images[0], ax=of_entropy, label="nats", shrink=0.8)
     return figure
 
@@ -217,7 +219,7 @@ def _show_map(
 
     No window is centred on the image's border, which stays grey.
     """
-    first = (SIDE - STRIDE) / 2
+    first = (INPUT_SIDE - STRIDE) / 2
     right, bottom = (first + STRIDE * cells for cells in values.shape[::-1])
     extent = (first, right, bottom, first)
     axes.imshow(values, cmap=colours, vmin=0, vmax=largest, extent=extent, interpolation="nearest")

@@ -6,13 +6,13 @@ from typing import NamedTuple, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int, Num
 
-from digits_jax.data.scenes import Scene, pairwise_iou
+from digits_jax.data.scenes import Scene, box_iou
 
-RIGHT_IOU = 0.5  # from which on average precision counts a box as found
+IOU_THRESHOLD = 0.5  # from which on average precision counts a box as found
 
 
 @runtime_checkable
-class Found(Protocol):
+class DetectionsLike(Protocol):
     """What was detected in one image: boxes as those of `Scene`, labels 0 to 9, higher is surer."""
 
     @property
@@ -25,7 +25,7 @@ class Found(Protocol):
     def scores(self) -> Float[np.ndarray, " m"]: ...
 
 
-class Scores(NamedTuple):
+class DetectionScores(NamedTuple):
     """How well detections match, all 0 to 1 but the two last; never NaN.
 
     Average precision takes every detection, the others those that reach the least score.
@@ -41,14 +41,16 @@ class Scores(NamedTuple):
     digits: int
 
 
-class Curve(NamedTuple):
+class PrecisionRecall(NamedTuple):
     """Recall and precision of one class after each detection, by descending score."""
 
     recall: Float64[np.ndarray, " m"]
     precision: Float64[np.ndarray, " m"]
 
 
-def score(truths: Sequence[Scene], detections: Sequence[Found], *, min_score: float) -> Scores:
+def score_detections(
+    truths: Sequence[Scene], detections: Sequence[DetectionsLike], *, min_score: float
+) -> DetectionScores:
     """Scores detections against the digits that are there.
 
     Average precision goes by `precision_recall`. For precision, recall and F1 a detection is right
@@ -63,7 +65,7 @@ def score(truths: Sequence[Scene], detections: Sequence[Found], *, min_score: fl
         min_score: the least score that counts, except for average precision.
 
     Raises:
-        ValueError: there is no scene, or not one `Found` for each.
+        ValueError: there is no scene, or not one `DetectionsLike` for each.
     """
     _check(truths, detections)
     if not truths:
@@ -77,7 +79,7 @@ def score(truths: Sequence[Scene], detections: Sequence[Found], *, min_score: fl
     labels = sorted({int(label) for truth in truths for label in truth.labels})
     curves = [precision_recall(truths, detections, label) for label in labels]
     without = float(not any(len(found.scores) for found in detections))  # if no class occurs
-    return Scores(
+    return DetectionScores(
         ap50=float(np.mean([average_precision(curve) for curve in curves] or without)),
         ap50_voc07=float(np.mean([average_precision_voc07(curve) for curve in curves] or without)),
         precision=precision,
@@ -91,14 +93,16 @@ def score(truths: Sequence[Scene], detections: Sequence[Found], *, min_score: fl
     )
 
 
-def precision_recall(truths: Sequence[Scene], detections: Sequence[Found], label: int) -> Curve:
+def precision_recall(
+    truths: Sequence[Scene], detections: Sequence[DetectionsLike], label: int
+) -> PrecisionRecall:
     """Precision and recall of the detections of one class over all scenes, matched as in VOC.
 
     By descending score (by order where equal), a detection goes to the box of its class that it
     overlaps most. It is right if their IoU is 0.5 or more and no earlier detection took the box.
 
     Raises:
-        ValueError: there is not one `Found` for each scene, or no scene has the class.
+        ValueError: there is not one `DetectionsLike` for each scene, or no scene has the class.
     """
     _check(truths, detections)
     digits = sum(int((truth.labels == label).sum()) for truth in truths)
@@ -111,15 +115,15 @@ def precision_recall(truths: Sequence[Scene], detections: Sequence[Found], label
         for truth, found, mask, own in zip(truths, detections, mine, scores, strict=True)
     ]
     found = np.cumsum(np.concatenate(right)[_descending(np.concatenate(scores))])
-    return Curve(found / digits, found / np.arange(1, len(found) + 1))
+    return PrecisionRecall(found / digits, found / np.arange(1, len(found) + 1))
 
 
-def average_precision(curve: Curve) -> float:
+def average_precision(curve: PrecisionRecall) -> float:
     """Area under the highest precision at each recall or beyond; 0 for an empty curve."""
     return float(np.sum(np.diff(curve.recall, prepend=0) * _highest_from(curve.precision)))
 
 
-def average_precision_voc07(curve: Curve) -> float:
+def average_precision_voc07(curve: PrecisionRecall) -> float:
     """Mean of the highest precision at the recalls 0, 0.1, …, 1 or beyond; 0 for an empty curve."""
     # k / 10 is the float nearest to it, as recall is; linspace's 0.3 is the float above.
     first = np.searchsorted(curve.recall, np.arange(11) / 10)
@@ -140,7 +144,7 @@ def false_per_megapixel(images_pixels: Sequence[int], counts: Sequence[int]) -> 
     return sum(counts) / sum(images_pixels) * 1e6
 
 
-def _check(truths: Sequence[Scene], detections: Sequence[Found]) -> None:
+def _check(truths: Sequence[Scene], detections: Sequence[DetectionsLike]) -> None:
     if len(truths) != len(detections):
         raise ValueError(
             f"expected detections of each scene, got {len(detections)} for {len(truths)} scenes"
@@ -162,17 +166,17 @@ def _right_boxes(
     right = np.zeros(len(found), bool)
     if not len(truth):
         return right
-    ious = pairwise_iou(found, truth)
+    ious = box_iou(found, truth)
     taken: set[int] = set()
     for k in _descending(scores):
         best = int(ious[k].argmax())
-        right[k] = ious[k, best] >= RIGHT_IOU and best not in taken
+        right[k] = ious[k, best] >= IOU_THRESHOLD and best not in taken
         if right[k]:
             taken.add(best)
     return right
 
 
-def _right_centres(truth: Scene, found: Found, counted: Bool[np.ndarray, " m"]) -> int:
+def _right_centres(truth: Scene, found: DetectionsLike, counted: Bool[np.ndarray, " m"]) -> int:
     low, high = truth.boxes_xyxy[:, :2], truth.boxes_xyxy[:, 2:]
     boxes, labels = found.boxes_xyxy[counted], found.labels[counted]
     centres = (boxes[:, :2] + boxes[:, 2:]) / 2

@@ -10,7 +10,7 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, Var
 Atom = Var | Literal
 
 
-def count_flop(program: Callable[..., Any], *arguments: Any) -> int:
+def count_flops(program: Callable[..., Any], *arguments: Any) -> int:
     """The floating-point operations of a program's products, two to a multiply-add.
 
     Counted in the program as traced, before XLA sees it: every matrix product and convolution, as

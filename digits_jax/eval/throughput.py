@@ -16,15 +16,15 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from digits_jax.data.mnist import TRAIN_EXAMPLES, Dataset
-from digits_jax.detect.detector import CAPACITY, MAX_SIZE, MIN_SCORE, MIN_SIZE, framed
-from digits_jax.detect.peaks import find_peaks, levels_of, sizes_between
-from digits_jax.eval.flops import count_flop
-from digits_jax.models.cnn import SIDE, Params, classify
+from digits_jax.detect.detector import MAX_DETECTIONS, MAX_SIZE, MIN_SCORE, MIN_SIZE, pad_to_bucket
+from digits_jax.detect.peaks import find_peaks, pyramid_levels, pyramid_sizes
+from digits_jax.eval.flops import count_flops
+from digits_jax.models.cnn import INPUT_SIDE, Params, classify
 from digits_jax.models.fcn.response_maps import response_maps
-from digits_jax.models.fcn.tiling import map_levels, map_size
-from digits_jax.models.mixed_precision import factors_at
-from digits_jax.train.config import RECIPES
-from digits_jax.train.multi_step import make_advance
+from digits_jax.models.fcn.tiling import map_size, pyramid_maps
+from digits_jax.models.mixed_precision import compute_dtype_of
+from digits_jax.train.config import CONFIGS
+from digits_jax.train.multi_step import make_multi_step
 from digits_jax.train.step import Batch, TrainState, initial_state, train_step
 
 PRODUCT = {"cpu": 2048}  # rows and columns of the product that says what a device can do
@@ -47,7 +47,7 @@ class Task(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class Measured:
+class Measurement:
     """A task's throughput: medians over the rounds, and how far these spread."""
 
     task: str
@@ -63,7 +63,7 @@ class Measured:
     peak_memory_gib: float  # so far: of the process on CPU, else of the device where it holds most
 
 
-def tasks(
+def make_tasks(
     params: Params,
     devices: int,
     batch_sizes: Sequence[int],
@@ -84,14 +84,14 @@ def tasks(
             continue  # no whole number each
         size = f"batch {batch_size}"
         yield named("train", size, unit="images", **_training(batch_size, mesh, precision))
-        images = jax.device_put(_noise(batch_size, SIDE), sharded)
+        images = jax.device_put(_noise(batch_size, INPUT_SIDE), sharded)
         read = jax.jit(partial(_classify, precision=precision))
         yield named(
             "classify",
             size,
             unit="images",
             items=batch_size,
-            flop=count_flop(read, params, images),
+            flop=count_flops(read, params, images),
             call=partial(read, params, images),
         )
     for side in image_sizes:
@@ -102,18 +102,18 @@ def tasks(
             f"{side}×{side}",
             unit="windows",
             items=devices * map_size(side) ** 2,
-            flop=count_flop(look, params, image),
+            flop=count_flops(look, params, image),
             call=partial(look, params, image),
         )
-        sizes = sizes_between(MIN_SIZE, MAX_SIZE)
-        levels = levels_of((side, side), sizes)
+        sizes = pyramid_sizes(MIN_SIZE, MAX_SIZE)
+        levels = pyramid_levels((side, side), sizes)
         find = partial(
             find_peaks,
             sizes=sizes,
-            capacity=CAPACITY,
+            capacity=MAX_DETECTIONS,
             precision=precision,
         )
-        whole = jnp.asarray(framed(np.asarray(image[..., 0]))[..., None])
+        whole = jnp.asarray(pad_to_bucket(np.asarray(image[..., 0]))[..., None])
         arguments = (params, whole, jnp.full((devices, 2), side), MIN_SCORE)
         yield named(
             "detect",
@@ -121,16 +121,18 @@ def tasks(
             unit="images",
             items=devices,
             # Of noise all maps are needed; find_peaks itself decides that only when it runs.
-            flop=count_flop(partial(map_levels, levels=levels, precision=precision), params, image),
+            flop=count_flops(
+                partial(pyramid_maps, levels=levels, precision=precision), params, image
+            ),
             call=partial(find, *arguments),
         )
 
 
-def measure(chosen: Sequence[Task], rounds: int, said: Callable[[str], None]) -> list[Measured]:
+def measure(chosen: Sequence[Task], rounds: int, said: Callable[[str], None]) -> list[Measurement]:
     """Times tasks of one number of devices and one precision, in turn, so often.
 
     Args:
-      chosen: as `tasks` gives them.
+      chosen: as `make_tasks` gives them.
       rounds: in each of which every task runs once, and a large product to compare them with.
       said: receives a line before each task is compiled.
     """
@@ -147,10 +149,12 @@ def measure(chosen: Sequence[Task], rounds: int, said: Callable[[str], None]) ->
     return [_measured(task, first[task], seconds, rates) for task, seconds in times.items()]
 
 
-def _measured(task: Task, first: float, seconds: list[float], limit_rates: list[float]) -> Measured:
+def _measured(
+    task: Task, first: float, seconds: list[float], limit_rates: list[float]
+) -> Measurement:
     shares = [task.flop / s / rate for s, rate in zip(seconds, limit_rates, strict=True)]
     per_second = np.quantile([task.items / s for s in seconds], [0.25, 0.5, 0.75]).tolist()
-    return Measured(
+    return Measurement(
         task.name,
         task.size,
         task.precision,
@@ -172,12 +176,12 @@ def _seconds(task: Task) -> float:
 
 
 def _training(batch_size: int, mesh: Mesh, precision: lax.Precision) -> dict[str, Any]:
-    factors: Any = jnp.dtype(factors_at(precision)).name
-    recipe = dataclasses.replace(RECIPES["paper"], batch_size=batch_size, factors=factors)
+    factors: Any = jnp.dtype(compute_dtype_of(precision)).name
+    recipe = dataclasses.replace(CONFIGS["paper"], batch_size=batch_size, factors=factors)
     replicated = NamedSharding(mesh, P())
     rng = np.random.default_rng(0)
     digits = Dataset(
-        rng.integers(0, 256, (TRAIN_EXAMPLES, SIDE, SIDE), np.uint8),
+        rng.integers(0, 256, (TRAIN_EXAMPLES, INPUT_SIDE, INPUT_SIDE), np.uint8),
         rng.integers(0, 10, TRAIN_EXAMPLES, np.uint8),
     )
     key = jax.random.key(0)
@@ -185,7 +189,7 @@ def _training(batch_size: int, mesh: Mesh, precision: lax.Precision) -> dict[str
     state, digits, key = jax.device_put((initial, digits, key), replicated)
     platform = mesh.devices.flat[0].platform
     steps = STEPS.get(platform, STEPS_ELSEWHERE)
-    advance = make_advance(recipe, mesh, looped=steps > 1)
+    advance = make_multi_step(recipe, mesh, looped=steps > 1)
     states: list[TrainState] = [state]
 
     def call() -> Any:
@@ -194,9 +198,11 @@ def _training(batch_size: int, mesh: Mesh, precision: lax.Precision) -> dict[str
         states.append(state)
         return state, metrics
 
-    batch = Batch(_noise(batch_size, SIDE), jnp.zeros(batch_size, jnp.uint8), jnp.ones(batch_size))
+    batch = Batch(
+        _noise(batch_size, INPUT_SIDE), jnp.zeros(batch_size, jnp.uint8), jnp.ones(batch_size)
+    )
     step = partial(train_step, recipe=recipe, mesh=mesh)
-    flop = steps * count_flop(step, initial, batch, jax.random.key(0))
+    flop = steps * count_flops(step, initial, batch, jax.random.key(0))
     return {"items": steps * batch_size, "flop": flop, "call": call}
 
 
@@ -206,7 +212,7 @@ def _limit(devices: int, precision: lax.Precision) -> Task:
     side = PRODUCT.get(platform, PRODUCT_ELSEWHERE)
     mesh = Mesh(jax.devices()[:devices], ("data",))
     sharded = NamedSharding(mesh, P("data"))
-    factors = factors_at(precision)
+    factors = compute_dtype_of(precision)
     left = jax.device_put(jnp.ones((devices, side, side), factors), sharded)
     product = jax.jit(partial(jnp.matmul, precision=precision, preferred_element_type=jnp.float32))
     flop = 2 * devices * side**3
@@ -218,7 +224,7 @@ def _limit(devices: int, precision: lax.Precision) -> Task:
 
 def _classify(params: Params, images: jax.Array, *, precision: lax.Precision) -> jax.Array:
     with jax.default_matmul_precision(precision.name.lower()):
-        return classify(params, images, factors=factors_at(precision))
+        return classify(params, images, factors=compute_dtype_of(precision))
 
 
 def _noise(n: int, side: int) -> jax.Array:

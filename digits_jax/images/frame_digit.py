@@ -6,7 +6,7 @@ from PIL import Image
 from scipy import ndimage
 
 from digits_jax.detect.boxes import INK
-from digits_jax.models.cnn import SIDE
+from digits_jax.models.cnn import INPUT_SIDE
 
 INNER = 20  # px of the longer side of MNIST's digits
 # Of strokes in 28×28 px, on training digits (5, 50 and 95 % of them: 1.7, 2.5 and 3.6 px), and on
@@ -30,18 +30,18 @@ def frame_digit(image: UInt8[np.ndarray, "h w"]) -> UInt8[np.ndarray, "28 28"]:
     """
     if image.min() == image.max():
         raise ValueError(f"expected a bright digit on black, got pixels of {image.max()} alone")
-    if image.shape == (SIDE, SIDE):
+    if image.shape == (INPUT_SIDE, INPUT_SIDE):
         return image
     scaled = _scaled(_cut_out(image), INNER)
     digit = scaled / scaled.max()
     height, width = digit.shape
     top, left = _start(digit.sum(axis=1)), _start(digit.sum(axis=0))
-    framed = np.zeros((SIDE, SIDE), np.uint8)
+    framed = np.zeros((INPUT_SIDE, INPUT_SIDE), np.uint8)
     framed[top : top + height, left : left + width] = np.rint(255 * digit)
     return framed
 
 
-def with_usual_pen(image: UInt8[np.ndarray, "_ _"]) -> UInt8[np.ndarray, "_ _"]:
+def normalise_stroke_width(image: UInt8[np.ndarray, "_ _"]) -> UInt8[np.ndarray, "_ _"]:
     """Draws a digit anew, with strokes that MNIST's pens could have drawn, if its own are not such.
 
     Their width is four times their pixels' mean distance from the edge, which it is for a strip.
@@ -54,7 +54,7 @@ def with_usual_pen(image: UInt8[np.ndarray, "_ _"]) -> UInt8[np.ndarray, "_ _"]:
     Returns:
       The same, or the digit cut out and scaled, on black.
     """
-    if image.min() == image.max() or image.shape == (SIDE, SIDE):
+    if image.min() == image.max() or image.shape == (INPUT_SIDE, INPUT_SIDE):
         return image
     drawn = _scaled(_cut_out(image), FINE)
     # Room to grow, and for the digit's edge to be one.
@@ -83,4 +83,4 @@ def _scaled(digit: Float[np.ndarray, "_ _"], longest: int) -> Float[np.ndarray, 
 def _start(mass: np.ndarray) -> int:
     """Where along an axis a digit begins, so that its centre of mass is nearest to pixel 14."""
     centre = float(mass @ np.arange(len(mass)) / mass.sum())
-    return min(max(round(SIDE / 2 - centre), 0), SIDE - len(mass))
+    return min(max(round(INPUT_SIDE / 2 - centre), 0), INPUT_SIDE - len(mass))

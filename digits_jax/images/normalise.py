@@ -46,7 +46,7 @@ def normalise(image: UInt8[np.ndarray, "h w *channels"]) -> UInt8[np.ndarray, "h
     return np.rint(255 * np.minimum(ink / white, 1)).astype(np.uint8)
 
 
-def on_black(image: UInt8[np.ndarray, "h w *channels"]) -> bool:
+def is_ink_on_black(image: UInt8[np.ndarray, "h w *channels"]) -> bool:
     """Whether a picture is ink on black, as MNIST's digits are: most of it is all but black.
 
     Args:

@@ -7,11 +7,11 @@ from flax import linen as nn
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Key
 
-from digits_jax.models.mixed_precision import rounded_product
+from digits_jax.models.mixed_precision import mixed_precision_matmul
 from digits_jax.models.pooled_conv import convolve_and_pool
 
-SIDE = 28  # pixels a side of a digit's image
-CLASSES = 10
+INPUT_SIDE = 28  # pixels a side of a digit's image
+NUM_CLASSES = 10
 
 Params = dict[str, dict[str, Float[Array, "..."]]]  # by layer, then "kernel" and "bias"
 
@@ -30,10 +30,10 @@ class CNN(nn.Module):
         x = x.reshape(x.shape[0], 7 * 7 * 64)
         x = nn.Dense(1024, dot_general=self._dot_general, name="dense1")(x)  # 6
         x = nn.relu(x)  # 7
-        return nn.Dense(CLASSES, name="dense2")(x)  # 8
+        return nn.Dense(NUM_CLASSES, name="dense2")(x)  # 8
 
     def _dot_general(self, x: Array, w: Array, *_: Any, **__: Any) -> Array:
-        return rounded_product(x, w, self.factors)
+        return mixed_precision_matmul(x, w, self.factors)
 
 
 class PooledConvolution(nn.Module):
@@ -62,7 +62,7 @@ def init(key: Key[Array, ""]) -> Params:
     Returns:
       `{"conv1", "conv2", "dense1", "dense2"}`, each `{"kernel", "bias"}`, float32.
     """
-    variables: Any = CNN().init(key, jnp.zeros((1, SIDE, SIDE, 1)))
+    variables: Any = CNN().init(key, jnp.zeros((1, INPUT_SIDE, INPUT_SIDE, 1)))
     return variables["params"]
 
 
@@ -83,7 +83,7 @@ def classify(
     Raises:
       ValueError: when traced with images of another shape or dtype.
     """
-    if images.shape[1:] != (SIDE, SIDE, 1) or images.dtype != jnp.float32:
+    if images.shape[1:] != (INPUT_SIDE, INPUT_SIDE, 1) or images.dtype != jnp.float32:
         raise ValueError(
             f"classify takes images [n, 28, 28, 1] of float32 in 0–1; "
             f"got {list(images.shape)} of {images.dtype}"

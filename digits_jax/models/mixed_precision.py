@@ -15,28 +15,28 @@ from jaxtyping import Array, Float
 Dot = Callable[[Array, Array], Array]
 
 
-def product(
+def matmul(
     a: Float[Array, "*b m k"], b: Float[Array, "k n"], precision: lax.Precision | None = None
 ) -> Float[Array, "*b m n"]:
     """The product of two arrays of one dtype, float32 or bfloat16, summed in float32."""
     return jnp.dot(a, b, precision=precision, preferred_element_type=jnp.float32)
 
 
-def factors_at(precision: lax.Precision) -> DTypeLike:
+def compute_dtype_of(precision: lax.Precision) -> DTypeLike:
     """What a precision rounds factors to: `DEFAULT` to bfloat16, whatever the hardware."""
     return jnp.bfloat16 if precision is lax.Precision.DEFAULT else jnp.float32
 
 
-def dot_at(precision: lax.Precision) -> Dot:
+def dot_with_precision(precision: lax.Precision) -> Dot:
     """The product of two arrays whose factors are rounded as the precision says.
 
     So are the gradients in them that come back.
     """
-    factors = factors_at(precision)
-    return lambda a, b: product(a.astype(factors), b.astype(factors), precision)
+    factors = compute_dtype_of(precision)
+    return lambda a, b: matmul(a.astype(factors), b.astype(factors), precision)
 
 
-def turned(a: Float[Array, "m k"]) -> Float[Array, "k m"]:
+def transpose(a: Float[Array, "m k"]) -> Float[Array, "k m"]:
     """The transpose; of bfloat16 moved in memory, since XLA multiplies its columns slowly."""
     if a.dtype != jnp.bfloat16:
         return a.T
@@ -44,7 +44,7 @@ def turned(a: Float[Array, "m k"]) -> Float[Array, "k m"]:
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
-def rounded_product(
+def mixed_precision_matmul(
     a: Float[Array, "m k"], b: Float[Array, "k n"], factors: DTypeLike
 ) -> Float[Array, "m n"]:
     """The product of two float32 matrices, and its gradients, after rounding all their factors.
@@ -59,14 +59,14 @@ def rounded_product(
     Returns:
       `[m, n]` float32.
     """
-    return product(a.astype(factors), b.astype(factors))
+    return matmul(a.astype(factors), b.astype(factors))
 
 
 def _forward(
     a: Float[Array, "m k"], b: Float[Array, "k n"], factors: DTypeLike
 ) -> tuple[Float[Array, "m n"], tuple[Float[Array, "m k"], Float[Array, "k n"]]]:
     rounded = a.astype(factors), b.astype(factors)
-    return product(*rounded), rounded
+    return matmul(*rounded), rounded
 
 
 def _backward(
@@ -76,7 +76,7 @@ def _backward(
 ) -> tuple[Float[Array, "m k"], Float[Array, "k n"]]:
     a, b = rounded
     gradient = gradient.astype(factors)
-    return product(gradient, b.T), product(turned(a), gradient)
+    return matmul(gradient, b.T), matmul(transpose(a), gradient)
 
 
-rounded_product.defvjp(_forward, _backward)
+mixed_precision_matmul.defvjp(_forward, _backward)

@@ -23,7 +23,7 @@ from jax import lax
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int8
 
-from digits_jax.models.mixed_precision import product, turned
+from digits_jax.models.mixed_precision import matmul, transpose
 
 TAPS = 5  # kernel rows and columns (section 3.1)
 HALO = TAPS // 2
@@ -159,7 +159,7 @@ def _pixels_of_one_channel(
     images: Float[Array, "n h w 1"], kernel: Float[Array, "5 5 1 o"]
 ) -> list[Pooled]:
     n, h, w, _ = images.shape
-    pixels = lax.optimization_barrier(product(_reach(images), _reach_matrix(kernel)))
+    pixels = lax.optimization_barrier(matmul(_reach(images), _reach_matrix(kernel)))
     return [p.reshape(n, h // 2, w // 2, -1) for p in jnp.split(pixels, len(CELL), axis=1)]
 
 
@@ -172,9 +172,9 @@ def _gradients_of_one_channel(
     reach = _reach(images)
     # Dropped if not asked for.
     (image_gradient,) = jax.linear_transpose(_reach, images.astype(jnp.float32))(
-        product(four, turned(_reach_matrix(kernel)))
+        matmul(four, transpose(_reach_matrix(kernel)))
     )
-    kernels = product(turned(reach), four).reshape(REACH, REACH, len(CELL), o)
+    kernels = matmul(transpose(reach), four).reshape(REACH, REACH, len(CELL), o)
     placed = [kernels[a : a + TAPS, b : b + TAPS, k] for k, (a, b) in enumerate(CELL)]
     return image_gradient, reduce(jnp.add, placed)[:, :, None]
 
@@ -219,7 +219,7 @@ def _row_matrix(kernel: Kernel) -> Float[Array, "5*c 5*o"]:
 
 
 def _pixels_of_many(images: Images, kernel: Kernel) -> list[Pooled]:
-    rows = lax.optimization_barrier(product(_side_by_side(images, 2, 1), _row_matrix(kernel)))
+    rows = lax.optimization_barrier(matmul(_side_by_side(images, 2, 1), _row_matrix(kernel)))
     return _cells(_sum_of_taps(rows, 1, 1))
 
 
@@ -231,7 +231,7 @@ def _gradients_of_many(
     pixels = jnp.stack(gradient, axis=3).reshape(n, h // 2, w // 2, 2, 2, o)
     pixels = lax.optimization_barrier(pixels.transpose(0, 1, 3, 2, 4, 5).reshape(n, h, w, o))
     columns, rows = _side_by_side(images, 2, 1), _side_by_side(pixels, 1, -1)
-    by_tap = product(turned(columns.reshape(n * h * w, -1)), rows.reshape(n * h * w, -1))
+    by_tap = matmul(transpose(columns.reshape(n * h * w, -1)), rows.reshape(n * h * w, -1))
     by_tap = by_tap.reshape(TAPS, c, TAPS, o)
-    back = lax.optimization_barrier(product(rows, turned(_row_matrix(kernel))))
+    back = lax.optimization_barrier(matmul(rows, transpose(_row_matrix(kernel))))
     return _sum_of_taps(back, 2, -1), by_tap.transpose(2, 0, 1, 3)

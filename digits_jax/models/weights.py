@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 
 from digits_jax.models.cnn import Params, init
 
-RELEASED = "pretrained.safetensors"  # in the package
+PRETRAINED = "pretrained.safetensors"  # in the package
 REMEDY = (
     "digits_jax.models.weights.save_weights writes such a file from a trained network's parameters"
 )
@@ -31,7 +31,7 @@ def save_weights(path: str | Path, params: Params, header: Mapping[str, str]) ->
     Args:
       path: the file to write; its folder exists.
       params: as `init` or `load_checkpoint` return them.
-      header: what to say of them, such as where they come from; `weights_header` reads it.
+      header: what to say of them, such as where they come from; `read_weights_header` reads it.
 
     Raises:
       WeightsError: the parameters are not the network's, or not finite in float16.
@@ -77,7 +77,7 @@ def load_weights(path: str | Path) -> Params:
     return params
 
 
-def weights_header(path: str | Path) -> dict[str, str]:
+def read_weights_header(path: str | Path) -> dict[str, str]:
     """What `save_weights` was told to say of the parameters.
 
     Raises:
@@ -99,7 +99,7 @@ def load_pretrained() -> Params:
     Raises:
       WeightsError: this copy of the package has none, or they are damaged.
     """
-    released = resources.files("digits_jax.models") / RELEASED
+    released = resources.files("digits_jax.models") / PRETRAINED
     if not released.is_file():
         raise WeightsError(
             f"this copy of digits_jax comes without trained weights: expected {released}. Train "

@@ -18,13 +18,13 @@ from jax.stages import Compiled, Lowered
 from platformdirs import user_cache_dir
 
 import digits_jax
-from digits_jax.runtime.files import replacing
-from digits_jax.runtime.hardware import abilities
-from digits_jax.runtime.jax_config import options
+from digits_jax.runtime.files import atomic_write
+from digits_jax.runtime.hardware import cpu_features
+from digits_jax.runtime.jax_config import temporary_jax_config
 
-LARGEST = 2**30  # bytes of compiled programs; the least recently used go first
-MOST = 64  # programs of some 3 MB that `kept` keeps
-WHOLE = "whole"  # the folder, beside JAX's, of the programs that `kept` keeps
+MAX_CACHE_BYTES = 2**30  # bytes of compiled programs; the least recently used go first
+MAX_EXECUTABLES = 64  # programs of some 3 MB that `aot_cached` keeps
+EXECUTABLES_SUFFIX = "whole"  # the folder, beside JAX's, of the programs that `aot_cached` keeps
 
 
 def cache_folder() -> Path:
@@ -32,7 +32,7 @@ def cache_folder() -> Path:
     return Path(os.environ.get("DIGITS_JAX_CACHE") or user_cache_dir("digits-jax"))
 
 
-def keep_programs() -> None:
+def enable_compilation_cache() -> None:
     """Has JAX keep what it compiles in the cache folder, for the next process.
 
     Programs for a CPU hold its instructions, so each kind of host has a folder of its own, and each
@@ -41,24 +41,24 @@ def keep_programs() -> None:
     """
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         jax.config.update("jax_compilation_cache_dir", str(_programs()))
-        jax.config.update("jax_compilation_cache_max_size", LARGEST)
+        jax.config.update("jax_compilation_cache_max_size", MAX_CACHE_BYTES)
         # However quick to compile: a command has many small programs.
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 
-def kept(function: Any, **static: Any) -> Callable[..., Any]:
+def aot_cached(function: Any, **static: Any) -> Callable[..., Any]:
     """A jitted function as programs that the next process does not even trace.
 
     JAX looks up what it has compiled by the lowered program, and to get there takes as long as to
     import it. Here the shapes of the arguments and the package's own source say which it is. Where
-    programs are not kept by `keep_programs`, or there are several devices, it is the function.
+    programs are not kept by `enable_compilation_cache`, or there are several devices, it is the function.
     Not for several threads.
 
     Args:
       function: of `jax.jit`, the same whatever the values of its arguments.
       static: those of its arguments that are part of the program.
     """
-    folder = _programs().with_name(f"{_programs().name}-{WHOLE}")
+    folder = _programs().with_name(f"{_programs().name}-{EXECUTABLES_SUFFIX}")
     told = jax.config.values
     keeps = told["jax_compilation_cache_dir"] == str(_programs())
     if not (keeps and told["jax_enable_compilation_cache"] and jax.device_count() == 1):
@@ -91,7 +91,7 @@ def _compiled(path: Path, lowered: Lowered) -> Compiled:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _forget_the_oldest(path.parent)
-        with replacing(path) as temporary:
+        with atomic_write(path) as temporary:
             temporary.touch()
             # A program that comes from JAX's own cache cannot be written again.
             with _without_cache():
@@ -111,13 +111,13 @@ def _forget_the_oldest(folder: Path) -> None:
     with suppress(FileNotFoundError):  # another process does the same
         files = [file for file in folder.iterdir() if not file.name.startswith(".")]
         files.sort(key=lambda file: file.stat().st_mtime, reverse=True)
-        for file in files[MOST - 1 :]:
+        for file in files[MAX_EXECUTABLES - 1 :]:
             file.unlink()
 
 
 @contextmanager
 def _without_cache() -> Iterator[None]:
-    with options(jax_enable_compilation_cache=False):
+    with temporary_jax_config(jax_enable_compilation_cache=False):
         reset_cache()
         try:
             yield
@@ -148,4 +148,4 @@ def _programs() -> Path:
 
 @cache
 def _host() -> str:
-    return hashlib.sha256(abilities().encode()).hexdigest()[:12]
+    return hashlib.sha256(cpu_features().encode()).hexdigest()[:12]

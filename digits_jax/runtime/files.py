@@ -12,25 +12,25 @@ from typing import BinaryIO
 BLOCK = 2**16  # bytes read at once from a file's end
 
 
-def prepare_folder(path: Path) -> None:
+def make_output_folder(path: Path) -> None:
     """Makes a folder, where there is none yet."""
     if path.exists() and not path.is_dir():
         raise FileExistsError(f"{path} is a file: expected a folder to write to; name another")
     path.mkdir(parents=True, exist_ok=True)
 
 
-def prepare_file(path: Path) -> None:
+def check_output_file(path: Path) -> None:
     """Makes a file's folder, and makes sure that the file can be replaced."""
     if path.exists() and not path.is_file():  # replacing it would remove a folder or a device
         raise FileExistsError(f"{path} is no file: expected one to write to; name another")
     path.parent.mkdir(parents=True, exist_ok=True)
 
 
-class Pictures:
+class AnnotatedPaths:
     """The pictures of images in a folder: all different, also where case makes no difference."""
 
     def __init__(self, images: Sequence[Path], folder: Path):
-        prepare_folder(folder)
+        make_output_folder(folder)
         self._folder = folder
         # Never over an image itself.
         self._taken = {_key(image) for image in images}
@@ -61,7 +61,7 @@ def _key(path: Path) -> str:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """Where to write what becomes the file, whole or not at all."""
     path = path.resolve()  # a link stays one
     temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
@@ -89,7 +89,7 @@ def prepare_part(path: Path, *, resume: bool) -> Path:
     """
     part = part_of(path)
     if resume and not part.exists() and path.exists():
-        with replacing(part) as temporary:
+        with atomic_write(part) as temporary:
             shutil.copyfile(path, temporary)
     if part.exists() and part.stat().st_size:
         if not resume:

@@ -6,7 +6,7 @@ from pathlib import Path
 DESCRIBED = Path("/proc/cpuinfo")  # by Linux
 
 
-def processor() -> str:
+def processor_name() -> str:
     """The processor's name where the system tells it, else the kind of machine."""
     for line in _lines():
         if line.startswith("model name"):
@@ -14,7 +14,7 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def abilities() -> str:
+def cpu_features() -> str:
     """What a program compiled here may ask of the processor: the same on equal processors."""
     known = {line for line in _lines() if line.startswith(("model name", "flags", "Features"))}
     return platform.machine() + platform.processor() + "".join(sorted(known))

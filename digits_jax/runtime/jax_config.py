@@ -8,7 +8,7 @@ import jax
 
 
 @contextmanager
-def options(**values: Any) -> Iterator[None]:
+def temporary_jax_config(**values: Any) -> Iterator[None]:
     """JAX's configuration with these values; what it had before comes back.
 
     It is the whole process's: not for several threads at once.

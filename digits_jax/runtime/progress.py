@@ -14,12 +14,12 @@ LINE_SECONDS = 30.0  # between two lines where there is no terminal to draw a ba
 Item = TypeVar("Item")
 
 
-def say(text: str) -> None:
+def log(text: str) -> None:
     """Prints a line to standard error, above a progress bar if there is one."""
     tqdm.write(text, file=sys.stderr)
 
 
-def tell(text: str) -> None:
+def emit(text: str) -> None:
     """Prints a line of a command's result to standard output, without spoiling a progress bar."""
     tqdm.write(text, file=sys.stdout)
     sys.stdout.flush()
@@ -37,7 +37,7 @@ def progress(items: Iterable[Item], unit: str, total: int) -> Iterator[Item]:
         now = time.monotonic()
         if not live and now - last_line >= LINE_SECONDS:
             last_line = now
-            say(f"{unit} {done}/{total}")
+            log(f"{unit} {done}/{total}")
         yield item
 
 
@@ -66,14 +66,14 @@ class ProgressBar:
         elif now - self._last_line >= LINE_SECONDS:
             self._last_line = now
             left = (now - self._begun) / (step - self._first) * (self._total - step)
-            say(f"step {step}/{self._total}: {text}, {left / 60:.1f} min left")
+            log(f"step {step}/{self._total}: {text}, {left / 60:.1f} min left")
 
     def close(self) -> None:
         self._bar.close()
 
 
-def say_evaluation(row: Evaluation) -> None:
-    say(
+def log_evaluation(row: Evaluation) -> None:
+    log(
         f"step {row.step}: loss {row.train_loss:.4f}, accuracy: training {row.train_accuracy:.4f}, "
         f"validation {row.validation_accuracy:.4f}, test {row.test_accuracy:.4f}; "
         f"{row.images_per_second:,.0f} images/s, {row.seconds / 60:.1f} min"

@@ -20,11 +20,19 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key, UInt8
 
-from digits_jax.models.cnn import SIDE
-from digits_jax.train.config import Recipe
+from digits_jax.models.cnn import INPUT_SIDE
+from digits_jax.train.config import TrainConfig
 from digits_jax.train.negatives.clutter import WINDOWS, draw_clutter
 from digits_jax.train.negatives.letters_and_shapes import DRAWINGS, draw_shapes
-from digits_jax.train.warp import Images, Place, Warp, pixel_centres, put, source_of, warped
+from digits_jax.train.warp import (
+    Images,
+    Placement,
+    Warp,
+    pixel_centres,
+    place_pictures,
+    source_coordinates,
+    warp_pictures,
+)
 
 NEIGHBOURS = 3  # at most, around a subject
 OFF_CENTRE = (6.0, 20.0)  # px that a digit is off, along the axis where it is farther off
@@ -38,28 +46,29 @@ BLUR = 2.6  # px: a digit of 15 px a side, scaled up
 KNOTS = 5  # along each axis, between which a bend is linear
 
 
-class Distractors(NamedTuple):
+class NegativePictures(NamedTuple):
     """Pictures of what is no digit, which windows show as well: 0 to 255."""
 
     shapes: UInt8[Array | np.ndarray, "_ 28 28"]
     clutter: UInt8[Array | np.ndarray, "_ 28 28"]
 
 
-def draw_distractors() -> Distractors:
+def draw_negatives() -> NegativePictures:
     """The same on every call."""
-    return Distractors(draw_shapes(), draw_clutter())
+    return NegativePictures(draw_shapes(), draw_clutter())
 
 
-def distractors_to_come() -> Distractors:
+def negatives_spec() -> NegativePictures:
     """What stands for them while a program that takes them is compiled."""
     to_come: Any = [
-        jax.ShapeDtypeStruct((count, SIDE, SIDE), jnp.uint8) for count in (DRAWINGS, WINDOWS)
+        jax.ShapeDtypeStruct((count, INPUT_SIDE, INPUT_SIDE), jnp.uint8)
+        for count in (DRAWINGS, WINDOWS)
     ]
-    return Distractors(*to_come)
+    return NegativePictures(*to_come)
 
 
-def compose(
-    key: Key[Array, ""], digits: Images, distractors: Distractors, recipe: Recipe
+def compose_windows(
+    key: Key[Array, ""], digits: Images, distractors: NegativePictures, recipe: TrainConfig
 ) -> tuple[Float[Array, "n 28 28 1"], Float[Array, " n"]]:
     """Turns digits into training windows, and says how far a digit is centred in each.
 
@@ -67,7 +76,7 @@ def compose(
       key: of all that is drawn here.
       digits: `[n, 28, 28]` float32 in 0–1, ink bright; window i has digit i as its subject, or one
         of its background subjects.
-      distractors: of `draw_distractors`.
+      distractors: of `draw_negatives`.
       recipe: the shares of the kinds of background window, the shift, the scale, the neighbours.
 
     Returns:
@@ -99,16 +108,16 @@ def compose(
     anywhere = jax.random.uniform(next(keys), (n, 2), minval=-10.0, maxval=10.0)
     loose = texture | (shape & jax.random.bernoulli(next(keys), 1 - IN_PLACE, (n,)))
     moved = (loose | (wrong_size & (wrong > 1)))[:, None]
-    place = Place(
+    place = Placement(
         jnp.select([wrong_size, loose, near_miss], [wrong, any_size, nearly], scale),
         jnp.select([off_centre[:, None], near_miss[:, None], moved], [far, beside, anywhere], near),
         _blur(next(keys), n),
     )
     picture = jnp.where(shape[:, None, None], drawn, digits)
-    windows = warped(picture, place, _warp(next(keys), place, recipe))
+    windows = warp_pictures(picture, place, _warp(next(keys), place, recipe))
     windows = jnp.where(blank[:, None, None], 0.0, windows)
     cluttered = jax.random.bernoulli(next(keys), 0.85, (n,))[:, None, None]
-    clutter = put(clutter, _part(next(keys), n))
+    clutter = place_pictures(clutter, _part(next(keys), n))
     texture_windows = jnp.where(cluttered, clutter, _texture(next(keys), noise, place))
     windows = jnp.where(texture[:, None, None], texture_windows, windows)
     # Some windows are crowded and some empty: the mean of u^(1/m − 1) is m.
@@ -123,7 +132,9 @@ def compose(
         around = _around(next(keys), n, NEAREST * jnp.minimum(size, 1 / size), 14.0 + 12.0 * size)
         there = jax.random.bernoulli(next(keys), crowding)
         windows += jnp.where(
-            there[:, None, None], put(other, Place(size, around, _blur(next(keys), n))), 0.0
+            there[:, None, None],
+            place_pictures(other, Placement(size, around, _blur(next(keys), n))),
+            0.0,
         )
     # Blank paper is of any grey; on some of it, too, something stands at the edge.
     grey = jax.random.uniform(next(keys), (n,))
@@ -133,7 +144,7 @@ def compose(
     return jnp.clip(windows, 0.0, 1.0)[..., None], centred
 
 
-def centredness(place: Place, recipe: Recipe) -> Float[Array, " n"]:
+def centredness(place: Placement, recipe: TrainConfig) -> Float[Array, " n"]:
     """How far a digit is in its place and of its size, 0–1.
 
     1 within the recipe's shift and scale, 0 where digits are off-centre or of a wrong size, linear
@@ -152,7 +163,7 @@ def centredness(place: Place, recipe: Recipe) -> Float[Array, " n"]:
     )
 
 
-def _warp(key: Key[Array, ""], place: Place, recipe: Recipe) -> Warp:
+def _warp(key: Key[Array, ""], place: Placement, recipe: TrainConfig) -> Warp:
     """Turned, slanted, stretched and bent by up to as much as the recipe says."""
     keys = jax.random.split(key, 4)
     n = place.scale.shape[0]
@@ -162,10 +173,12 @@ def _warp(key: Key[Array, ""], place: Place, recipe: Recipe) -> Warp:
     stretch = _log_uniform(keys[1], n, 1 / recipe.stretch, recipe.stretch)[:, None, None]
     strength = jax.random.uniform(keys[2], (n, 1, 1)) * recipe.bend
     knots = jax.random.normal(keys[3], (2, n, KNOTS, KNOTS))
-    along = jnp.linspace(0, KNOTS - 1, SIDE)[:, None] - jnp.arange(KNOTS, dtype=jnp.float32)[None]
+    along = (
+        jnp.linspace(0, KNOTS - 1, INPUT_SIDE)[:, None] - jnp.arange(KNOTS, dtype=jnp.float32)[None]
+    )
     spread = jnp.maximum(0.0, 1 - jnp.abs(along))  # [28, KNOTS]
     bend = strength[None] * jnp.einsum("ik,ankl,jl->anij", spread, knots, spread)
-    y, x = (source_of(place, axis) for axis in (0, 1))
+    y, x = (source_coordinates(place, axis) for axis in (0, 1))
     column = pixel_centres()[None, None]
     return Warp(
         y[:, :, None] * stretch - turn * column + bend[0],
@@ -187,24 +200,24 @@ def _mirrored(key: Key[Array, ""], pictures: Images) -> Images:
     return jnp.where(turned, pictures.transpose(0, 2, 1), pictures)
 
 
-def _part(key: Key[Array, ""], n: int) -> Place:
+def _part(key: Key[Array, ""], n: int) -> Placement:
     """Of pictures as they are, or a part of them, or moved so far that they end in the window."""
     keys = jax.random.split(key, 3)
     kind = jax.random.uniform(keys[0], (n,))
     scale = jnp.where(kind < 0.4, _log_uniform(keys[1], n, 1.0, 1.6), 1.0)
     # What ends within the window does so as a photograph on black does.
-    farthest = jnp.where(kind > 0.7, 10.0, (scale - 1) * SIDE / 2)
+    farthest = jnp.where(kind > 0.7, 10.0, (scale - 1) * INPUT_SIDE / 2)
     offset = farthest[:, None] * jax.random.uniform(keys[2], (n, 2), minval=-1.0)
-    return Place(scale, offset, jnp.ones(n))
+    return Placement(scale, offset, jnp.ones(n))
 
 
-def _texture(key: Key[Array, ""], noise: Images, place: Place) -> Images:
+def _texture(key: Key[Array, ""], noise: Images, place: Placement) -> Images:
     """Noise, fine or coarse, of any contrast, on a slope of grey."""
     keys = jax.random.split(key, 4)
     n = noise.shape[0]
-    coarse = put(noise, place._replace(scale=_log_uniform(keys[0], n, 1.0, 12.0)))
+    coarse = place_pictures(noise, place._replace(scale=_log_uniform(keys[0], n, 1.0, 12.0)))
     slope, grey = jax.random.normal(keys[1], (n, 2)) * 0.02, jax.random.uniform(keys[2], (n,))
-    pixel = jnp.arange(SIDE, dtype=jnp.float32)[None] - SIDE / 2
+    pixel = jnp.arange(INPUT_SIDE, dtype=jnp.float32)[None] - INPUT_SIDE / 2
     ramp = (slope[:, :1] * pixel)[:, :, None] + (slope[:, 1:] * pixel)[:, None, :]
     contrast = _log_uniform(keys[3], n, 0.02, 3.0)[:, None, None]
     return jnp.clip(grey[:, None, None] + ramp + contrast * (coarse - 0.5), 0.0, 1.0)

@@ -14,15 +14,15 @@ import numpy as np
 from jax.sharding import Sharding
 
 from digits_jax.models.cnn import Params
-from digits_jax.train.config import Recipe
+from digits_jax.train.config import TrainConfig
 from digits_jax.train.step import Metrics, TrainState, initial_state
-from digits_jax.train.workdir import WorkdirError, read_record, read_run
+from digits_jax.train.workdir import WorkdirError, read_metrics, read_run
 
-NEWEST = 3  # checkpoints kept, beside the best one
-CHANCE = 0.000705  # the standard error of an accuracy of 99.5 % on 10,000 digits
+KEEP_NEWEST = 3  # checkpoints kept, beside the best one
+STANDARD_ERROR = 0.000705  # the standard error of an accuracy of 99.5 % on 10,000 digits
 
 
-class Progress(NamedTuple):
+class RunningMetrics(NamedTuple):
     """What a run remembers besides its state: sums over the steps since the last evaluation."""
 
     loss: float = 0.0
@@ -31,9 +31,9 @@ class Progress(NamedTuple):
     training_seconds: float = 0.0  # spent on those steps
     seconds: float = 0.0  # spent on the run so far, evaluations included, however often stopped
 
-    def after(self, sums: Metrics, steps: int, seconds: float) -> "Progress":
+    def after(self, sums: Metrics, steps: int, seconds: float) -> "RunningMetrics":
         """With some more steps and the time they took."""
-        return Progress(
+        return RunningMetrics(
             self.loss + float(sums.loss),
             self.accuracy + float(sums.accuracy),
             self.steps + steps,
@@ -49,7 +49,7 @@ class Progress(NamedTuple):
     def mean_accuracy(self) -> float:
         return self.accuracy / self.steps
 
-    def rate(self, recipe: Recipe) -> float:
+    def rate(self, recipe: TrainConfig) -> float:
         """Digits learned from in a second."""
         return self.steps * recipe.batch_size / self.training_seconds
 
@@ -62,7 +62,7 @@ class Checkpoints:
         import orbax.checkpoint as ocp
 
         # Not kept by Orbax, which reads its metrics on opening and fails on a damaged file.
-        rows = read_record(workdir / "metrics.jsonl")
+        rows = read_metrics(workdir / "metrics.jsonl")
         self._validation = {row.step: row.validation_accuracy for row in rows}
         self._args = ocp.args
         options = ocp.CheckpointManagerOptions(
@@ -83,7 +83,7 @@ class Checkpoints:
         return sorted(self._manager.all_steps())
 
     def save(
-        self, state: TrainState, progress: Progress, validation_accuracy: float | None
+        self, state: TrainState, progress: RunningMetrics, validation_accuracy: float | None
     ) -> None:
         """Saves atomically. An accuracy makes the checkpoint a candidate for the best one."""
         step, args = int(state.step), self._args
@@ -95,7 +95,9 @@ class Checkpoints:
         )
         self._manager.save(step, args=items, force=True)
 
-    def restore(self, step: int, recipe: Recipe, sharding: Sharding) -> tuple[TrainState, Progress]:
+    def restore(
+        self, step: int, recipe: TrainConfig, sharding: Sharding
+    ) -> tuple[TrainState, RunningMetrics]:
         """Reads one checkpoint onto the given devices.
 
         Raises:
@@ -111,7 +113,7 @@ class Checkpoints:
             restored = self._manager.restore(step, args=items)
             state, stored = restored["state"], dict(restored["progress"])
             expected = stored.pop("sha256")
-            progress = Progress(**stored)
+            progress = RunningMetrics(**stored)
         except Exception as error:  # Orbax and TensorStore raise many kinds for damaged files
             reason = (str(error).strip() or repr(error)).splitlines()[0][:200]
             raise WorkdirError(f"checkpoint {step} cannot be read: {reason}") from error
@@ -120,8 +122,8 @@ class Checkpoints:
         return state, progress
 
     def restore_newest(
-        self, recipe: Recipe, sharding: Sharding, say: Callable[[str], None]
-    ) -> tuple[TrainState, Progress] | None:
+        self, recipe: TrainConfig, sharding: Sharding, say: Callable[[str], None]
+    ) -> tuple[TrainState, RunningMetrics] | None:
         """Reads the newest checkpoint that is whole, and deletes damaged ones after it.
 
         Raises:
@@ -147,7 +149,7 @@ class Checkpoints:
 
         Equal are those that are as good as the best of the run, but for CHANCE.
         """
-        best = max(self._validation.values(), default=0.0) - CHANCE
+        best = max(self._validation.values(), default=0.0) - STANDARD_ERROR
         return max(steps, key=lambda step: (min(self._validation.get(step, -1.0), best), step))
 
     def close(self) -> None:
@@ -162,7 +164,7 @@ class _NewestAndBest:
 
     def should_preserve(self, checkpoints: Sequence[Any], *, context: object) -> list[bool]:
         steps = [checkpoint.step for checkpoint in checkpoints]
-        kept = {*sorted(steps)[-NEWEST:], self._best_of(steps)}
+        kept = {*sorted(steps)[-KEEP_NEWEST:], self._best_of(steps)}
         return [step in kept for step in steps]
 
 

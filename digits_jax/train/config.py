@@ -7,12 +7,12 @@ if TYPE_CHECKING:  # only training pays for the import
     import optax
 
 
-class RecipeError(ValueError):
+class ConfigError(ValueError):
     """A recipe that cannot be followed."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Recipe:
+class TrainConfig:
     """How a network is trained. Two runs of one recipe and one seed are the same run.
 
     A finished run that is continued with more steps follows the longer recipe's learning rates from
@@ -61,27 +61,27 @@ class Recipe:
     def __post_init__(self) -> None:
         for name in ("batch_size", "steps", "evaluate_every"):
             if getattr(self, name) < 1:
-                raise RecipeError(f"{name} must be at least 1; got {getattr(self, name)}")
+                raise ConfigError(f"{name} must be at least 1; got {getattr(self, name)}")
         if not 0 <= self.shift < 28:
-            raise RecipeError(f"shift must be 0 to 27 pixels; got {self.shift}")
+            raise ConfigError(f"shift must be 0 to 27 pixels; got {self.shift}")
         if not 1 <= self.scale <= 2:
-            raise RecipeError(f"scale must be 1 to 2; got {self.scale}")
+            raise ConfigError(f"scale must be 1 to 2; got {self.scale}")
         if not 1 <= self.stretch <= 2:
-            raise RecipeError(f"stretch must be 1 to 2; got {self.stretch}")
+            raise ConfigError(f"stretch must be 1 to 2; got {self.stretch}")
         if not 0 <= self.turn <= 45:
-            raise RecipeError(f"turn must be 0 to 45 degrees; got {self.turn}")
+            raise ConfigError(f"turn must be 0 to 45 degrees; got {self.turn}")
         if not 0 <= self.slant <= 1:
-            raise RecipeError(f"slant must be 0 to 1; got {self.slant}")
+            raise ConfigError(f"slant must be 0 to 1; got {self.slant}")
         if not 0 <= self.bend <= 5:
-            raise RecipeError(f"bend must be 0 to 5 pixels; got {self.bend}")
+            raise ConfigError(f"bend must be 0 to 5 pixels; got {self.bend}")
         if not 0 <= self.neighbours <= 3:
-            raise RecipeError(f"neighbours must be 0 to 3; got {self.neighbours}")
+            raise ConfigError(f"neighbours must be 0 to 3; got {self.neighbours}")
         shares = (*self.background_shares(), self.near_misses)
         if min(shares) < 0 or not sum(shares) < 1:
             names = "off_centre, wrong_size, shapes, textures, blank and near_misses"
-            raise RecipeError(f"{names} must be shares whose sum is below 1; got {shares}")
+            raise ConfigError(f"{names} must be shares whose sum is below 1; got {shares}")
         if not 0 < self.learning_rate < float("inf"):
-            raise RecipeError(f"learning_rate must be positive; got {self.learning_rate}")
+            raise ConfigError(f"learning_rate must be positive; got {self.learning_rate}")
 
     def background_shares(self) -> tuple[float, ...]:
         """The shares of the kinds of background window, in their order above."""
@@ -116,9 +116,9 @@ class Recipe:
         return step in (10, 30, 100, 300, 1000, self.steps) or step % self.evaluate_every == 0
 
 
-RECIPES = {
+CONFIGS = {
     # Section 3.1; the batch size is ours, as the paper never states it: see experiments/LOG.md.
-    "paper": Recipe(
+    "paper": TrainConfig(
         batch_size=1024,
         steps=20_000,
         optimizer="adam",
@@ -128,7 +128,7 @@ RECIPES = {
         evaluate_every=1000,
     ),
     # The same network and digits, with a fifth of the images: see experiments/LOG.md.
-    "standard": Recipe(
+    "standard": TrainConfig(
         batch_size=256,
         steps=16_000,
         optimizer="adam",

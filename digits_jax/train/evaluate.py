@@ -6,14 +6,14 @@ from jaxtyping import Array, Int
 
 from digits_jax.data.mnist import Dataset
 from digits_jax.models.cnn import Params, classify
-from digits_jax.train.step import pixels
+from digits_jax.train.step import to_network_input
 
 BATCH = 500  # digits classified at once; 50 MB of features
 
 
 @jax.jit
 def _errors(params: Params, dataset: Dataset) -> Int[Array, ""]:
-    predicted = jnp.argmax(classify(params, pixels(dataset.images)), axis=-1)
+    predicted = jnp.argmax(classify(params, to_network_input(dataset.images)), axis=-1)
     return jnp.sum(predicted != dataset.labels.astype(jnp.int32))
 
 

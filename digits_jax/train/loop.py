@@ -13,17 +13,17 @@ import jax.numpy as jnp
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from digits_jax.data.mnist import DATA_SHA256, Mnist, load_mnist
+from digits_jax.data.mnist import MNIST_SHA256, Mnist, load_mnist
 from digits_jax.models.cnn import Params
 from digits_jax.runtime.devices import data_mesh
-from digits_jax.runtime.progress import ProgressBar, say, say_evaluation
-from digits_jax.train.checkpoints import Checkpoints, Progress, load_best, open_checkpoints
-from digits_jax.train.config import RECIPES, Recipe, RecipeError
+from digits_jax.runtime.progress import ProgressBar, log, log_evaluation
+from digits_jax.train.checkpoints import Checkpoints, RunningMetrics, load_best, open_checkpoints
+from digits_jax.train.config import CONFIGS, ConfigError, TrainConfig
 from digits_jax.train.evaluate import accuracy
-from digits_jax.train.multi_step import make_advance, steps_per_dispatch
-from digits_jax.train.plots import draw_training_curve
+from digits_jax.train.multi_step import make_multi_step, steps_per_dispatch
+from digits_jax.train.plots import plot_training_curve
 from digits_jax.train.step import TrainState, initial_state
-from digits_jax.train.workdir import Evaluation, Record, Run, begin_run
+from digits_jax.train.workdir import Evaluation, MetricsLog, RunInfo, start_run
 
 
 class Interrupted(Exception):
@@ -39,7 +39,7 @@ class Diverged(Exception):
 
 
 def train(
-    recipe: Recipe | str = "standard",
+    recipe: TrainConfig | str = "standard",
     workdir: str | Path = "runs/standard",
     seed: int = 0,
     *,
@@ -51,7 +51,7 @@ def train(
     was stopped or killed on the way.
 
     Args:
-      recipe: a `Recipe`, or the name of one in `RECIPES`.
+      recipe: a `TrainConfig`, or the name of one in `CONFIGS`.
       workdir: where checkpoints, `metrics.jsonl` and `training_curve.png` go.
       seed: of the initial parameters, the sampling and the shifts.
       data_dir: a folder that holds MNIST; see `load_mnist`.
@@ -67,24 +67,24 @@ def train(
       Interrupted: a SIGINT or SIGTERM came during training; the state was saved.
     """
     recipe, workdir = _recipe(recipe), Path(workdir)
-    mnist = load_mnist(data_dir, say)
-    begin_run(workdir, Run(recipe, seed, DATA_SHA256))
+    mnist = load_mnist(data_dir, log)
+    start_run(workdir, RunInfo(recipe, seed, MNIST_SHA256))
     with open_checkpoints(workdir) as checkpoints, _watch_signals() as received:
         _train(recipe, workdir, seed, mnist, checkpoints, received)
-    draw_training_curve(workdir)
+    plot_training_curve(workdir)
     return load_best(workdir)[1]
 
 
-def _recipe(recipe: Recipe | str) -> Recipe:
-    if isinstance(recipe, Recipe):
+def _recipe(recipe: TrainConfig | str) -> TrainConfig:
+    if isinstance(recipe, TrainConfig):
         return recipe
-    if recipe not in RECIPES:
-        raise RecipeError(f"there is no recipe {recipe!r}; there are {', '.join(RECIPES)}")
-    return RECIPES[recipe]
+    if recipe not in CONFIGS:
+        raise ConfigError(f"there is no recipe {recipe!r}; there are {', '.join(CONFIGS)}")
+    return CONFIGS[recipe]
 
 
 def _train(
-    recipe: Recipe,
+    recipe: TrainConfig,
     workdir: Path,
     seed: int,
     mnist: Mnist,
@@ -94,17 +94,17 @@ def _train(
     mesh = data_mesh(recipe.batch_size)
     replicated = NamedSharding(mesh, P())
     init_key, run_key = jax.random.split(jax.random.key(seed))
-    restored = checkpoints.restore_newest(recipe, replicated, say)
-    state, progress = restored or (initial_state(recipe, init_key), Progress())
+    restored = checkpoints.restore_newest(recipe, replicated, log)
+    state, progress = restored or (initial_state(recipe, init_key), RunningMetrics())
     step = int(state.step)
-    record = Record(workdir, until_step=step)
+    record = MetricsLog(workdir, until_step=step)
     if step >= recipe.steps:
-        say(f"{workdir} is finished: {step:,} of {recipe.steps:,} steps are done")
+        log(f"{workdir} is finished: {step:,} of {recipe.steps:,} steps are done")
         return
     devices = f"{mesh.size} × {mesh.devices.flat[0].device_kind}"
-    say(f"{'going on' if step else 'beginning'} at step {step:,} of {recipe.steps:,} on {devices}")
+    log(f"{'going on' if step else 'beginning'} at step {step:,} of {recipe.steps:,} on {devices}")
     longest = steps_per_dispatch(mesh)
-    advance = make_advance(recipe, mesh, looped=longest > 1)
+    advance = make_multi_step(recipe, mesh, looped=longest > 1)
     state, run_key, mnist = jax.device_put((state, run_key, mnist), replicated)
     with closing(ProgressBar(recipe.steps, step)) as bar:
         while step < recipe.steps:
@@ -122,7 +122,7 @@ def _train(
             bar.update(step, progress.mean_loss, progress.mean_accuracy, progress.rate(recipe))
             if pause:
                 row, progress = _evaluate(state, progress, recipe, mnist)
-                say_evaluation(row)
+                log_evaluation(row)
                 record.append(row)
                 checkpoints.save(state, progress, row.validation_accuracy)
             if stop:
@@ -131,13 +131,13 @@ def _train(
                 raise Interrupted(stop[0], step)
 
 
-def _steps_to_pause(recipe: Recipe, step: int, longest: int) -> int:
+def _steps_to_pause(recipe: TrainConfig, step: int, longest: int) -> int:
     return next(n for n in range(1, longest + 1) if n == longest or recipe.evaluates_at(step + n))
 
 
 def _evaluate(
-    state: TrainState, progress: Progress, recipe: Recipe, mnist: Mnist
-) -> tuple[Evaluation, Progress]:
+    state: TrainState, progress: RunningMetrics, recipe: TrainConfig, mnist: Mnist
+) -> tuple[Evaluation, RunningMetrics]:
     begun = time.monotonic()
     validation = accuracy(state.params, mnist.validation)
     test = accuracy(state.params, mnist.test)
@@ -151,14 +151,14 @@ def _evaluate(
         images_per_second=progress.rate(recipe),
         seconds=seconds,
     )
-    return row, Progress(seconds=seconds)
+    return row, RunningMetrics(seconds=seconds)
 
 
 def _finite(params: Params) -> bool:
     return all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(params))
 
 
-def _diverged(step: int, recipe: Recipe, checkpoints: Checkpoints) -> Diverged:
+def _diverged(step: int, recipe: TrainConfig, checkpoints: Checkpoints) -> Diverged:
     saved = checkpoints.steps()
     return Diverged(
         f"the loss or the parameters are no longer finite at step {step + 1} "

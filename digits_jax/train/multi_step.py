@@ -13,24 +13,24 @@ from jax.stages import Compiled
 from jaxtyping import Array, Int, Key
 
 from digits_jax.data.mnist import Dataset
-from digits_jax.runtime.jax_config import options
-from digits_jax.train.augment import Distractors, distractors_to_come, draw_distractors
-from digits_jax.train.config import Recipe
-from digits_jax.train.step import Batch, Metrics, TrainState, augment, descend, sample
+from digits_jax.runtime.jax_config import temporary_jax_config
+from digits_jax.train.augment import NegativePictures, draw_negatives, negatives_spec
+from digits_jax.train.config import TrainConfig
+from digits_jax.train.step import Batch, Metrics, TrainState, apply_gradients, augment, sample_batch
 
 # Steps whose windows a loop draws at once: these are many small operations, and on an accelerator
 # each costs its launch, whatever its size.
-DRAWN_AHEAD = 10
+BATCHES_AHEAD = 10
 
 Count = int | Int[Array, ""]
-Advance = Callable[[TrainState, Dataset, Key[Array, ""], Count], tuple[TrainState, Metrics]]
+MultiStep = Callable[[TrainState, Dataset, Key[Array, ""], Count], tuple[TrainState, Metrics]]
 
 
-class Source(NamedTuple):
+class TrainingData(NamedTuple):
     """What windows are made of."""
 
     digits: Dataset
-    distractors: Distractors | None  # none where digits are shifted and nothing else
+    distractors: NegativePictures | None  # none where digits are shifted and nothing else
 
 
 def steps_per_dispatch(mesh: Mesh) -> int:
@@ -42,7 +42,7 @@ def steps_per_dispatch(mesh: Mesh) -> int:
     return 1 if mesh.devices.flat[0].platform == "cpu" else 100
 
 
-def make_advance(recipe: Recipe, mesh: Mesh, *, looped: bool) -> Advance:
+def make_multi_step(recipe: TrainConfig, mesh: Mesh, *, looped: bool) -> MultiStep:
     """Makes the program that samples and trains on the mesh; its first call prepares it.
 
     Step k draws all its randomness from `fold_in(key, k)`, so that a run can stop after any step
@@ -61,25 +61,25 @@ def make_advance(recipe: Recipe, mesh: Mesh, *, looped: bool) -> Advance:
     """
     replicated, sharded = NamedSharding(mesh, P()), NamedSharding(mesh, P("data"))
 
-    def windows(step: Int[Array, ""], source: Source, key: Key[Array, ""]) -> Batch:
+    def windows(step: Int[Array, ""], source: TrainingData, key: Key[Array, ""]) -> Batch:
         sample_key, step_key = jax.random.split(jax.random.fold_in(key, step))
-        batch = sample(sample_key, source.digits, recipe.batch_size)
+        batch = sample_batch(sample_key, source.digits, recipe.batch_size)
         batch = lax.with_sharding_constraint(batch, sharded)
         return augment(step_key, batch, recipe, source.distractors)
 
     def one(
-        state: TrainState, source: Source, key: Key[Array, ""], _: Count
+        state: TrainState, source: TrainingData, key: Key[Array, ""], _: Count
     ) -> tuple[TrainState, Metrics]:
-        return descend(state, windows(state.step, source, key), recipe=recipe, mesh=mesh)
+        return apply_gradients(state, windows(state.step, source, key), recipe=recipe, mesh=mesh)
 
     def many(
-        state: TrainState, source: Source, key: Key[Array, ""], count: Count
+        state: TrainState, source: TrainingData, key: Key[Array, ""], count: Count
     ) -> tuple[TrainState, Metrics]:
         end = state.step + count
 
         def block(carry: tuple[TrainState, Metrics]) -> tuple[TrainState, Metrics]:
             state, _ = carry
-            begin, ahead = state.step, jnp.arange(DRAWN_AHEAD)
+            begin, ahead = state.step, jnp.arange(BATCHES_AHEAD)
             batches = jax.vmap(windows, in_axes=(0, None, None))(begin + ahead, source, key)
 
             def body(
@@ -87,12 +87,12 @@ def make_advance(recipe: Recipe, mesh: Mesh, *, looped: bool) -> Advance:
             ) -> tuple[TrainState, Metrics]:
                 state, sums = carry
                 batch = jax.tree.map(lambda array: array[k - begin], batches)
-                state, step = descend(state, batch, recipe=recipe, mesh=mesh)
+                state, step = apply_gradients(state, batch, recipe=recipe, mesh=mesh)
                 bad_step = jnp.where(sums.bad_step < 0, step.bad_step, sums.bad_step)
                 sums = Metrics(sums.loss + step.loss, sums.accuracy + step.accuracy, bad_step)
                 return state, sums
 
-            return lax.fori_loop(begin, jnp.minimum(begin + DRAWN_AHEAD, end), body, carry)
+            return lax.fori_loop(begin, jnp.minimum(begin + BATCHES_AHEAD, end), body, carry)
 
         sums = Metrics(jnp.zeros(()), jnp.zeros(()), jnp.int32(-1))
         return lax.while_loop(lambda carry: carry[0].step < end, block, (state, sums))
@@ -104,20 +104,20 @@ def make_advance(recipe: Recipe, mesh: Mesh, *, looped: bool) -> Advance:
         out_shardings=replicated,
     )
     compiled: Compiled | None = None
-    distractors: Distractors | None = None
+    distractors: NegativePictures | None = None
 
     def prepare(
         state: TrainState, dataset: Dataset, key: Key[Array, ""], count: Count
-    ) -> tuple[Compiled, Distractors | None]:
+    ) -> tuple[Compiled, NegativePictures | None]:
         """Compiles, and draws distractors meanwhile: either takes seconds."""
         # Else a GPU compiles a generator anew for each of the sixty draws of a window. What the
         # kernel draws goes through the memory, which is little here.
         gpu = mesh.devices.flat[0].platform == "gpu"
         generator = {"jax_threefry_gpu_kernel_lowering": True} if gpu else {}
         with ThreadPoolExecutor() as pool:
-            drawing = pool.submit(draw_distractors) if recipe.composes else None
-            source = Source(dataset, distractors_to_come() if drawing else None)
-            with options(**generator):
+            drawing = pool.submit(draw_negatives) if recipe.composes else None
+            source = TrainingData(dataset, negatives_spec() if drawing else None)
+            with temporary_jax_config(**generator):
                 lowered = program.lower(state, source, key, count)
             compiled = lowered.compile()
             drawn = jax.device_put(drawing.result(), replicated) if drawing else None
@@ -131,6 +131,6 @@ def make_advance(recipe: Recipe, mesh: Mesh, *, looped: bool) -> Advance:
         nonlocal compiled, distractors
         if compiled is None:
             compiled, distractors = prepare(state, dataset, key, count)
-        return compiled(state, Source(dataset, distractors), key, count)
+        return compiled(state, TrainingData(dataset, distractors), key, count)
 
     return advance

@@ -4,16 +4,16 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from digits_jax.train.workdir import Evaluation, read_record
+from digits_jax.train.workdir import Evaluation, read_metrics
 
 
-def draw_training_curve(workdir: Path) -> Path | None:
+def plot_training_curve(workdir: Path) -> Path | None:
     """Draws a run's record as `training_curve.png`, whole or not at all.
 
     Returns:
       The picture's path, or None when the run has no evaluation yet.
     """
-    rows = read_record(workdir / "metrics.jsonl")
+    rows = read_metrics(workdir / "metrics.jsonl")
     if not rows:
         return None
     path = workdir / "training_curve.png"

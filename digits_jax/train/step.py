@@ -14,9 +14,9 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int, Key, UInt8
 
 from digits_jax.data.mnist import Dataset
-from digits_jax.models.cnn import CLASSES, Params, classify, init
-from digits_jax.train.augment import Distractors, compose
-from digits_jax.train.config import Recipe
+from digits_jax.models.cnn import NUM_CLASSES, Params, classify, init
+from digits_jax.train.augment import NegativePictures, compose_windows
+from digits_jax.train.config import TrainConfig
 
 
 class TrainState(NamedTuple):
@@ -43,18 +43,18 @@ class Metrics(NamedTuple):
     bad_step: Int[Array, ""]  # the first step whose loss was not finite, else −1
 
 
-def pixels(images: UInt8[Array | np.ndarray, "n 28 28"]) -> Float[Array, "n 28 28 1"]:
+def to_network_input(images: UInt8[Array | np.ndarray, "n 28 28"]) -> Float[Array, "n 28 28 1"]:
     """Grey levels 0–255 as the network takes them: float32 in 0–1 with a channel axis."""
     return jnp.asarray(images)[..., None].astype(jnp.float32) / 255
 
 
-def sample(key: Key[Array, ""], dataset: Dataset, n: int) -> Batch:
+def sample_batch(key: Key[Array, ""], dataset: Dataset, n: int) -> Batch:
     """Draws n digits of the dataset uniformly, with replacement."""
     rows = jax.random.randint(key, (n,), 0, dataset.labels.shape[0])
-    return Batch(pixels(dataset.images[rows]), dataset.labels[rows], jnp.ones(n))
+    return Batch(to_network_input(dataset.images[rows]), dataset.labels[rows], jnp.ones(n))
 
 
-def shift(
+def translate(
     key: Key[Array, ""], images: Float[Array, "n 28 28 1"], limit: int
 ) -> Float[Array, "n 28 28 1"]:
     """Moves each image by its own whole number of pixels, filling with zeros (section 3.1).
@@ -72,7 +72,10 @@ def shift(
 
 
 def augment(
-    key: Key[Array, ""], batch: Batch, recipe: Recipe, distractors: Distractors | None = None
+    key: Key[Array, ""],
+    batch: Batch,
+    recipe: TrainConfig,
+    distractors: NegativePictures | None = None,
 ) -> Batch:
     """What the recipe makes of a batch of digits: shifted ones (section 3.1), or whole windows.
 
@@ -80,10 +83,10 @@ def augment(
       ValueError: the recipe composes windows, and there are no distractors.
     """
     if not recipe.composes:
-        return batch._replace(images=shift(key, batch.images, recipe.shift))
+        return batch._replace(images=translate(key, batch.images, recipe.shift))
     if distractors is None:
         raise ValueError("this recipe composes windows, which takes `draw_distractors()`")
-    images, centred = compose(key, batch.images[..., 0], distractors, recipe)
+    images, centred = compose_windows(key, batch.images[..., 0], distractors, recipe)
     return batch._replace(images=images, centred=centred)
 
 
@@ -104,7 +107,7 @@ def loss_and_accuracy(
     def mean_over_devices(params: Params, batch: Batch) -> tuple[Array, Array]:
         logits = classify(params, batch.images, factors=factors)
         labels, centred = batch.labels.astype(jnp.int32), batch.centred[:, None]
-        targets = centred * jax.nn.one_hot(labels, CLASSES) + (1 - centred) / CLASSES
+        targets = centred * jax.nn.one_hot(labels, NUM_CLASSES) + (1 - centred) / NUM_CLASSES
         loss = optax.softmax_cross_entropy(logits, targets).mean()
         digit = batch.centred == 1
         right = digit & (jnp.argmax(logits, axis=-1) == labels)
@@ -120,9 +123,9 @@ def train_step(
     batch: Batch,
     key: Key[Array, ""],
     *,
-    recipe: Recipe,
+    recipe: TrainConfig,
     mesh: Mesh,
-    distractors: Distractors | None = None,
+    distractors: NegativePictures | None = None,
 ) -> tuple[TrainState, Metrics]:
     """Shifts the batch, or composes windows, and moves the parameters against the gradient.
 
@@ -133,11 +136,13 @@ def train_step(
     Raises:
       ValueError: the recipe composes windows, and there are no distractors.
     """
-    return descend(state, augment(key, batch, recipe, distractors), recipe=recipe, mesh=mesh)
+    return apply_gradients(
+        state, augment(key, batch, recipe, distractors), recipe=recipe, mesh=mesh
+    )
 
 
-def descend(
-    state: TrainState, windows: Batch, *, recipe: Recipe, mesh: Mesh
+def apply_gradients(
+    state: TrainState, windows: Batch, *, recipe: TrainConfig, mesh: Mesh
 ) -> tuple[TrainState, Metrics]:
     """Moves the parameters against the gradient of the loss of these windows."""
     gradient = jax.value_and_grad(loss_and_accuracy, has_aux=True)
@@ -148,7 +153,7 @@ def descend(
     return TrainState(state.step + 1, params, opt_state), Metrics(loss, accuracy, bad_step)
 
 
-def initial_state(recipe: Recipe, key: Key[Array, ""]) -> TrainState:
+def initial_state(recipe: TrainConfig, key: Key[Array, ""]) -> TrainState:
     """Fresh parameters and optimizer state, at step 0."""
     params = init(key)
     return TrainState(jnp.zeros((), jnp.int32), params, recipe.tx().init(params))

@@ -5,12 +5,12 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from digits_jax.models.cnn import SIDE
+from digits_jax.models.cnn import INPUT_SIDE
 
 Images = Float[Array, "n 28 28"]
 
 
-class Place(NamedTuple):
+class Placement(NamedTuple):
     """Where in a window a 28×28 picture goes, and how sharp it is."""
 
     scale: Float[Array, " n"]
@@ -29,33 +29,33 @@ class Warp(NamedTuple):
     columns: Float[Array, "n 28 28"]
 
 
-def put(pictures: Images, place: Place) -> Images:
+def place_pictures(pictures: Images, place: Placement) -> Images:
     """Scales each picture and moves it to its place in a window, with linear interpolation.
 
     A triangle filter along y and along x, y = A_y x A_xᵀ, as wide as a pixel of the coarser of the
     two grids, or as the place asks for. Beyond the picture there is nothing.
     """
-    along_y, along_x = (_filters(source_of(place, axis), place) for axis in (0, 1))
+    along_y, along_x = (_filters(source_coordinates(place, axis), place) for axis in (0, 1))
     return along_y.transpose(0, 2, 1) @ pictures @ along_x
 
 
-def warped(pictures: Images, place: Place, warp: Warp) -> Images:
-    """`put` for a picture each of whose pixels has its own place: the same filters, one a pixel."""
+def warp_pictures(pictures: Images, place: Placement, warp: Warp) -> Images:
+    """`place_pictures` for a picture each of whose pixels has its own place: the same filters, one a pixel."""
     # [n, window row, picture row, picture column], then [.., .., picture column, window column]
     rows = jnp.sum(_filters(warp.rows, place) * pictures[:, None], axis=2)
     return jnp.sum(_filters(warp.columns, place) * rows[..., None], axis=2)
 
 
 def pixel_centres() -> Float[Array, " 28"]:
-    return jnp.arange(SIDE, dtype=jnp.float32) + 0.5 - SIDE / 2
+    return jnp.arange(INPUT_SIDE, dtype=jnp.float32) + 0.5 - INPUT_SIDE / 2
 
 
-def source_of(place: Place, axis: int) -> Float[Array, "n 28"]:
+def source_coordinates(place: Placement, axis: int) -> Float[Array, "n 28"]:
     """Where a window's pixels come from along an axis, in px from the picture's centre."""
     return (pixel_centres()[None] - place.offset[:, axis, None]) / place.scale[:, None]
 
 
-def _filters(source: Float[Array, "n *m 28"], place: Place) -> Float[Array, "n *m 28 28"]:
+def _filters(source: Float[Array, "n *m 28"], place: Placement) -> Float[Array, "n *m 28 28"]:
     """What each of a picture's 28 pixels along an axis counts at a source coordinate."""
     each = (-1, *(1,) * (source.ndim - 1))
     width = jnp.maximum(place.blur, 1 / place.scale).reshape(each)

@@ -6,17 +6,17 @@ import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from digits_jax.train.config import Recipe
+from digits_jax.train.config import TrainConfig
 
 
 class WorkdirError(Exception):
     """A work folder that cannot be used as asked; the message says why and what to do."""
 
 
-class Run(NamedTuple):
+class RunInfo(NamedTuple):
     """What makes a run the run it is; stored as `run.json`."""
 
-    recipe: Recipe
+    recipe: TrainConfig
     seed: int
     data_sha256: str
 
@@ -28,7 +28,7 @@ def write_atomically(path: Path, text: str) -> None:
     os.replace(temporary, path)
 
 
-def read_run(workdir: Path) -> Run:
+def read_run(workdir: Path) -> RunInfo:
     """Reads what the work folder was begun with.
 
     Raises:
@@ -37,7 +37,7 @@ def read_run(workdir: Path) -> Run:
     path = workdir / "run.json"
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
-        return Run(Recipe(**stored["recipe"]), stored["seed"], stored["data_sha256"])
+        return RunInfo(TrainConfig(**stored["recipe"]), stored["seed"], stored["data_sha256"])
     except FileNotFoundError:
         message = f"{workdir} holds no training run: there is no {path.name} in it"
         raise WorkdirError(message) from None
@@ -45,7 +45,7 @@ def read_run(workdir: Path) -> Run:
         raise WorkdirError(f"{path} cannot be read as a run's description: {error}") from error
 
 
-def begin_run(workdir: Path, run: Run) -> None:
+def start_run(workdir: Path, run: RunInfo) -> None:
     """Marks the folder as this run's, or makes sure that it already is.
 
     More steps than it was begun with are a longer run of the same recipe, and are recorded.
@@ -75,7 +75,7 @@ def begin_run(workdir: Path, run: Run) -> None:
         raise WorkdirError(f"cannot write to the work folder {workdir}: {error}") from error
 
 
-def _flat(run: Run) -> dict[str, Any]:
+def _flat(run: RunInfo) -> dict[str, Any]:
     return {**dataclasses.asdict(run.recipe), "seed": run.seed, "data_sha256": run.data_sha256}
 
 
@@ -91,13 +91,13 @@ class Evaluation(NamedTuple):
     seconds: float  # of the run so far
 
 
-class Record:
+class MetricsLog:
     """`metrics.jsonl`: one JSON object per evaluation."""
 
     def __init__(self, workdir: Path, *, until_step: int):
         """Opens the record and drops what a killed run wrote after its last checkpoint."""
         self._path = workdir / "metrics.jsonl"
-        kept = [row for row in read_record(self._path) if row.step <= until_step]
+        kept = [row for row in read_metrics(self._path) if row.step <= until_step]
         write_atomically(self._path, "".join(_line(row) for row in kept))
 
     def append(self, row: Evaluation) -> None:
@@ -111,7 +111,7 @@ def _line(row: Evaluation) -> str:
     return json.dumps(row._asdict()) + "\n"
 
 
-def read_record(path: Path) -> list[Evaluation]:
+def read_metrics(path: Path) -> list[Evaluation]:
     """Reads a record, but for a last line that was cut off in the writing."""
     if not path.exists():
         return []

@@ -25,7 +25,7 @@ from PIL import Image
 
 from digits_jax.data import scenes
 from digits_jax.detect.detector import MAX_SIZE, MIN_SIZE, detect, response_maps
-from digits_jax.detect.peaks import levels_of, sizes_between
+from digits_jax.detect.peaks import pyramid_levels, pyramid_sizes
 from digits_jax.models.fcn.tiling import map_size
 from digits_jax.models.weights import load_pretrained
 from experiments.common.provenance import provenance, write_result
@@ -65,7 +65,9 @@ def _sizes(sides: tuple[int, ...], rounds: int) -> dict[str, object]:
 
 
 def _pyramid(side: int, rounds: int) -> dict[str, object]:
-    levels = [level.height for level in levels_of((side, side), sizes_between(MIN_SIZE, MAX_SIZE))]
+    levels = [
+        level.height for level in pyramid_levels((side, side), pyramid_sizes(MIN_SIZE, MAX_SIZE))
+    ]
     contenders: dict[str, Contender] = {
         "detect": partial(_detect, side),
         "maps": partial(_maps, tuple(levels)),

@@ -19,8 +19,8 @@ import numpy as np
 import tyro
 
 from digits_jax.detect.detector import patch_maps, response_maps
-from digits_jax.eval.flops import count_flop
-from digits_jax.models.export.onnx import classifier_graph
+from digits_jax.eval.flops import count_flops
+from digits_jax.models.export.onnx import classifier_to_onnx
 from digits_jax.models.fcn.tiling import map_size
 from digits_jax.models.weights import load_pretrained
 from experiments.common.peers import (
@@ -50,7 +50,7 @@ def main(side: int = 512, rounds: int = 5) -> None:
     small = {name: partial(of.func, 44, **of.keywords) for name, of in contenders.items()}  # type: ignore[attr-defined]
     logits = {name: np.asarray(contender()()).reshape(-1, 10) for name, contender in small.items()}
     rates = take_turns({**contenders, PRODUCT: large_product}, rounds, block_seconds=0.1, warm_up=1)
-    flop = count_flop(response_maps, load_pretrained(), _noise(side)[None, ..., None])
+    flop = count_flops(response_maps, load_pretrained(), _noise(side)[None, ..., None])
     cells = map_size(side) ** 2
     others = [name for name in contenders if name not in (EXACT, A_TROUS)]
     peer = max(others, key=lambda name: float(np.median(rates[name])))
@@ -103,7 +103,7 @@ def _torch(side: int, *, channels_last: bool = False) -> Call:
 def _onnxruntime(side: int) -> Call:
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(classifier_graph(load_pretrained()))
+    session = onnxruntime.InferenceSession(classifier_to_onnx(load_pretrained()))
     image = _noise(side)
     return lambda: np.concatenate(
         [session.run(None, {"images": w.reshape(-1, 28, 28, 1)})[0] for w in windows(image)]

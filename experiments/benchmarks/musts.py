@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from digits_jax.runtime.files import replacing
+from digits_jax.runtime.files import atomic_write
 from experiments.common.provenance import RESULTS
 
 MEASURED = ("training_speed", "map_speed", "detection_speed")
@@ -26,7 +26,7 @@ RUNS = RESULTS / "speed_runs.json"
 SHOWN = 3  # runs in the table
 
 
-class Must(NamedTuple):
+class Requirement(NamedTuple):
     """A figure, and what it must be and is meant to be: at least, or at most."""
 
     what: str
@@ -40,18 +40,24 @@ class Must(NamedTuple):
         return figure >= self.must if self.sign == "≥" else figure <= self.must
 
 
-MUSTS = {
-    "training_50": Must("training at batch 50, times PyTorch's rate", "≥", 0.85, 1.0),
-    "training_256": Must("training at batch 256, times PyTorch's rate", "≥", 0.85, 1.0),
-    "maps": Must("exact maps of 512², times the fastest peer's rate by windows", "≥", 3.0, 4.0),
-    "a_trous": Must("the same, times the time of PyTorch's à-trous, not exact", "≤", 1.25, 1.0),
-    "window_2048": Must("a window of 2048², times the time of one of 512²", "≤", 1.15, 1.05),
-    "window_4096": Must("a window of 4096², times the time of one of 512²", "≤", 1.15, 1.05),
-    "detect": Must("`detect` in 300², times the time of the maps it needs", "≤", 1.3, 1.1),
-    "cold_start": Must("a cold `digits-jax detect`, seconds, its programs cached", "≤", 5.0, None),
-    "share_maps": Must("maps' share of the rate of a matrix product", "≥", None, 0.7),
-    "share_50": Must("training's share of it at batch 50", "≥", None, 0.45),
-    "share_256": Must("training's share of it at batch 256", "≥", None, 0.45),
+REQUIREMENTS = {
+    "training_50": Requirement("training at batch 50, times PyTorch's rate", "≥", 0.85, 1.0),
+    "training_256": Requirement("training at batch 256, times PyTorch's rate", "≥", 0.85, 1.0),
+    "maps": Requirement(
+        "exact maps of 512², times the fastest peer's rate by windows", "≥", 3.0, 4.0
+    ),
+    "a_trous": Requirement(
+        "the same, times the time of PyTorch's à-trous, not exact", "≤", 1.25, 1.0
+    ),
+    "window_2048": Requirement("a window of 2048², times the time of one of 512²", "≤", 1.15, 1.05),
+    "window_4096": Requirement("a window of 4096², times the time of one of 512²", "≤", 1.15, 1.05),
+    "detect": Requirement("`detect` in 300², times the time of the maps it needs", "≤", 1.3, 1.1),
+    "cold_start": Requirement(
+        "a cold `digits-jax detect`, seconds, its programs cached", "≤", 5.0, None
+    ),
+    "share_maps": Requirement("maps' share of the rate of a matrix product", "≥", None, 0.7),
+    "share_50": Requirement("training's share of it at batch 50", "≥", None, 0.45),
+    "share_256": Requirement("training's share of it at batch 256", "≥", None, 0.45),
 }
 
 
@@ -64,13 +70,13 @@ def main() -> None:
     if run not in runs:
         runs.append(run)
         if "uncommitted" not in run["commit"]:
-            with replacing(RUNS) as temporary:
+            with atomic_write(RUNS) as temporary:
                 text = json.dumps(runs, indent=2, ensure_ascii=False)
                 temporary.write_text(f"{text}\n", encoding="utf-8")
     print(table(runs))
     slow = [
         f"{must.what}: {run['figures'][name]:.3f}, must be {_bound(must, must.must)}"
-        for name, must in MUSTS.items()
+        for name, must in REQUIREMENTS.items()
         if not must.holds(run["figures"][name])
     ]
     if slow:
@@ -141,7 +147,7 @@ def table(runs: list[dict[str, Any]]) -> str:
     """The last runs as Markdown, the newest last."""
     last = last_runs(runs)
     rows = [["", "must", "aim", *(f"{run['date']}, {_commit(run)}" for run in last)]]
-    for name, must in MUSTS.items():
+    for name, must in REQUIREMENTS.items():
         figures = (run["figures"].get(name) for run in last)
         cells = ("" if figure is None else f"{figure:.2f}" for figure in figures)
         rows.append([must.what, _bound(must, must.must), _bound(must, must.aim), *cells])
@@ -156,7 +162,7 @@ def _commit(run: dict[str, Any]) -> str:
     return f"{commit[:7]} and changes" if changes else commit[:7]
 
 
-def _bound(must: Must, bound: float | None) -> str:
+def _bound(must: Requirement, bound: float | None) -> str:
     return "" if bound is None else f"{must.sign} {bound:g}"
 
 

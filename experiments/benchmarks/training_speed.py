@@ -24,7 +24,7 @@ import jax
 import jax.numpy as jnp
 import tyro
 
-from digits_jax.eval.flops import count_flop
+from digits_jax.eval.flops import count_flops
 from digits_jax.models.cnn import init
 from experiments.common.peers import (
     PRODUCT,
@@ -96,15 +96,15 @@ def _measure(rounds: int, batch_size: int, block_seconds: float) -> dict[str, ob
 def _flop(batch_size: int) -> int:
     """Of the products in a call of ours."""
     from digits_jax.runtime.devices import data_mesh
-    from digits_jax.train.config import RECIPES
+    from digits_jax.train.config import CONFIGS
     from digits_jax.train.step import Batch, initial_state, train_step
 
-    recipe, key = RECIPES["paper"], jax.random.key(0)
+    recipe, key = CONFIGS["paper"], jax.random.key(0)
     batch = Batch(
         jnp.zeros((batch_size, 28, 28, 1)), jnp.zeros(batch_size, jnp.uint8), jnp.ones(batch_size)
     )
     step = partial(train_step, recipe=recipe, mesh=data_mesh(batch_size))
-    return _steps_in_a_call() * count_flop(step, initial_state(recipe, key), batch, key)
+    return _steps_in_a_call() * count_flops(step, initial_state(recipe, key), batch, key)
 
 
 def _digits_jax(batch_size: int) -> Call:
@@ -112,13 +112,13 @@ def _digits_jax(batch_size: int) -> Call:
 
     from digits_jax.data.mnist import load_mnist
     from digits_jax.runtime.devices import data_mesh
-    from digits_jax.train.config import RECIPES
-    from digits_jax.train.multi_step import make_advance
+    from digits_jax.train.config import CONFIGS
+    from digits_jax.train.multi_step import make_multi_step
     from digits_jax.train.step import initial_state
 
-    recipe = dataclasses.replace(RECIPES["paper"], batch_size=batch_size)
+    recipe = dataclasses.replace(CONFIGS["paper"], batch_size=batch_size)
     steps = _steps_in_a_call()
-    advance = make_advance(recipe, data_mesh(batch_size), looped=steps > 1)
+    advance = make_multi_step(recipe, data_mesh(batch_size), looped=steps > 1)
     digits, key = jax.device_put((load_mnist().train, jax.random.key(1)))
     state = initial_state(recipe, jax.random.key(0))
 

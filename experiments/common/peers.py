@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from digits_jax.eval import throughput
-from digits_jax.models.cnn import SIDE, Params
+from digits_jax.models.cnn import INPUT_SIDE, Params
 from digits_jax.models.export.onnx import channels_first
 from digits_jax.models.fcn.features import STRIDE
 
@@ -101,7 +101,9 @@ def a_step_in_a_graph(step: Callable[[], None], replays: int) -> Callable[[], No
 
 def windows(image: np.ndarray) -> Iterator[np.ndarray]:
     """Every 28×28 window of an image at stride 2, row by row, `[n, 1, 28, 28]` at a time."""
-    cut = np.lib.stride_tricks.sliding_window_view(image, (SIDE, SIDE))[::STRIDE, ::STRIDE]
+    cut = np.lib.stride_tricks.sliding_window_view(image, (INPUT_SIDE, INPUT_SIDE))[
+        ::STRIDE, ::STRIDE
+    ]
     columns = cut.shape[1]
     for first in range(0, cut.shape[0] * columns, AT_ONCE):
         number = np.arange(first, min(first + AT_ONCE, cut.shape[0] * columns))

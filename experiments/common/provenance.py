@@ -14,7 +14,7 @@ from typing import Any
 
 import jax
 
-from digits_jax.runtime.hardware import processor
+from digits_jax.runtime.hardware import processor_name
 
 RESULTS = Path(__file__).parents[1] / "results"
 
@@ -30,7 +30,7 @@ def provenance(packages: Sequence[str] = ()) -> dict[str, Any]:
         "command": shlex.join(["python", os.path.relpath(sys.argv[0], root), *sys.argv[1:]]),
         "commit": commit + (" with uncommitted changes" if changed else ""),
         "hardware": {
-            "processor": processor(),
+            "processor": processor_name(),
             "cores": os.cpu_count(),
             "devices": [device.device_kind for device in jax.devices()],
         },

@@ -16,7 +16,7 @@ from playwright.sync_api import Page, sync_playwright
 
 from digits_jax.demo.page import build_page, serve
 from digits_jax.models.weights import load_pretrained
-from digits_jax.runtime.compilation_cache import keep_programs
+from digits_jax.runtime.compilation_cache import enable_compilation_cache
 from experiments.common.provenance import RESULTS
 
 Stroke = list[tuple[float, float]]
@@ -41,7 +41,7 @@ STROKES: list[Stroke] = [
 
 def main(port: int = 7861) -> None:
     """Draws digits on the page, in Chromium, and takes its picture."""
-    keep_programs()
+    enable_compilation_cache()
     page = build_page(load_pretrained())
     address = serve(page, port)
     with sync_playwright() as playwright:

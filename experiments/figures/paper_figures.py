@@ -20,10 +20,10 @@ from scipy import ndimage
 from digits_jax import detect
 from digits_jax.data import scenes
 from digits_jax.data.mnist import load_mnist
-from digits_jax.detect.inputs import least_score
-from digits_jax.detect.visualize import annotate, draw_maps
+from digits_jax.detect.inputs import default_min_score
+from digits_jax.detect.visualize import draw_detections, draw_response_maps
 from digits_jax.images.normalise import normalise
-from digits_jax.models.cnn import SIDE, Params
+from digits_jax.models.cnn import INPUT_SIDE, Params
 from digits_jax.models.weights import resolve_weights
 from experiments.common.provenance import RESULTS
 
@@ -38,13 +38,13 @@ def main(
 
     Without the work folder of a run of `paper`, its pictures stay as they are.
     """
-    digits = load_mnist().test.images[: 8 * 20].reshape(8, 20, SIDE, SIDE)
-    sheet = digits.transpose(0, 2, 1, 3).reshape(8 * SIDE, 20 * SIDE)
+    digits = load_mnist().test.images[: 8 * 20].reshape(8, 20, INPUT_SIDE, INPUT_SIDE)
+    sheet = digits.transpose(0, 2, 1, 3).reshape(8 * INPUT_SIDE, 20 * INPUT_SIDE)
     Image.fromarray(np.asarray(sheet)).save(RESULTS / "figure_1.png")
 
     params = resolve_weights(released)
     mixed = scenes.compose("mnist-od", "test", 1, mixed_seed)[0].image
-    annotate(mixed, detect.detect(params, mixed)).save(RESULTS / "figure_2.png")
+    draw_detections(mixed, detect.detect(params, mixed)).save(RESULTS / "figure_2.png")
 
     rows = [_page(params, family, seed) for family, seed in (("page", 2), ("coloured", 1))]
     Image.fromarray(np.concatenate(rows)).save(RESULTS / "pages.png")
@@ -58,7 +58,7 @@ def main(
     for name, weights in drawn.items():
         maps = jax.device_get(detect.response_maps(weights, pixels))
         files = (RESULTS / f"figure_{number}_{name}.png" for number in (5, 6))
-        draw_maps(native, maps, *files)
+        draw_response_maps(native, maps, *files)
 
 
 def _page(params: Params, family: str, seed: int) -> np.ndarray:
@@ -70,8 +70,8 @@ def _page(params: Params, family: str, seed: int) -> np.ndarray:
 
 def _found(params: Params, picture: np.ndarray) -> np.ndarray:
     """A picture with the digits that are found in it."""
-    least = least_score(picture, normalised=True)
-    found = annotate(picture, detect.detect(params, normalise(picture), min_score=least))
+    least = default_min_score(picture, normalised=True)
+    found = draw_detections(picture, detect.detect(params, normalise(picture), min_score=least))
     return np.asarray(found.resize(picture.shape[1::-1]))
 
 
@@ -101,7 +101,7 @@ def _discs() -> np.ndarray:
 def _thick_ink() -> np.ndarray:
     """Test digits of 100 px by thicker and thicker pens, dark on light."""
     page = Image.new("L", (300, 300))
-    for number, digit in enumerate(load_mnist().test.images[:9].reshape(9, SIDE, SIDE)):
+    for number, digit in enumerate(load_mnist().test.images[:9].reshape(9, INPUT_SIDE, INPUT_SIDE)):
         row, column = divmod(number, 3)
         large = Image.fromarray(np.asarray(digit)).resize((100, 100), Image.Resampling.BICUBIC)
         thick = ndimage.grey_dilation(np.asarray(large), size=(1 + 8 * row,) * 2)

@@ -22,10 +22,10 @@ import tyro
 
 from digits_jax.data.mnist import load_mnist
 from digits_jax.train.checkpoints import load_best
-from digits_jax.train.config import RECIPES
+from digits_jax.train.config import CONFIGS
 from digits_jax.train.evaluate import accuracy, count_errors
 from digits_jax.train.loop import train
-from digits_jax.train.workdir import read_record
+from digits_jax.train.workdir import read_metrics
 from experiments.common.provenance import RESULTS, provenance, write_result
 
 
@@ -44,7 +44,7 @@ def main(
         runs = [other for other in runs if (other["seed"], other["hardware"]) != same] + [run]
         result = {
             "question": "Does it reach 99.3 % test accuracy, and 90 % by iteration 1000?",
-            "recipe": {"name": recipe, **dataclasses.asdict(RECIPES[recipe])},
+            "recipe": {"name": recipe, **dataclasses.asdict(CONFIGS[recipe])},
             "runs": runs,
         }
         print(write_result(f"accuracy_{recipe}", result))
@@ -55,7 +55,7 @@ def _run(recipe: str, seed: int, workdir: Path) -> dict[str, Any]:
     train(recipe, workdir, seed)
     step, params = load_best(workdir)
     mnist = load_mnist()
-    rows = read_record(workdir / "metrics.jsonl")
+    rows = read_metrics(workdir / "metrics.jsonl")
     shutil.copy(workdir / "training_curve.png", RESULTS / f"training_curve_{recipe}_{seed}.png")
     errors = count_errors(params, mnist.test)
     return {

@@ -22,10 +22,10 @@ from tqdm import tqdm
 from digits_jax.data import scenes
 from digits_jax.data.mnist import load_mnist
 from digits_jax.detect.detector import Detections, detect_batch
-from digits_jax.eval.detection_metrics import score
+from digits_jax.eval.detection_metrics import score_detections
 from digits_jax.images.normalise import normalise
 from digits_jax.models.cnn import Params
-from digits_jax.train.config import RECIPES
+from digits_jax.train.config import CONFIGS
 from digits_jax.train.evaluate import accuracy
 from digits_jax.train.loop import train
 from experiments.common.provenance import provenance, write_result
@@ -46,7 +46,7 @@ def main(steps: int = 600, count: int = 50, workdirs: Path = Path("runs")) -> No
     rows = []
     for name, kinds in without.items():
         changes: dict[str, Any] = {"steps": steps, **dict.fromkeys(kinds, 0.0)}
-        recipe = dataclasses.replace(RECIPES["standard"], **changes)
+        recipe = dataclasses.replace(CONFIGS["standard"], **changes)
         params = train(recipe, workdirs / f"without-{name}-{steps}", seed=0)
         rows.append({"without": name, **_measured(params, count)})
         write_result(
@@ -63,7 +63,8 @@ def _measured(params: Params, count: int) -> dict[str, Any]:
         composed = scenes.compose(family, "validation", count, seed=5)
         found = _found(params, [scene.image for scene in composed])
         f1, threshold = max(
-            (score(composed, found, min_score=least).f1, least) for least in THRESHOLDS.tolist()
+            (score_detections(composed, found, min_score=least).f1, least)
+            for least in THRESHOLDS.tolist()
         )
         row[family] = {"f1": round(f1, 4), "min_score": round(threshold, 2)}
     least = row["native"]["min_score"]

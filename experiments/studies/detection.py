@@ -31,8 +31,8 @@ from digits_jax import detect
 from digits_jax.cli.score import LOW_SCORE
 from digits_jax.data import scenes
 from digits_jax.detect.detector import MAX_SIZE, MIN_SIZE
-from digits_jax.detect.inputs import least_score
-from digits_jax.eval.detection_metrics import score
+from digits_jax.detect.inputs import default_min_score
+from digits_jax.eval.detection_metrics import score_detections
 from digits_jax.images.normalise import normalise
 from digits_jax.models.weights import resolve_weights
 from experiments.common.provenance import RESULTS, provenance, write_result
@@ -69,8 +69,8 @@ def _scenes(find: Find, family: str, split: str, count: int) -> dict[str, Any]:
         for detection in _found(find, [normalise(s.image) for s in composed[first : first + 10]])
     ]
     seconds = (time.monotonic() - begun) / count
-    least = least_score(composed[0].image, normalised=True)  # those of a family are of a kind
-    scores = score(composed, found, min_score=least)
+    least = default_min_score(composed[0].image, normalised=True)  # those of a family are of a kind
+    scores = score_detections(composed, found, min_score=least)
     figures = {key: round(value, 4) for key, value in scores._asdict().items()}
     return {"images": family, "min_score": least, **figures, "seconds_per_image": round(seconds, 2)}
 
@@ -86,7 +86,7 @@ def _without_digits(find: Find, kind: str) -> dict[str, Any]:
     found = 0
     for first in tqdm(range(0, len(cut), 10), desc=kind):
         batch = cut[first : first + 10]
-        least = [least_score(picture, normalised=normalised) for picture in batch]
+        least = [default_min_score(picture, normalised=normalised) for picture in batch]
         images = [normalise(picture) for picture in batch] if normalised else batch
         images += [np.zeros_like(images[0])] * (10 - len(images))
         each = zip(_found(find, images), least, strict=False)  # none is asked of what fills up
@@ -159,7 +159,7 @@ KINDS: dict[str, Callable[[], list[np.ndarray]]] = {
 
 def main(
     weights: Annotated[list[str], tyro.conf.arg(metavar="WEIGHTS…")] = ["released"],  # noqa: B006
-    families: Annotated[list[str], tyro.conf.arg(metavar="FAMILY…")] = [*scenes.FAMILIES],  # noqa: B006
+    families: Annotated[list[str], tyro.conf.arg(metavar="FAMILY…")] = [*scenes.SCENE_DATASETS],  # noqa: B006
     sizes: tuple[float, float] = (MIN_SIZE, MAX_SIZE),
     count: int = 200,
     split: str = "test",

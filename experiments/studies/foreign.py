@@ -25,8 +25,8 @@ from digits_jax.cli.score import LOW_SCORE
 from digits_jax.data import scenes
 from digits_jax.data.mnist import Dataset, Mnist
 from digits_jax.detect.detector import detect
-from digits_jax.detect.inputs import least_score
-from digits_jax.eval.detection_metrics import score
+from digits_jax.detect.inputs import default_min_score
+from digits_jax.eval.detection_metrics import score_detections
 from digits_jax.images.frame_digit import frame_digit
 from digits_jax.images.normalise import normalise
 from digits_jax.models.weights import resolve_weights
@@ -51,8 +51,8 @@ def main(weights: str = "released", count: int = 60, seed: int = 0) -> None:
             detect(params, normalise(scene.image), min_score=LOW_SCORE)
             for scene in tqdm(composed, desc=name)
         ]
-        least = least_score(composed[0].image, normalised=True)  # all are of a kind
-        scores = _rounded(score(composed, found, min_score=least))
+        least = default_min_score(composed[0].image, normalised=True)  # all are of a kind
+        scores = _rounded(score_detections(composed, found, min_score=least))
         rows.append({**scores, "digits": name, "count": scores["digits"], "min_score": least})
         sure = [digits.from_score(least) for digits in found]
         rows[-1]["by_label"] = [_recall(composed, sure, label) for label in range(10)]

@@ -18,9 +18,9 @@ from typing import Annotated, Any
 
 import tyro
 
-from digits_jax.train.config import RECIPES
+from digits_jax.train.config import CONFIGS
 from digits_jax.train.loop import train
-from digits_jax.train.workdir import Evaluation, read_record
+from digits_jax.train.workdir import Evaluation, read_metrics
 from experiments.common.provenance import provenance, write_result
 
 Numbers = Annotated[list[int], tyro.conf.arg(metavar="N…")]
@@ -49,8 +49,8 @@ def main(
 
 
 def _run(batch_size: int, seed: int, workdir: Path) -> dict[str, Any]:
-    train(dataclasses.replace(RECIPES["paper"], batch_size=batch_size), workdir, seed)
-    record = read_record(workdir / "metrics.jsonl")
+    train(dataclasses.replace(CONFIGS["paper"], batch_size=batch_size), workdir, seed)
+    record = read_metrics(workdir / "metrics.jsonl")
     return {
         "seed": seed,
         "validation_accuracy": record[-1].validation_accuracy,

@@ -20,8 +20,8 @@ from PIL import Image
 from scipy import ndimage
 
 from digits_jax.data.mnist import load_mnist
-from digits_jax.images.frame_digit import frame_digit, with_usual_pen
-from digits_jax.models.cnn import SIDE, classify
+from digits_jax.images.frame_digit import frame_digit, normalise_stroke_width
+from digits_jax.models.cnn import INPUT_SIDE, classify
 from digits_jax.models.weights import load_pretrained
 from experiments.common.provenance import provenance, write_result
 
@@ -36,9 +36,9 @@ def main(count: int = 1000) -> None:
     digits = load_mnist().validation
     images, labels = np.asarray(digits.images[:count]), np.asarray(digits.labels[:count])
     readers: dict[str, Reader] = {
-        "scaled": lambda picture: _resized(picture, SIDE),
+        "scaled": lambda picture: _resized(picture, INPUT_SIDE),
         "framed": frame_digit,
-        "framed, usual pen": lambda picture: frame_digit(with_usual_pen(picture)),
+        "framed, usual pen": lambda picture: frame_digit(normalise_stroke_width(picture)),
     }
     label = jax.jit(lambda pixels: jnp.argmax(classify(load_pretrained(), pixels), axis=-1))
     rows = []
@@ -58,7 +58,7 @@ def main(count: int = 1000) -> None:
 
 
 def _drawn(digit: np.ndarray, width: float) -> np.ndarray:
-    inside = np.pad(_resized(digit, SIDE * LARGER) > 127, SIDE)
+    inside = np.pad(_resized(digit, INPUT_SIDE * LARGER) > 127, INPUT_SIDE)
     distance = ndimage.distance_transform_edt(inside) - ndimage.distance_transform_edt(~inside)
     own = 4 * distance[inside].mean() - 2
     # No thinner than leaves something.

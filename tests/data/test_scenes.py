@@ -7,7 +7,7 @@ from scipy.stats import chisquare
 
 from digits_jax.data import scenes
 from digits_jax.data.mnist import Dataset, Mnist
-from digits_jax.data.scenes import FAMILIES, SPLITS, Scene, compose, pairwise_iou
+from digits_jax.data.scenes import SCENE_DATASETS, SPLITS, Scene, box_iou, compose
 
 ON_BLACK = ("native", "savi-d", "mnist-od")
 SIZES = {"native": 140, "savi-d": 128, "mnist-od": 300}
@@ -42,7 +42,7 @@ def test_pairwise_iou() -> None:
     boxes = np.array([[0, 0, 4, 4], [2, 2, 6, 6], [5, 5, 5, 5]])
     others = np.array([[0, 0, 4, 4], [4, 0, 8, 4], [1, 1, 3, 3], [5, 5, 5, 5]])
     expected = np.array([[1, 0, 4 / 16, 0], [4 / 28, 4 / 28, 1 / 19, 0], [0, 0, 0, 0]])
-    np.testing.assert_allclose(pairwise_iou(boxes, others), expected)
+    np.testing.assert_allclose(box_iou(boxes, others), expected)
 
 
 @pytest.mark.parametrize("family", ON_BLACK)
@@ -65,7 +65,7 @@ def test_scenes_are_as_described(family: str, mnist: Mnist) -> None:
         assert not outside.any()
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", SCENE_DATASETS)
 def test_a_scene_is_a_function_of_its_seed_family_split_and_number(
     family: str, mnist: Mnist
 ) -> None:
@@ -201,7 +201,7 @@ def test_boxes_are_tight_and_squares_keep_off_earlier_boxes() -> None:
         assert (squares[:, :2] >= 0).all()
         assert (squares[:, 2:] <= 300).all()
         for k in range(1, len(squares)):
-            ious = pairwise_iou(squares[k : k + 1], scene.boxes_xyxy[:k])
+            ious = box_iou(squares[k : k + 1], scene.boxes_xyxy[:k])
             nearest = max(nearest, ious.max())
         closest_squares = max([closest_squares, *overlaps(squares)])
     assert 0.23 < nearest < 0.25  # the rule holds, and refuses no more than it must

@@ -21,22 +21,22 @@ from digits_jax.demo.page import build_page, serve
 from digits_jax.demo.session import (
     LARGE_SIZES,
     SMALL_SIZES,
-    Given,
-    Searched,
+    InputPicture,
+    SearchResult,
     maps,
     opened,
     search,
     show,
     surest_size,
 )
-from digits_jax.detect.detector import CAPACITY, MIN_SCORE, Detections
+from digits_jax.detect.detector import MAX_DETECTIONS, MIN_SCORE, Detections
 from digits_jax.detect.inputs import SURER
-from digits_jax.detect.visualize import overlay
+from digits_jax.detect.visualize import overlay_map
 from digits_jax.images.normalise import normalise
 from digits_jax.images.read import read_image
 from digits_jax.models.cnn import Params
 from digits_jax.models.weights import load_pretrained
-from digits_jax.runtime.compilation_cache import keep_programs
+from digits_jax.runtime.compilation_cache import enable_compilation_cache
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 PATIENCE = 300_000  # ms; searches take a second, but compile first
@@ -60,14 +60,14 @@ def saved(path: Path, image: np.ndarray) -> Path:
     return path
 
 
-def searched_with(scores: list[float], *, overflow: bool = False) -> Searched:
+def searched_with(scores: list[float], *, overflow: bool = False) -> SearchResult:
     """A search that has found a digit of each score, all in one place."""
     count = len(scores)
     boxes = np.tile([[1, 2, 13, 24]], (count, 1))
     windows = np.tile(np.array([[0, 0, 31, 31]], np.float32), (count, 1))
     found = Detections(boxes, windows, np.arange(count), np.array(scores, np.float32), overflow)
     image = np.zeros((40, 50), np.uint8)
-    return Searched(Given("some.png", b""), image, image, found, MIN_SCORE, "")
+    return SearchResult(InputPicture("some.png", b""), image, image, found, MIN_SCORE, "")
 
 
 def dark_on_paper(digit: np.ndarray) -> np.ndarray:
@@ -104,7 +104,9 @@ def test_the_threshold_filters_without_another_search() -> None:
 
 
 def test_more_digits_than_there_is_room_for_are_said() -> None:
-    assert f"only the {CAPACITY} likeliest" in show(searched_with([0.9], overflow=True), 0.5)[1]
+    assert (
+        f"only the {MAX_DETECTIONS} likeliest" in show(searched_with([0.9], overflow=True), 0.5)[1]
+    )
     assert "likeliest" not in show(searched_with([0.9]), 0.5)[1]
 
 
@@ -155,7 +157,7 @@ def test_an_overlay_colours_the_cells_where_they_lie() -> None:
     image = np.full((4, 6), 100, np.uint8)
     values = np.zeros((2, 3), np.float32)
     values[1, 2] = 1
-    colours = np.asarray(overlay(image, values), np.int64)
+    colours = np.asarray(overlay_map(image, values), np.int64)
     assert colours.shape == (4, 6, 3)
     red, green, blue = colours[2:, 4:].reshape(-1, 3).T
     assert (red > green).all()
@@ -205,7 +207,7 @@ def address(params: Params) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    keep_programs()
+    enable_compilation_cache()
     sys.addaudithook(_note_host)
     HOSTS.clear()
     with pytest.MonkeyPatch.context() as patch:

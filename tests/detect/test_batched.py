@@ -14,7 +14,7 @@ from command_line import finding, one_digit
 import digits_jax
 from digits_jax.data.mnist import Mnist
 from digits_jax.detect import batched as stream
-from digits_jax.detect.batched import AHEAD, WORKERS, detect_each, detect_readable, read_ahead
+from digits_jax.detect.batched import AHEAD, WORKERS, detect_each, detect_readable, prefetch
 from digits_jax.detect.detector import detect
 from digits_jax.images.read import ImageError
 
@@ -30,7 +30,7 @@ def test_images_are_read_ahead_in_order_and_no_more_than_so_many() -> None:
         time.sleep(0.02 * (item % 3))
         return 10 * item
 
-    reading = read_ahead(read, range(3 * AHEAD))
+    reading = prefetch(read, range(3 * AHEAD))
     assert next(reading) == (0, 0)
     assert len(begun) <= AHEAD + 1
     assert list(reading) == [(item, 10 * item) for item in range(1, 3 * AHEAD)]
@@ -39,7 +39,7 @@ def test_images_are_read_ahead_in_order_and_no_more_than_so_many() -> None:
 
 def test_several_workers_read_at_once() -> None:
     together = threading.Barrier(WORKERS, timeout=10)  # breaks if they do not all come
-    assert len(list(read_ahead(lambda _: together.wait(), range(WORKERS)))) == WORKERS
+    assert len(list(prefetch(lambda _: together.wait(), range(WORKERS)))) == WORKERS
 
 
 def test_what_reading_raises_comes_in_its_turn() -> None:
@@ -48,7 +48,7 @@ def test_what_reading_raises_comes_in_its_turn() -> None:
             raise ValueError("the third")
         return item
 
-    reading = read_ahead(read, range(5))
+    reading = prefetch(read, range(5))
     assert [next(reading), next(reading)] == [(0, 0), (1, 1)]
     with pytest.raises(ValueError, match="the third"):
         next(reading)
@@ -62,7 +62,7 @@ def test_nothing_is_read_any_more_once_nobody_asks(monkeypatch: pytest.MonkeyPat
         begun.append(item)
         time.sleep(0.1)
 
-    with closing(read_ahead(read, range(100))) as reading:  # type: ignore[type-var]
+    with closing(prefetch(read, range(100))) as reading:  # type: ignore[type-var]
         next(reading)
     assert len(begun) <= 3 * WORKERS
 

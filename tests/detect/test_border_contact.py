@@ -4,20 +4,22 @@ import pytest
 from scipy import ndimage
 
 from digits_jax.data.mnist import Mnist
-from digits_jax.detect.border_contact import MIDDLE, crossing
+from digits_jax.detect.border_contact import MIDDLE, border_contact
 from digits_jax.detect.boxes import INK
-from digits_jax.models.cnn import SIDE
+from digits_jax.models.cnn import INPUT_SIDE
 
-FIRST = (SIDE - MIDDLE) // 2
+FIRST = (INPUT_SIDE - MIDDLE) // 2
 
 
 def crossed(*windows: np.ndarray) -> list[float]:
     """Pixels of the edge that are reached."""
-    return (np.asarray(crossing(jnp.asarray(np.stack(windows), jnp.float32))) * SIDE).tolist()
+    return (
+        np.asarray(border_contact(jnp.asarray(np.stack(windows), jnp.float32))) * INPUT_SIDE
+    ).tolist()
 
 
 def drawn(*strokes: tuple[slice | int, slice | int]) -> np.ndarray:
-    window = np.zeros((SIDE, SIDE), np.float32)
+    window = np.zeros((INPUT_SIDE, INPUT_SIDE), np.float32)
     for rows, columns in strokes:
         window[rows, columns] = 1
     return window
@@ -53,9 +55,9 @@ def test_faint_pixels_are_paper() -> None:
 
 def test_strokes_are_scipy_s() -> None:
     """Specks, of which some 38 % are ink: connected in long and winding ways."""
-    windows = np.random.default_rng(0).random((200, SIDE, SIDE)).astype(np.float32)
+    windows = np.random.default_rng(0).random((200, INPUT_SIDE, INPUT_SIDE)).astype(np.float32)
     windows *= np.random.default_rng(1).random(windows.shape) < 0.45
-    edge = np.ones((SIDE, SIDE), bool)
+    edge = np.ones((INPUT_SIDE, INPUT_SIDE), bool)
     edge[1:-1, 1:-1] = False
     expected = []
     for window in windows:
@@ -69,8 +71,8 @@ def test_strokes_are_scipy_s() -> None:
 
 def test_digits_end_inside_their_windows_and_their_parts_do_not(mnist: Mnist) -> None:
     digits = mnist.validation.images[:1000] / np.float32(255)
-    whole = np.array(crossed(*digits)) / SIDE
+    whole = np.array(crossed(*digits)) / INPUT_SIDE
     assert (whole == 0).mean() > 0.99
     # The lower half at twice its size.
     parts = digits[:, 14:28, 7:21].repeat(2, axis=1).repeat(2, axis=2)
-    assert (np.array(crossed(*parts)) / SIDE > 0.05).mean() > 0.95
+    assert (np.array(crossed(*parts)) / INPUT_SIDE > 0.05).mean() > 0.95

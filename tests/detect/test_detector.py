@@ -9,12 +9,12 @@ from PIL import Image
 
 import digits_jax
 from digits_jax.data.mnist import Mnist
-from digits_jax.data.scenes import Scene, compose, pairwise_iou
+from digits_jax.data.scenes import Scene, box_iou, compose
 from digits_jax.detect import detector as module
-from digits_jax.detect.border_contact import crossing
+from digits_jax.detect.border_contact import border_contact
 from digits_jax.detect.detector import BatchDetections, Detections, detect_batch
-from digits_jax.detect.peaks import find_peaks, sizes_between
-from digits_jax.models.cnn import SIDE, Params
+from digits_jax.detect.peaks import find_peaks, pyramid_sizes
+from digits_jax.models.cnn import INPUT_SIDE, Params
 
 SIZE = 140  # every image but one, since each size compiles anew
 native = partial(module.detect, min_size=28.0, max_size=28.0)
@@ -125,10 +125,10 @@ def test_arguments_out_of_range_are_refused(
 
 def test_sizes_between() -> None:
     """Steps of at most 1.4, of which each size serves half to either side."""
-    assert sizes_between(28.0, 28.0) == (28.0,)
-    assert sizes_between(20.0, 28.0) == pytest.approx((np.sqrt(20 * 28),))
-    assert sizes_between(25.0, 49.0) == pytest.approx((25 * 1.4**0.5, 25 * 1.4**1.5))
-    sizes = np.array(sizes_between(15.0, 100.0))
+    assert pyramid_sizes(28.0, 28.0) == (28.0,)
+    assert pyramid_sizes(20.0, 28.0) == pytest.approx((np.sqrt(20 * 28),))
+    assert pyramid_sizes(25.0, 49.0) == pytest.approx((25 * 1.4**0.5, 25 * 1.4**1.5))
+    sizes = np.array(pyramid_sizes(15.0, 100.0))
     ratio = sizes[1] / sizes[0]
     assert len(sizes) == 6
     assert 1.35 < ratio <= 1.4
@@ -142,7 +142,7 @@ def test_sizes_between() -> None:
 
 def test_every_digit_of_a_scene_is_found(scenes: list[Scene], found: list[Detections]) -> None:
     for scene, detections in zip(scenes, found, strict=True):
-        overlap = pairwise_iou(scene.boxes_xyxy, detections.boxes_xyxy)
+        overlap = box_iou(scene.boxes_xyxy, detections.boxes_xyxy)
         assert len(detections.labels) == len(scene.labels)
         nearest = overlap.argmax(axis=1)
         assert sorted(nearest) == list(range(len(scene.labels)))
@@ -220,7 +220,7 @@ def test_digits_that_touch_the_image_s_edges(params: Params, mnist: Mnist) -> No
     detections = native(params, image, min_score=0.5)
     assert sorted(detections.labels) == sorted(corners)
     expected = np.array([corners[int(label)] for label in detections.labels])
-    assert np.diag(pairwise_iou(detections.boxes_xyxy, expected)).min() > 0.7
+    assert np.diag(box_iou(detections.boxes_xyxy, expected)).min() > 0.7
 
 
 def test_touching_digits_are_two(params: Params, mnist: Mnist) -> None:
@@ -261,22 +261,24 @@ def test_crossings_are_those_of_the_windows(size: float, params: Params, mnist: 
         digits[i, 34 * y : 34 * y + 28, 34 * x : 34 * x + 28] = digit
     digits[0, 14:16] = 1
     digits[1, :, 46:48] = 1
-    scale = int(size / SIDE)
+    scale = int(size / INPUT_SIDE)
     images = jnp.asarray(digits.repeat(scale, axis=1).repeat(scale, axis=2)[..., None])
     extents = jnp.array([images.shape[1:3]] * 2)
     found = find_peaks(params, images, extents, 0.0, sizes=(size,), capacity=64)
     crossed = set()
     for image, *of_image in zip(images[..., 0], *found[:-1], strict=True):
         windows, _, _, crossings, rank = (np.asarray(array) for array in of_image)
-        framed = Image.fromarray(np.pad(image, SIDE * scale))
+        framed = Image.fromarray(np.pad(image, INPUT_SIDE * scale))
         level = np.asarray(
             framed.resize([side // scale for side in framed.size], Image.Resampling.BILINEAR)
         )
         valid = rank >= 0
         for (x, y), given in zip(windows[valid, :2].astype(int), crossings[valid], strict=True):
-            window = level[y // scale + SIDE :, x // scale + SIDE :][:SIDE, :SIDE]
+            window = level[y // scale + INPUT_SIDE :, x // scale + INPUT_SIDE :][
+                :INPUT_SIDE, :INPUT_SIDE
+            ]
             crossed.add(float(given))
-            assert crossing(jnp.asarray(window[None]))[0] == pytest.approx(given)
+            assert border_contact(jnp.asarray(window[None]))[0] == pytest.approx(given)
     assert min(crossed) == 0
     assert len(crossed) > 1
 
@@ -301,7 +303,7 @@ def test_images_of_many_sizes_share_few_programs(params: Params) -> None:
 )
 def test_the_shapes_that_are_compiled(shape: tuple[int, int], framed: tuple[int, int]) -> None:
     pixels = np.ones((1, *shape), np.float32)
-    found = module.framed(pixels)
+    found = module.pad_to_bucket(pixels)
     assert found.shape == (1, *framed)
     np.testing.assert_array_equal(found[:, : shape[0], : shape[1]], pixels)
     assert found.sum() == pixels.sum()
@@ -315,7 +317,7 @@ def test_an_image_smaller_than_a_window(params: Params, mnist: Mnist) -> None:
     image[: ink.shape[0], : ink.shape[1]] = ink
     detections = native(params, image)
     assert detections.labels.tolist() == [7]
-    assert pairwise_iou(detections.boxes_xyxy, box_of(image)[None]).max() > 0.7
+    assert box_iou(detections.boxes_xyxy, box_of(image)[None]).max() > 0.7
 
 
 def test_a_batch_is_its_images_one_by_one(

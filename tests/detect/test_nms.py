@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 
 from digits_jax.detect.detector import MIN_SCORE
-from digits_jax.detect.nms import PLACE, doubted, fallen_parts, standing
-from digits_jax.detect.peaks import Peaks, _judged
+from digits_jax.detect.nms import PLACE, calibrate, nms, part_suppression
+from digits_jax.detect.peaks import Candidates, _judged
 
 
 def windows(*readings: tuple[float, ...]) -> jnp.ndarray:
@@ -18,7 +18,7 @@ def stand(*peaks: tuple[float, float, float], without: tuple[int, ...] = ()) -> 
     """Of peaks by descending rank, but for those that have none."""
     rank = np.linspace(1, 0.5, len(peaks), dtype=np.float32)
     rank[list(without)] = -1
-    return np.asarray(standing(windows(*peaks), jnp.asarray(rank), PLACE)).tolist()
+    return np.asarray(nms(windows(*peaks), jnp.asarray(rank), PLACE)).tolist()
 
 
 def test_a_peak_falls_to_a_better_one_within_half_of_the_smaller_side() -> None:
@@ -46,7 +46,7 @@ def part_of(whole: tuple[float, ...], *, crossing: float = 0.16, rank: float = 0
     crossing.
     """
     _, _, _, margin, crossed = whole
-    fallen = fallen_parts(
+    fallen = part_suppression(
         windows(whole, (50, 50, 20)),
         jnp.array([margin, 0.99], jnp.float32),
         jnp.array([crossed, crossing], jnp.float32),
@@ -87,11 +87,11 @@ def test_odds_are_less_where_strokes_run_on_and_for_a_1() -> None:
     """A margin of 0.8 is four to one: four to one, two to one at half, four to three."""
     crossings = jnp.array([[0.0, 0.1, 0.2, 1.0, 0.0, 0.2]], jnp.float32)
     labels = jnp.array([[0, 2, 7, 9, 1, 1]])
-    found = doubted(labels, jnp.full((1, 6), 0.8, jnp.float32), crossings)
+    found = calibrate(labels, jnp.full((1, 6), 0.8, jnp.float32), crossings)
     np.testing.assert_allclose(found, [[4 / 5, 2 / 3, 4 / 7, 4 / 7, 4 / 9, 4 / 19]], rtol=1e-6)
     ends = jnp.array([[0.0, 1.0]], jnp.float32)
     ones = jnp.ones((1, 2), int)
-    np.testing.assert_array_equal(doubted(ones, ends, jnp.ones((1, 2), jnp.float32)), ends)
+    np.testing.assert_array_equal(calibrate(ones, ends, jnp.ones((1, 2), jnp.float32)), ends)
 
 
 # What stands of an image's candidates, each by descending rank its window, margin and crossing.
@@ -100,7 +100,7 @@ def test_odds_are_less_where_strokes_run_on_and_for_a_1() -> None:
 def judged(*readings: tuple[float, ...], min_score: float) -> dict[int, float]:
     """The number and the score of each that is left, in order."""
     _, _, _, margins, crossings = np.array(readings, np.float32).T
-    peaks = Peaks(
+    peaks = Candidates(
         windows(*readings)[None],
         2 + jnp.arange(len(readings))[None],  # no 1s
         jnp.asarray(margins)[None],
@@ -171,7 +171,7 @@ def test_windows_of_one_scale_are_no_part_and_whole() -> None:
         readings = [
             (x, 50, side, 0.9, crossed) for x, crossed in ((k * step, 0.2), (k * step + 6, 0))
         ]
-        assert not fallen_parts(
+        assert not part_suppression(
             windows(*readings),
             jnp.full(2, 0.9, jnp.float32),
             jnp.array([0.2, 0.0], jnp.float32),

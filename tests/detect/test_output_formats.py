@@ -13,15 +13,15 @@ from pycocotools.cocoeval import COCOeval
 
 from digits_jax.detect.detector import Detections
 from digits_jax.detect.output_formats import (
-    Finished,
+    FinishedPages,
     Result,
-    coco,
-    failed,
-    finished,
-    found_in,
-    jsonl,
-    table,
-    write,
+    page_error,
+    page_result,
+    read_finished_pages,
+    to_coco,
+    to_csv,
+    to_jsonl,
+    write_results,
 )
 from digits_jax.images.folders import Page
 from digits_jax.images.read import ImageError
@@ -39,15 +39,15 @@ def results() -> list[Result]:
     two = digits([[2, 4, 12, 24], [20, 5, 26, 25]], [7, 1], [0.9, 0.1])
     one = digits([[1, 2, 3, 4]], [0], [0.75])
     return [
-        found_in(Page(Path("a.png")), PIXELS, two, read=False),
-        failed(Page(Path("b.png")), ImageError("b.png is empty")),
-        found_in(Page(Path("c.tif"), 0), PIXELS, digits(np.zeros((0, 4)), [], []), read=False),
-        found_in(Page(Path("c.tif"), 1), PIXELS, one, read=False),
+        page_result(Page(Path("a.png")), PIXELS, two, read=False),
+        page_error(Page(Path("b.png")), ImageError("b.png is empty")),
+        page_result(Page(Path("c.tif"), 0), PIXELS, digits(np.zeros((0, 4)), [], []), read=False),
+        page_result(Page(Path("c.tif"), 1), PIXELS, one, read=False),
     ]
 
 
 def test_objects() -> None:
-    first, second, third, fourth = map(json.loads, jsonl(results()))
+    first, second, third, fourth = map(json.loads, to_jsonl(results()))
     assert first == {
         "image": "a.png",
         "width": 50,
@@ -66,17 +66,19 @@ def test_objects() -> None:
 
 def test_lines_are_read_if_they_are_asked_for() -> None:
     found = digits([[20, 5, 26, 25], [2, 4, 12, 24], [3, 60, 9, 80]], [1, 7, 2], 3 * [0.9])
-    result = found_in(Page(Path("a.png")), PIXELS, found, read=True)
+    result = page_result(Page(Path("a.png")), PIXELS, found, read=True)
     assert result["lines"] == ["71", "2"]
     assert (
-        found_in(Page(Path("a.png")), PIXELS, digits(np.zeros((0, 4)), [], []), read=True)["lines"]
+        page_result(Page(Path("a.png")), PIXELS, digits(np.zeros((0, 4)), [], []), read=True)[
+            "lines"
+        ]
         == []
     )
 
 
 def test_coco_reads_its_results(capsys: pytest.CaptureFixture[str]) -> None:
     """Every digit of the truth is found, but for one that is of another class."""
-    found = json.loads("\n".join(coco(results())))
+    found = json.loads("\n".join(to_coco(results())))
     assert [(row["image_id"], row["file_name"], row["page"]) for row in found] == [
         (0, "a.png", 0),
         (0, "a.png", 0),
@@ -104,15 +106,15 @@ def test_coco_reads_its_results(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_nothing_found_is_an_empty_list_and_a_table_of_no_rows() -> None:
-    assert json.loads("".join(coco([]))) == []
-    assert list(table([])) == ["image,page,label,score,x0,y0,x1,y1"]
+    assert json.loads("".join(to_coco([]))) == []
+    assert list(to_csv([])) == ["image,page,label,score,x0,y0,x1,y1"]
 
 
 def test_a_table() -> None:
     name = 'a "b",\nc.png'
     found = digits([[1, 2, 3, 4]], [0], [1 / 3])
-    named = found_in(Page(Path(name)), PIXELS, found, read=False)
-    rows = list(csv.DictReader(io.StringIO("\n".join(table([*results(), named])))))
+    named = page_result(Page(Path(name)), PIXELS, found, read=False)
+    rows = list(csv.DictReader(io.StringIO("\n".join(to_csv([*results(), named])))))
     values = [list(row.values()) for row in rows]
     assert values == [
         ["a.png", "0", "7", "0.9", "2", "4", "12", "24"],
@@ -124,21 +126,21 @@ def test_a_table() -> None:
 
 def test_a_name_that_is_no_text(tmp_path: Path) -> None:
     page = Page(Path("a\udcff.png"))  # as Python names the byte FF
-    result = found_in(page, PIXELS, digits([[1, 2, 3, 4]], [0], [0.5]), read=False)
-    write([result], tmp_path / "jsonl", "jsonl")
-    write([result], tmp_path / "csv", "csv")
+    result = page_result(page, PIXELS, digits([[1, 2, 3, 4]], [0], [0.5]), read=False)
+    write_results([result], tmp_path / "jsonl", "jsonl")
+    write_results([result], tmp_path / "csv", "csv")
     assert "a�.png,0,0" in (tmp_path / "csv").read_text(encoding="utf-8")
-    assert finished(tmp_path / "jsonl").holds(page)
+    assert read_finished_pages(tmp_path / "jsonl").holds(page)
 
 
 def test_what_is_finished(tmp_path: Path) -> None:
     path = tmp_path / "found.jsonl"
-    path.write_text("".join(f"{line}\n" for line in jsonl(results())))
-    done = finished(path)
+    path.write_text("".join(f"{line}\n" for line in to_jsonl(results())))
+    done = read_finished_pages(path)
     assert done.unreadable == {"b.png"}
     for page in (Page(Path("a.png")), Page(Path("b.png")), Page(Path("c.tif"), 1)):
         assert done.holds(page)
-        assert not Finished().holds(page)
+        assert not FinishedPages().holds(page)
     for page in (Page(Path("c.tif")), Page(Path("c.tif"), 2), Page(Path("d.png"))):
         assert not done.holds(page)
 
@@ -150,7 +152,7 @@ def test_other_lines_are_refused(tmp_path: Path, line: bytes) -> None:
     path = tmp_path / "found.jsonl"
     path.write_bytes(b'{"image": "a.png"}\n' + line)
     with pytest.raises(ValueError, match=r"found\.jsonl cannot be gone on with: .* in line 2"):
-        finished(path)
+        read_finished_pages(path)
 
 
 @pytest.mark.parametrize("form", ["jsonl", "csv", "coco"])
@@ -167,11 +169,11 @@ def test_a_file_is_whole_or_not_there(tmp_path: Path, form: Any) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        write(stopped(), path, form)
+        write_results(stopped(), path, form)
     assert path.read_text() == "old"
     left = {tmp_path / "found.part"} if form == "jsonl" else set()
     assert set(tmp_path.iterdir()) == {path} | left
-    write(results()[1:], path, form)
+    write_results(results()[1:], path, form)
     assert set(tmp_path.iterdir()) == {path}
     if form == "jsonl":
         assert [json.loads(line) for line in path.read_text().splitlines()] == results()

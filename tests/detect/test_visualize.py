@@ -10,10 +10,10 @@ from digits_jax.detect.visualize import (
     COLOURS,
     _class_figure,
     _confidence_figure,
-    annotate,
-    draw_maps,
+    draw_detections,
+    draw_response_maps,
 )
-from digits_jax.models.fcn.response_maps import ResponseMaps, describe, window_of_cell
+from digits_jax.models.fcn.response_maps import ResponseMaps, to_response_maps, window_of_cell
 
 RNG = np.random.default_rng(0)
 RGB = np.array([ImageColor.getrgb(colour)[:3] for colour in COLOURS])
@@ -32,7 +32,7 @@ def found(*digits: tuple[list[int], int, float]) -> Detections:
 
 
 def drawn(image: np.ndarray, *digits: tuple[list[int], int, float]) -> np.ndarray:
-    return np.asarray(annotate(image, found(*digits)))
+    return np.asarray(draw_detections(image, found(*digits)))
 
 
 def in_colour(picture: np.ndarray, label: int) -> np.ndarray:
@@ -41,7 +41,7 @@ def in_colour(picture: np.ndarray, label: int) -> np.ndarray:
 
 def maps_of(height: int, width: int) -> ResponseMaps:
     logits = RNG.normal(size=(1, (height - 28) // 2 + 1, (width - 28) // 2 + 1, 10))
-    return describe(jnp.asarray(logits, jnp.float32))
+    return to_response_maps(jnp.asarray(logits, jnp.float32))
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def maps_of(height: int, width: int) -> ResponseMaps:
 )
 def test_small_images_are_enlarged_by_a_whole_factor(height: int, width: int, factor: int) -> None:
     image = noise(height, width)
-    picture = annotate(image, found())
+    picture = draw_detections(image, found())
     assert (picture.mode, picture.size) == ("RGB", (factor * width, factor * height))
     expected = image.repeat(factor, axis=0).repeat(factor, axis=1)
     np.testing.assert_array_equal(np.asarray(picture), np.stack([expected] * 3, axis=-1))
@@ -59,7 +59,7 @@ def test_small_images_are_enlarged_by_a_whole_factor(height: int, width: int, fa
 def test_the_image_itself_stays_as_it_is() -> None:
     image = noise(40, 40)
     before = image.copy()
-    annotate(image, found(([4, 4, 20, 20], 1, 0.9)))
+    draw_detections(image, found(([4, 4, 20, 20], 1, 0.9)))
     np.testing.assert_array_equal(image, before)
 
 
@@ -143,7 +143,7 @@ def test_the_colours_are_ten_and_black_is_legible_on_each() -> None:
 @pytest.mark.parametrize(("height", "width"), [(28, 28), (101, 40)])
 def test_figures_are_written_whole(tmp_path: Path, height: int, width: int) -> None:
     paths = tmp_path / "classes.png", tmp_path / "confidence.png"
-    draw_maps(noise(height, width), maps_of(height, width), *paths)
+    draw_response_maps(noise(height, width), maps_of(height, width), *paths)
     assert set(tmp_path.iterdir()) == set(paths)
     for path in paths:
         with Image.open(path) as picture:
@@ -197,5 +197,5 @@ def test_maps_lie_over_the_centres_of_their_windows(cell: tuple[int, int]) -> No
 def test_maps_of_another_image_are_refused(tmp_path: Path, size: tuple[int, int]) -> None:
     paths = tmp_path / "classes.png", tmp_path / "confidence.png"
     with pytest.raises(ValueError, match=r"expected \[1, 7, 12\] windows for an image of \[40, 50"):
-        draw_maps(noise(40, 50), maps_of(*size), *paths)
+        draw_response_maps(noise(40, 50), maps_of(*size), *paths)
     assert not list(tmp_path.iterdir())

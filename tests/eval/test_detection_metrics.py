@@ -8,14 +8,14 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from digits_jax.data.mnist import Mnist
-from digits_jax.data.scenes import FAMILIES, Scene, compose
+from digits_jax.data.scenes import SCENE_DATASETS, Scene, compose
 from digits_jax.eval.detection_metrics import (
-    Curve,
+    PrecisionRecall,
     average_precision,
     average_precision_voc07,
     false_per_megapixel,
     precision_recall,
-    score,
+    score_detections,
 )
 
 
@@ -58,7 +58,7 @@ def test_scores_by_hand() -> None:
     curve = precision_recall(truths, found, 3)
     np.testing.assert_allclose(curve.recall, [1 / 3, 1 / 3, 2 / 3])
     np.testing.assert_allclose(curve.precision, [1, 1 / 2, 2 / 3])
-    scores = score(truths, found, min_score=0.5)
+    scores = score_detections(truths, found, min_score=0.5)
     assert scores.ap50 == pytest.approx((5 / 9 + 1) / 2)
     assert scores.ap50_voc07 == pytest.approx(((4 + 3 * 2 / 3) / 11 + 1) / 2)
     assert scores.precision == pytest.approx(2 / 3)  # the 5 does not reach the least score
@@ -66,7 +66,9 @@ def test_scores_by_hand() -> None:
     assert scores.f1 == pytest.approx(4 / 7)
     assert scores.right_count == 1 / 2  # two and two, one and two
     assert (scores.scenes, scores.digits) == (2, 4)
-    assert score(truths, found, min_score=0.4).right_count == 1  # a score that reaches it counts
+    assert (
+        score_detections(truths, found, min_score=0.4).right_count == 1
+    )  # a score that reaches it counts
 
 
 @pytest.mark.parametrize(
@@ -80,7 +82,7 @@ def test_scores_by_hand() -> None:
     ],
 )
 def test_average_precision_asks_for_half_the_union(box: Box, right: bool) -> None:
-    scores = score([scene((A, 1))], [detected((box, 1, 0.5))], min_score=0.0)
+    scores = score_detections([scene((A, 1))], [detected((box, 1, 0.5))], min_score=0.0)
     assert scores.ap50 == scores.ap50_voc07 == right
 
 
@@ -102,17 +104,17 @@ def test_a_detection_goes_to_the_box_it_overlaps_most() -> None:
 
 def test_boxes_are_matched_within_their_scene() -> None:
     truths = [scene((A, 1)), scene((B, 1))]
-    scores = score(truths, [detected((B, 1, 0.9)), detected((A, 1, 0.9))], min_score=0.0)
+    scores = score_detections(truths, [detected((B, 1, 0.9)), detected((A, 1, 0.9))], min_score=0.0)
     assert scores[:6] == (0, 0, 0, 0, 0, 1)
 
 
 def test_another_class_is_wrong() -> None:
-    scores = score([scene((A, 1))], [detected((A, 2, 0.9))], min_score=0.0)
+    scores = score_detections([scene((A, 1))], [detected((A, 2, 0.9))], min_score=0.0)
     assert scores[:6] == (0, 0, 0, 0, 0, 1)
 
 
 def test_classes_that_do_not_occur_have_no_average_precision() -> None:
-    scores = score([scene((A, 1))], [detected((A, 1, 0.9), (B, 2, 0.95))], min_score=0.0)
+    scores = score_detections([scene((A, 1))], [detected((A, 1, 0.9), (B, 2, 0.95))], min_score=0.0)
     assert scores.ap50 == scores.ap50_voc07 == 1
     assert scores.precision == 1 / 2
 
@@ -120,14 +122,16 @@ def test_classes_that_do_not_occur_have_no_average_precision() -> None:
 def test_eleven_recalls_are_met_exactly() -> None:
     """With 10 digits recall 0.3 is 3 / 10, which some ways to count to 0.3 overshoot."""
     for right in range(11):
-        curve = Curve(np.arange(1, right + 1) / 10, np.ones(right))
+        curve = PrecisionRecall(np.arange(1, right + 1) / 10, np.ones(right))
         expected = (right + 1) / 11 if right else 0
         assert average_precision_voc07(curve) == pytest.approx(expected)
         assert average_precision(curve) == pytest.approx(right / 10)
 
 
 def test_precision_is_the_highest_at_that_recall_or_beyond() -> None:
-    curve = Curve(np.array([0, 0.25, 0.5, 0.5, 0.75]), np.array([0, 1 / 2, 2 / 3, 2 / 4, 3 / 5]))
+    curve = PrecisionRecall(
+        np.array([0, 0.25, 0.5, 0.5, 0.75]), np.array([0, 1 / 2, 2 / 3, 2 / 4, 3 / 5])
+    )
     assert average_precision(curve) == pytest.approx(0.5 * 2 / 3 + 0.25 * 3 / 5)
     # 0 to 0.5 at 2/3, 0.6 and 0.7 at 3/5
     assert average_precision_voc07(curve) == pytest.approx((6 * 2 / 3 + 2 * 3 / 5) / 11)
@@ -140,7 +144,9 @@ def test_a_centre_inside_is_right_and_takes_the_nearest_box() -> None:
         boxes = [
             ((x - 1, y - 1, x + 1, y + 1), label, 1 - k / 10) for k, (x, y) in enumerate(centres)
         ]
-        return score([scene((large, 1), (small, 1))], [detected(*boxes)], min_score=0.0).recall
+        return score_detections(
+            [scene((large, 1), (small, 1))], [detected(*boxes)], min_score=0.0
+        ).recall
 
     assert found((12, 12), (30, 30)) == 1  # the first takes the small one
     assert found((18, 18), (30, 30)) == 1 / 2  # the first takes the large one
@@ -159,21 +165,21 @@ def test_the_surest_takes_its_box_first() -> None:
     truths = [scene(((0, 0, 40, 40), 1), ((0, 0, 20, 20), 1))]
     sure, unsure = ((17, 17, 19, 19), 1, 0.9), ((29, 29, 31, 31), 1, 0.1)
     for found in [detected(sure, unsure), detected(unsure, sure)]:
-        assert score(truths, [found], min_score=0.0).recall == 1 / 2
+        assert score_detections(truths, [found], min_score=0.0).recall == 1 / 2
 
 
 def test_nothing_detected_and_nothing_there() -> None:
     empty, none = scene(), detected()
     some, found = scene((A, 1)), detected((A, 1, 0.9))
-    assert score([empty], [none], min_score=0.0) == (1, 1, 1, 1, 1, 1, 1, 0)
-    assert score([empty], [found], min_score=0.0) == (0, 0, 0, 1, 0, 0, 1, 0)
-    assert score([some], [none], min_score=0.0) == (0, 0, 1, 0, 0, 0, 1, 1)
-    assert score([some], [found], min_score=0.95) == (1, 1, 1, 0, 0, 0, 1, 1)
-    half = score([some, empty], [found, found], min_score=0.0)
+    assert score_detections([empty], [none], min_score=0.0) == (1, 1, 1, 1, 1, 1, 1, 0)
+    assert score_detections([empty], [found], min_score=0.0) == (0, 0, 0, 1, 0, 0, 1, 0)
+    assert score_detections([some], [none], min_score=0.0) == (0, 0, 1, 0, 0, 0, 1, 1)
+    assert score_detections([some], [found], min_score=0.95) == (1, 1, 1, 0, 0, 0, 1, 1)
+    half = score_detections([some, empty], [found, found], min_score=0.0)
     assert half[:6] == pytest.approx((1, 1, 1 / 2, 1, 2 / 3, 1 / 2))
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", SCENE_DATASETS)
 def test_the_truth_itself_is_perfect(family: str, mnist: Mnist) -> None:
     truths = compose(family, "test", 10, 0, mnist=mnist)
     rng = np.random.default_rng(0)
@@ -181,18 +187,18 @@ def test_the_truth_itself_is_perfect(family: str, mnist: Mnist) -> None:
         Detected(boxes.astype(np.float32), labels, rng.uniform(size=len(labels)))
         for _, boxes, labels in truths
     ]
-    scores = score(truths, found, min_score=0.0)
+    scores = score_detections(truths, found, min_score=0.0)
     assert scores[:6] == pytest.approx((1, 1, 1, 1, 1, 1))
     assert scores.digits == sum(len(labels) for _, _, labels in truths)
 
 
 def test_what_is_missing_is_said() -> None:
     with pytest.raises(ValueError, match="got 1 for 2 scenes"):
-        score([scene(), scene()], [detected()], min_score=0.0)
+        score_detections([scene(), scene()], [detected()], min_score=0.0)
     with pytest.raises(ValueError, match="got 1 for 2 scenes"):
         precision_recall([scene(), scene()], [detected()], 0)
     with pytest.raises(ValueError, match="no scene to score"):
-        score([], [], min_score=0.0)
+        score_detections([], [], min_score=0.0)
     with pytest.raises(ValueError, match="no scene has a 4"):
         precision_recall([scene((A, 1))], [detected()], 4)
 

@@ -3,14 +3,14 @@ import jax.numpy as jnp
 import pytest
 from jax import lax
 
-from digits_jax.eval.flops import count_flop
+from digits_jax.eval.flops import count_flops
 from digits_jax.models.cnn import classify, init
 from digits_jax.models.fcn.response_maps import patch_maps
 
 
 def test_products_and_convolutions() -> None:
     left, right = jnp.zeros((3, 5, 7)), jnp.zeros((3, 7, 11))
-    assert count_flop(jnp.matmul, left, right) == 2 * 3 * 5 * 7 * 11
+    assert count_flops(jnp.matmul, left, right) == 2 * 3 * 5 * 7 * 11
     image, kernel = jnp.zeros((2, 9, 8, 3)), jnp.zeros((5, 4, 3, 6))
 
     def convolve(image: jax.Array, kernel: jax.Array) -> jax.Array:
@@ -18,7 +18,7 @@ def test_products_and_convolutions() -> None:
             image, kernel, (1, 1), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC")
         )
 
-    assert count_flop(convolve, image, kernel) == 2 * (2 * 5 * 5 * 6) * (5 * 4 * 3)
+    assert count_flops(convolve, image, kernel) == 2 * (2 * 5 * 5 * 6) * (5 * 4 * 3)
 
 
 def test_loops_count_as_often_as_they_run_and_branches_once() -> None:
@@ -31,7 +31,7 @@ def test_loops_count_as_often_as_they_run_and_branches_once() -> None:
 
         return lax.scan(body, x, length=6)[0]
 
-    assert count_flop(jax.jit(loop), x) == 6 * 2 * (2 * 4**3)
+    assert count_flops(jax.jit(loop), x) == 6 * 2 * (2 * 4**3)
 
 
 def test_a_loop_of_unknown_length_is_refused() -> None:
@@ -39,8 +39,10 @@ def test_a_loop_of_unknown_length_is_refused() -> None:
         return lax.fori_loop(0, n, lambda _, y: y @ y, x)
 
     with pytest.raises(ValueError, match="only the run decides"):
-        count_flop(loop, jnp.zeros((4, 4)), jnp.int32(3))
-    assert count_flop(lambda x, n: lax.fori_loop(0, n, lambda _, y: y + 1, x), jnp.zeros(4), 3) == 0
+        count_flops(loop, jnp.zeros((4, 4)), jnp.int32(3))
+    assert (
+        count_flops(lambda x, n: lax.fori_loop(0, n, lambda _, y: y + 1, x), jnp.zeros(4), 3) == 0
+    )
 
 
 def test_the_network_s_arithmetic_is_section_2_3_s() -> None:
@@ -50,5 +52,5 @@ def test_the_network_s_arithmetic_is_section_2_3_s() -> None:
     """
     params = init(jax.random.key(0))
     digit = 2 * (28 * 28 * 36 * 32 + 14 * 14 * 25 * 32 * 64 + 3136 * 1024 + 1024 * 10)
-    assert count_flop(classify, params, jnp.zeros((3, 28, 28, 1))) == 3 * digit
-    assert count_flop(patch_maps, params, jnp.zeros((1, 30, 34, 1))) == 2 * 4 * digit
+    assert count_flops(classify, params, jnp.zeros((3, 28, 28, 1))) == 3 * digit
+    assert count_flops(patch_maps, params, jnp.zeros((1, 30, 34, 1))) == 2 * 4 * digit

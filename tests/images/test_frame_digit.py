@@ -7,7 +7,7 @@ from PIL import Image
 
 import digits_jax
 from digits_jax.data.mnist import Mnist
-from digits_jax.images.frame_digit import frame_digit, with_usual_pen
+from digits_jax.images.frame_digit import frame_digit, normalise_stroke_width
 
 
 @pytest.mark.parametrize(("width", "usual"), [(3, 20), (12, 20), (16, 16), (33, 33), (42, 28.8)])
@@ -15,7 +15,7 @@ def test_strokes_too_thin_and_too_thick_become_usual(width: int, usual: float) -
     """An L on 160 px, eight for each of 20: what is thinner than 13.6 px and thicker than 36."""
     ink = np.zeros((200, 200), np.uint8)
     ink[20:180, 20 : 20 + width] = ink[180 - width : 180, 20:180] = 200
-    drawn = with_usual_pen(ink)
+    drawn = normalise_stroke_width(ink)
     if usual == width:
         assert drawn is ink
         return
@@ -29,12 +29,12 @@ def test_strokes_too_thin_and_too_thick_become_usual(width: int, usual: float) -
 def test_a_dot_and_a_line_are_drawn(shape: tuple[int, int]) -> None:
     image = np.zeros(shape, np.uint8)
     image[shape[0] // 2, : shape[1] // 2 + 1] = 9
-    assert frame_digit(with_usual_pen(image)).max() == 255
+    assert frame_digit(normalise_stroke_width(image)).max() == 255
 
 
 def test_what_is_framed_or_blank_stays_as_it_is(mnist: Mnist) -> None:
     for image in (np.asarray(mnist.validation.images[0]), np.full((40, 40), 7, np.uint8)):
-        assert with_usual_pen(image) is image
+        assert normalise_stroke_width(image) is image
 
 
 def test_mnist_s_own_pens_are_usual(mnist: Mnist) -> None:
@@ -42,14 +42,14 @@ def test_mnist_s_own_pens_are_usual(mnist: Mnist) -> None:
         np.asarray(Image.fromarray(np.asarray(digit)).resize((112, 112), Image.Resampling.BICUBIC))
         for digit in mnist.validation.images[:100]
     ]
-    assert sum(with_usual_pen(digit) is not digit for digit in larger) < 10
+    assert sum(normalise_stroke_width(digit) is not digit for digit in larger) < 10
 
 
 def test_digits_by_a_thick_pen_are_read(mnist: Mnist) -> None:
     """Of 100 by pens of some 7 px of 28, more than as they are."""
     labels = np.asarray(mnist.validation.labels[:100])
     right = []
-    for draw in (with_usual_pen, lambda picture: picture):
+    for draw in (normalise_stroke_width, lambda picture: picture):
         pictures = [frame_digit(draw(by_thick_pen(d))) for d in mnist.validation.images[:100]]
         pixels = jnp.asarray(np.stack(pictures)[..., None], jnp.float32) / 255
         logits = digits_jax.classify(digits_jax.load_pretrained(), pixels)

@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as arrays
 
 from digits_jax.data.mnist import Mnist
 from digits_jax.data.scenes import compose
-from digits_jax.images.normalise import normalise, on_black
+from digits_jax.images.normalise import is_ink_on_black, normalise
 
 
 @pytest.fixture(scope="module")
@@ -38,16 +38,16 @@ def test_digits_on_black_stay_as_they_are(mnist: Mnist) -> None:
 
 def test_ink_on_black_is_told_from_other_pictures(ink: np.ndarray, mnist: Mnist) -> None:
     """A digit that fills its picture, ink scanned by JPEG and ink by colours are; paper is not."""
-    assert on_black(ink)
-    assert on_black(np.asarray(mnist.validation.images[0]))
-    assert on_black(np.maximum(ink, 8))
-    assert on_black(seen(ink, (0.0, 0.0, 0.0), (1.0, 0.3, 0.0)))
-    assert not on_black(np.maximum(ink, 9))
-    assert not on_black(255 - ink)
-    assert not on_black(seen(ink, (0.0, 0.1, 0.0), (1.0, 0.3, 0.0)))  # dark green
+    assert is_ink_on_black(ink)
+    assert is_ink_on_black(np.asarray(mnist.validation.images[0]))
+    assert is_ink_on_black(np.maximum(ink, 8))
+    assert is_ink_on_black(seen(ink, (0.0, 0.0, 0.0), (1.0, 0.3, 0.0)))
+    assert not is_ink_on_black(np.maximum(ink, 9))
+    assert not is_ink_on_black(255 - ink)
+    assert not is_ink_on_black(seen(ink, (0.0, 0.1, 0.0), (1.0, 0.3, 0.0)))  # dark green
     for family in ("page", "coloured"):
         for scene in compose(family, "validation", 5, 3, mnist=mnist):
-            assert not on_black(scene.image)
+            assert not is_ink_on_black(scene.image)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 from scipy.signal import correlate2d
 
 import digits_jax
+from digits_jax.models.cnn import Params
 
 
 def test_the_paper_s_parameters() -> None:

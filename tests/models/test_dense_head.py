@@ -8,7 +8,7 @@ from jax import lax
 
 import digits_jax
 from digits_jax.models.fcn import dense_head as dense
-from digits_jax.models.fcn.dense_head import dense_layers
+from digits_jax.models.fcn.dense_head import dense_head
 from digits_jax.models.fcn.features import CELLS, Maps
 
 
@@ -41,7 +41,7 @@ def test_the_logits_are_those_of_its_windows_features(
     """Whether products are shared or not, and whatever is left over of frames of eight windows."""
     params = digits_jax.init(jax.random.key(0))
     params["dense1"]["bias"] += 0.1
-    found = dense_layers(params, precision=precision)(maps, size)
+    found = dense_head(params, precision=precision)(maps, size)
     assert found.shape == (*size, 10)
     for row, column in {(0, 0), (size[0] - 1, size[1] - 1), (size[0] // 2, size[1] // 2)}:
         features = np.concatenate(
@@ -58,7 +58,7 @@ def test_the_logits_are_those_of_its_windows_features(
 
 def test_the_lowest_precision_rounds_what_is_multiplied_and_nothing_else(maps: Maps) -> None:
     params = digits_jax.init(jax.random.key(0))
-    found = dense_layers(params, precision=lax.Precision.DEFAULT)(maps, (9, 17))
+    found = dense_head(params, precision=lax.Precision.DEFAULT)(maps, (9, 17))
 
     def rounded(array: jax.Array) -> np.ndarray:
         return np.asarray(array.astype(jnp.bfloat16), np.float64)
@@ -81,7 +81,7 @@ def test_rounded_factors_are_of_products_of_their_own(maps: Maps) -> None:
     params = digits_jax.init(jax.random.key(0))
 
     def products(precision: lax.Precision) -> int:
-        logits = dense_layers(params, precision=precision)
+        logits = dense_head(params, precision=precision)
         return str(jax.make_jaxpr(lambda maps: logits(maps, (11, 20)))(maps)).count("dot_general")
 
     assert products(lax.Precision.HIGH) == products(lax.Precision.DEFAULT) == 2

@@ -15,15 +15,15 @@ from digits_jax.data.scenes import compose
 from digits_jax.models.cnn import Params
 from digits_jax.models.fcn import sparse_tiles as parts
 from digits_jax.models.fcn import tiling as levels
-from digits_jax.models.fcn.features import tile_maps
-from digits_jax.models.fcn.pyramid import Level
+from digits_jax.models.fcn.features import window_features
+from digits_jax.models.fcn.pyramid import PyramidLevel
 from digits_jax.models.fcn.response_maps import (
-    describe,
     patch_maps,
     response_maps,
+    to_response_maps,
     window_of_cell,
 )
-from digits_jax.models.fcn.tiling import map_levels, map_size
+from digits_jax.models.fcn.tiling import map_size, pyramid_maps
 
 by_patches = jax.jit(patch_maps)
 
@@ -128,11 +128,11 @@ def test_the_lowest_precision_rounds_factors_to_bfloat16(mnist: Mnist) -> None:
     np.testing.assert_array_equal(found.label[clear], exact.label[clear])
     low = lax.Precision.DEFAULT
     needed = [jnp.array([found.logits.shape[1:3]])]
-    (skipped,) = map_levels(
+    (skipped,) = pyramid_maps(
         digits_jax.load_pretrained(), image, own_level(image), needed=needed, precision=low
     )
     np.testing.assert_allclose(skipped, found.logits, rtol=0, atol=1e-3)
-    cells = tile_maps(random_params(0), image[0, :40, :40, 0], precision=low)
+    cells = window_features(random_params(0), image[0, :40, :40, 0], precision=low)
     assert {grid.dtype for grid in cells.values()} == {jnp.dtype(jnp.bfloat16)}
 
 
@@ -158,10 +158,10 @@ def test_what_no_window_reads_changes_nothing() -> None:
 def small_tiles(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Tiles of at most five windows a side, parts of three, in programs that no other test sees."""
     monkeypatch.setattr(levels, "TILE_ON_CPU", 5)
-    monkeypatch.setattr(parts, "PART", 3)
-    map_levels.clear_cache()  # type: ignore[attr-defined]
+    monkeypatch.setattr(parts, "SUBTILE", 3)
+    pyramid_maps.clear_cache()  # type: ignore[attr-defined]
     yield
-    map_levels.clear_cache()  # type: ignore[attr-defined]
+    pyramid_maps.clear_cache()  # type: ignore[attr-defined]
 
 
 def corner_and_mean(logits: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -170,11 +170,11 @@ def corner_and_mean(logits: jax.Array) -> tuple[jax.Array, jax.Array]:
     return logits[:-2, :-2], total / 9
 
 
-def own_level(images: jax.Array) -> tuple[Level, ...]:
-    return (Level(1.0, 0.0, *images.shape[1:3]),)
+def own_level(images: jax.Array) -> tuple[PyramidLevel, ...]:
+    return (PyramidLevel(1.0, 0.0, *images.shape[1:3]),)
 
 
-def whole(images: jax.Array, level: Level) -> jax.Array:
+def whole(images: jax.Array, level: PyramidLevel) -> jax.Array:
     """Interpolated all at once."""
     shape = (images.shape[0], level.height, level.width, 1)
     scales, begins = jnp.full(2, level.scale), jnp.full(2, level.begin)
@@ -198,14 +198,14 @@ def test_tiles_of_several_levels_fit_together(four_images: jax.Array) -> None:
     """
     params = random_params(5)
     pyramid = (
-        Level(1.0, -5.0, 45, 56), Level(1.3, -6.5, 40, 41), Level(0.55, 6.0, 58, 32)
+        PyramidLevel(1.0, -5.0, 45, 56), PyramidLevel(1.3, -6.5, 40, 41), PyramidLevel(0.55, 6.0, 58, 32)
     )  # fmt: skip
     windows = [(map_size(level.height) - 2, map_size(level.width) - 2) for level in pyramid]
     assert windows == [(7, 13), (5, 5), (14, 1)]
     side = levels._tile_side(windows, 2, whole=True)
     assert side <= 3
     assert 7 % side or 13 % side
-    found = map_levels(params, four_images, pyramid, corner_and_mean, 2)
+    found = pyramid_maps(params, four_images, pyramid, corner_and_mean, 2)
     np.testing.assert_array_equal(whole(four_images, pyramid[0]), four_images[:, 5:50, 5:61])
     for (corner, mean), level, (h, w) in zip(found, pyramid, windows, strict=True):
         logits = by_patches(params, whole(four_images, level)).logits
@@ -219,13 +219,13 @@ def test_tiles_of_several_levels_fit_together(four_images: jax.Array) -> None:
 def test_what_is_needed_is_right_and_the_rest_is_not_done(four_images: jax.Array) -> None:
     """Of each image of a batch that is spread over the devices its own part, on two levels."""
     params = random_params(5)
-    pyramid = (Level(1.0, -5.0, 45, 56), Level(0.8, -4.0, 45, 36))
+    pyramid = (PyramidLevel(1.0, -5.0, 45, 56), PyramidLevel(0.8, -4.0, 45, 36))
     needed = [
         jnp.array([[7, 13], [0, 5], [4, 1], [1, 13]]),
         jnp.array([[7, 3], [2, 1], [0, 0], [-3, 2]]),
     ]
     black = by_patches(params, jnp.zeros((1, 28, 28, 1))).logits[0, 0, 0]
-    found = map_levels(params, four_images, pyramid, corner_and_mean, 2, needed=needed)
+    found = pyramid_maps(params, four_images, pyramid, corner_and_mean, 2, needed=needed)
     for (corner, _), level, of_level in zip(found, pyramid, needed, strict=True):
         logits = by_patches(params, whole(four_images, level)).logits
         for mine, expected, (h, w) in zip(corner, logits, of_level, strict=True):
@@ -246,7 +246,7 @@ def test_what_is_of_one_grey_is_answered_by_one_window() -> None:
     pixels[:, :, 40:] = 0.4
     pixels[:, 40, 5] = 1
     image, needed = jnp.asarray(pixels), [jnp.array([[15, 30]])]
-    found = map_levels(params, image, own_level(image), corner_and_mean, 2, needed=needed)[0][0]
+    found = pyramid_maps(params, image, own_level(image), corner_and_mean, 2, needed=needed)[0][0]
     expected = by_patches(params, image).logits
     assert_same_logits(found, expected[:, :-2, :-2])
     # Above the ink all that is grey has the same answer to the last bit.
@@ -258,13 +258,13 @@ def test_what_is_of_one_grey_is_answered_by_one_window() -> None:
 def test_blank_parts_of_a_tile_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """Those and no others, unless most of a tile is left: what answers for them is in the map."""
     monkeypatch.setattr(levels, "TILE_ON_CPU", 4)
-    monkeypatch.setattr(parts, "PART", 2)
+    monkeypatch.setattr(parts, "SUBTILE", 2)
     monkeypatch.setattr(levels, "classify", lambda *_, **__: jnp.full((1, 10), 7.0))
     image = np.zeros((58, 78), np.float32)  # of 16 × 26 windows
     image[:, 40:] = 0.4
     image[33, 0] = image[40, 5] = 1
     pixels, needed = jnp.asarray(image[None, ..., None]), [jnp.array([[16, 26]])]
-    found = map_levels(random_params(9), pixels, own_level(pixels), needed=needed)[0]
+    found = pyramid_maps(random_params(9), pixels, own_level(pixels), needed=needed)[0]
     beyond = np.pad(image, ((0, 8), (0, 8)))
 
     def is_blank(row: int, column: int) -> bool:
@@ -307,7 +307,7 @@ def test_what_is_said_of_logits() -> None:
     p[[7, 3]] = 0.54, 0.3
     certain = np.where(np.arange(10) == 4, 1e4, 0.0)
     logits = jnp.asarray(np.stack([np.log(p) + 5, np.zeros(10), certain]), jnp.float32)
-    found = describe(logits.reshape(1, 1, 3, 10))
+    found = to_response_maps(logits.reshape(1, 1, 3, 10))
     np.testing.assert_array_equal(found.logits[0, 0], logits)
     np.testing.assert_allclose(found.probabilities[0, 0, 0], p, rtol=1e-5)
     np.testing.assert_allclose(found.probabilities[0, 0, 2], certain / 1e4)
@@ -317,7 +317,7 @@ def test_what_is_said_of_logits() -> None:
     np.testing.assert_array_equal(found.label[0, 0], [7, 0, 4])
     assert found.label.dtype == jnp.int32
     # Logits that differ by less than their probabilities can tell: the label is of these.
-    tie = describe(jnp.zeros((1, 1, 1, 10)).at[..., 3].set(1e-9))
+    tie = to_response_maps(jnp.zeros((1, 1, 1, 10)).at[..., 3].set(1e-9))
     assert tie.label[0, 0, 0] == np.argmax(tie.probabilities) == 0
 
 

@@ -19,9 +19,9 @@ from digits_jax.models.weights import (
     WeightsError,
     load_pretrained,
     load_weights,
+    read_weights_header,
     resolve_weights,
     save_weights,
-    weights_header,
 )
 from digits_jax.train.workdir import WorkdirError
 
@@ -88,9 +88,9 @@ def test_loaded_weights_classify(saved: Path, params: Params) -> None:
 
 
 def test_the_header_says_what_it_was_given(saved: Path, params: Params) -> None:
-    assert weights_header(saved) == {"recipe": "standard", "test accuracy": "99.4 %"}
+    assert read_weights_header(saved) == {"recipe": "standard", "test accuracy": "99.4 %"}
     save_weights(saved, params, {})
-    assert weights_header(saved) == {}
+    assert read_weights_header(saved) == {}
 
 
 def test_the_same_weights_are_the_same_bytes(tmp_path: Path, params: Params) -> None:
@@ -98,7 +98,7 @@ def test_the_same_weights_are_the_same_bytes(tmp_path: Path, params: Params) -> 
     for name in ("a", "b"):
         save_weights(tmp_path / name, params, header)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
-    assert weights_header(tmp_path / "a") == header
+    assert read_weights_header(tmp_path / "a") == header
 
 
 def test_a_save_that_fails_leaves_what_was_there(
@@ -162,7 +162,7 @@ def test_weights_of_another_network(
     assert "save_weights" in str(raised.value)
 
 
-@pytest.mark.parametrize("read", [load_weights, weights_header])
+@pytest.mark.parametrize("read", [load_weights, read_weights_header])
 def test_files_that_cannot_be_read(
     saved: Path, read: Callable[[Path], object], tmp_path: Path
 ) -> None:
@@ -180,13 +180,13 @@ def test_files_that_cannot_be_read(
 def test_the_weights_of_the_package(
     saved: Path, params: Params, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(weights, "RELEASED", str(saved))
+    monkeypatch.setattr(weights, "PRETRAINED", str(saved))
     for loaded in (load_pretrained(), digits_jax.load_pretrained(), resolve_weights("released")):
         assert jax.tree.all(jax.tree.map(jnp.array_equal, loaded, load_weights(saved)))
 
 
 def test_a_package_without_weights_says_how_to_make_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(weights, "RELEASED", "none.safetensors")
+    monkeypatch.setattr(weights, "PRETRAINED", "none.safetensors")
     with pytest.raises(
         WeightsError, match=r"digits_jax.models.none\.safetensors.*make train.*save_weigh"
     ):

@@ -61,7 +61,7 @@ def test_a_search_is_not_traced_again(tmp_path: Path) -> None:
 
 
 def test_the_newest_programs_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST", 3)
+    monkeypatch.setattr(module, "MAX_EXECUTABLES", 3)
     for age, name in enumerate("dcba"):
         (tmp_path / name).touch()
         os.utime(tmp_path / name, (1e9 - age, 1e9 - age))

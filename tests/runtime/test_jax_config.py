@@ -1,7 +1,7 @@
 import jax
 import pytest
 
-from digits_jax.runtime.jax_config import options
+from digits_jax.runtime.jax_config import temporary_jax_config
 
 LIMIT = "jax_traceback_in_locations_limit"
 
@@ -12,9 +12,9 @@ def _fail() -> None:
 
 def test_an_option_comes_back_whatever_happens() -> None:
     before = jax.config.values[LIMIT]
-    with options(**{LIMIT: before + 1}):
+    with temporary_jax_config(**{LIMIT: before + 1}):
         assert jax.config.values[LIMIT] == before + 1
     assert jax.config.values[LIMIT] == before
-    with pytest.raises(KeyError), options(**{LIMIT: before + 1}):
+    with pytest.raises(KeyError), temporary_jax_config(**{LIMIT: before + 1}):
         _fail()
     assert jax.config.values[LIMIT] == before

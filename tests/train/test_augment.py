@@ -9,10 +9,10 @@ import pytest
 from windows import COUNT, KEY, PLAIN, blob, centres, windows_of
 
 from digits_jax.data.mnist import Mnist
-from digits_jax.train.augment import Distractors, centredness, draw_distractors
-from digits_jax.train.config import RECIPES, RecipeError
-from digits_jax.train.step import Batch, augment, shift
-from digits_jax.train.warp import Place
+from digits_jax.train.augment import NegativePictures, centredness, draw_negatives
+from digits_jax.train.config import CONFIGS, ConfigError
+from digits_jax.train.step import Batch, augment, translate
+from digits_jax.train.warp import Placement
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def test_with_nothing_asked_for_the_digits_come_back(digits: np.ndarray) -> None
 
 
 def test_the_standard_recipe_s_windows(digits: np.ndarray) -> None:
-    recipe = RECIPES["standard"]
+    recipe = CONFIGS["standard"]
     windows, centred = windows_of(digits, recipe)
     assert windows.min() >= 0
     assert windows.max() <= 1
@@ -44,7 +44,7 @@ def test_the_standard_recipe_s_windows(digits: np.ndarray) -> None:
 
 
 def test_windows_are_a_function_of_the_key(digits: np.ndarray) -> None:
-    recipe = RECIPES["standard"]
+    recipe = CONFIGS["standard"]
     first, same, other = (windows_of(digits, recipe, jax.random.key(k)) for k in (1, 1, 2))
     for one, again, another in zip(first, same, other, strict=True):
         np.testing.assert_array_equal(one, again)
@@ -66,7 +66,7 @@ def test_digits_are_shifted_and_scaled_within_the_limits() -> None:
 
 
 def background_only(
-    digits: np.ndarray, distractors: Distractors | None = None, /, **share: Any
+    digits: np.ndarray, distractors: NegativePictures | None = None, /, **share: Any
 ) -> np.ndarray:
     """The background windows of a recipe which makes hardly any other."""
     windows, centred = windows_of(
@@ -127,14 +127,16 @@ def test_near_misses_are_digits_anywhere_near_and_as_centred_as_they_are() -> No
 def test_centredness_falls_from_the_digits_to_the_background(
     scale: float, offset: tuple[float, float], expected: float
 ) -> None:
-    place = Place(jnp.float32([scale]), jnp.float32([offset]), jnp.ones(1))
-    found = centredness(place, RECIPES["standard"])
+    place = Placement(jnp.float32([scale]), jnp.float32([offset]), jnp.ones(1))
+    found = centredness(place, CONFIGS["standard"])
     np.testing.assert_allclose(found, [expected], atol=1e-5)
 
 
 def test_what_a_recipe_calls_a_digit_is_centred_however_far_that_goes() -> None:
-    recipe = dataclasses.replace(RECIPES["standard"], shift=9, scale=2.0)
-    place = Place(jnp.array([1.0, 1.9, 0.55]), jnp.array([[0, 8.9], [0, 0], [9, 0]]), jnp.ones(3))
+    recipe = dataclasses.replace(CONFIGS["standard"], shift=9, scale=2.0)
+    place = Placement(
+        jnp.array([1.0, 1.9, 0.55]), jnp.array([[0, 8.9], [0, 0], [9, 0]]), jnp.ones(3)
+    )
     np.testing.assert_array_equal(centredness(place, recipe), 1)
 
 
@@ -180,7 +182,7 @@ def test_half_of_the_shapes_are_where_digits_are_and_the_others_anywhere(
 ) -> None:
     """A spot of 3 px as the only shape, of which half are to be within a shift of 2 px each way."""
     spot = np.rint(255 * blob(0, 0, 3)).astype(np.uint8)
-    spots = draw_distractors()._replace(shapes=spot[None])
+    spots = draw_negatives()._replace(shapes=spot[None])
     windows = background_only(digits, spots, shapes=0.99, shift=2)
     windows = windows[windows.max(axis=(1, 2)) > 0.2]  # what the other 1 % are, too
     near = np.abs(centres(windows)).max(axis=1) < 2.1
@@ -196,7 +198,7 @@ def test_clutter_is_seen_from_all_sides_whole_in_part_or_ending(
 ) -> None:
     """85 % of texture windows are clutter, of which 70 % fill the window."""
     white = np.full((1, 28, 28), 255, np.uint8)
-    distractors = draw_distractors()._replace(clutter=white)
+    distractors = draw_negatives()._replace(clutter=white)
     filled = (background_only(digits, distractors, textures=0.99) > 0.999).all(axis=(1, 2))
     assert abs(filled.mean() - 0.85 * 0.7) < 5 * np.sqrt(0.25 / COUNT)
 
@@ -247,11 +249,11 @@ def test_neighbours_only_add_ink_and_are_as_many_as_asked_for(digits: np.ndarray
 def test_augment_says_how_far_a_window_s_digit_is_centred(digits: np.ndarray) -> None:
     images = jnp.asarray(digits)[..., None]
     labels = jnp.asarray(np.arange(COUNT) % 10, jnp.uint8)
-    recipe = RECIPES["standard"]
+    recipe = CONFIGS["standard"]
     batch = Batch(images, labels, jnp.ones(COUNT))
     with pytest.raises(ValueError, match="draw_distractors"):
         augment(KEY, batch, recipe)
-    found = jax.jit(partial(augment, recipe=recipe))(KEY, batch, distractors=draw_distractors())
+    found = jax.jit(partial(augment, recipe=recipe))(KEY, batch, distractors=draw_negatives())
     windows, centred = windows_of(digits, recipe)
     np.testing.assert_allclose(found.images[..., 0], windows, rtol=0, atol=1e-4)
     np.testing.assert_array_equal(found.labels, labels)
@@ -259,13 +261,13 @@ def test_augment_says_how_far_a_window_s_digit_is_centred(digits: np.ndarray) ->
 
 
 def test_the_paper_s_recipe_only_shifts(digits: np.ndarray) -> None:
-    recipe = RECIPES["paper"]
+    recipe = CONFIGS["paper"]
     assert not recipe.composes
-    assert RECIPES["standard"].composes
+    assert CONFIGS["standard"].composes
     images = jnp.asarray(digits)[..., None]
     labels = jnp.asarray(np.arange(COUNT) % 10, jnp.uint8)
     found = augment(KEY, Batch(images, labels, jnp.ones(COUNT)), recipe)
-    np.testing.assert_array_equal(found.images, shift(KEY, images, 6))
+    np.testing.assert_array_equal(found.images, translate(KEY, images, 6))
     np.testing.assert_array_equal(found.labels, labels)
     np.testing.assert_array_equal(found.centred, 1)
 
@@ -304,5 +306,5 @@ def test_any_background_is_composed(field: str) -> None:
     ],
 )
 def test_recipes_refuse_nonsense(change: dict[str, Any], message: str) -> None:
-    with pytest.raises(RecipeError, match=message):
+    with pytest.raises(ConfigError, match=message):
         dataclasses.replace(PLAIN, **change)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from digits_jax.train.augment import distractors_to_come, draw_distractors
+from digits_jax.train.augment import draw_negatives, negatives_spec
 from digits_jax.train.negatives.clutter import draw_clutter
 
 
@@ -34,6 +34,6 @@ def test_clutter_fills_windows_with_edges_of_all_greys() -> None:
 
 
 def test_distractors_are_as_many_as_is_said_before_they_are_drawn() -> None:
-    for drawn, expected in zip(draw_distractors(), distractors_to_come(), strict=True):
+    for drawn, expected in zip(draw_negatives(), negatives_spec(), strict=True):
         assert drawn.shape == expected.shape
         assert drawn.dtype == expected.dtype

@@ -20,11 +20,11 @@ from short_run import SHORT, first_digits
 
 import digits_jax
 from digits_jax.train import loop as training
-from digits_jax.train.checkpoints import Progress, load_best, open_checkpoints
-from digits_jax.train.config import Recipe
+from digits_jax.train.checkpoints import RunningMetrics, load_best, open_checkpoints
+from digits_jax.train.config import TrainConfig
 from digits_jax.train.loop import Diverged, train
 from digits_jax.train.step import TrainState, initial_state
-from digits_jax.train.workdir import WorkdirError, read_record
+from digits_jax.train.workdir import WorkdirError, read_metrics
 
 STEPS = SHORT.steps
 
@@ -61,7 +61,7 @@ def final_state(workdir: Path) -> list[np.ndarray]:
 
 
 def without_times(workdir: Path) -> list[dict[str, float]]:
-    rows = [row._asdict() for row in read_record(workdir / "metrics.jsonl")]
+    rows = [row._asdict() for row in read_metrics(workdir / "metrics.jsonl")]
     timed = ("seconds", "images_per_second")
     return [{name: row[name] for name in row if name not in timed} for row in rows]
 
@@ -79,7 +79,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, environment: dict[str,
 
 
 def test_a_run_leaves_its_record_curve_and_checkpoints(undisturbed: Path) -> None:
-    rows = read_record(undisturbed / "metrics.jsonl")
+    rows = read_metrics(undisturbed / "metrics.jsonl")
     assert [row.step for row in rows] == [4, 8, 10, 12, 16, 20, 24]
     for line in (undisturbed / "metrics.jsonl").read_text().splitlines():
         assert list(json.loads(line)) == [
@@ -100,7 +100,7 @@ def test_a_run_leaves_its_record_curve_and_checkpoints(undisturbed: Path) -> Non
 
 
 def test_kept_are_the_newest_three_and_the_best(undisturbed: Path) -> None:
-    rows = read_record(undisturbed / "metrics.jsonl")
+    rows = read_metrics(undisturbed / "metrics.jsonl")
     best = max(rows, key=lambda row: (row.validation_accuracy, row.step))
     with open_checkpoints(undisturbed, read_only=True) as checkpoints:
         assert set(checkpoints.steps()) == {16, 20, 24} | {best.step}
@@ -114,7 +114,7 @@ def saved(workdir: Path, accuracies: list[float | None]) -> tuple[list[list[int]
     with open_checkpoints(workdir) as checkpoints:
         for step, accuracy in enumerate(accuracies):
             state = state._replace(step=jax.numpy.int32(step))
-            checkpoints.save(state, Progress(), accuracy)
+            checkpoints.save(state, RunningMetrics(), accuracy)
             kept.append(checkpoints.steps())
             best.append(checkpoints.best_of(checkpoints.steps()))
     return kept, best
@@ -142,7 +142,7 @@ def test_load_checkpoint_gives_parameters_that_classify(undisturbed: Path) -> No
     logits = np.asarray(digits_jax.classify(params, jax.numpy.asarray(images)))
     predicted = np.argmax(logits, axis=-1)
     accuracy = float(np.mean(predicted == mnist.validation.labels))
-    rows = read_record(undisturbed / "metrics.jsonl")
+    rows = read_metrics(undisturbed / "metrics.jsonl")
     assert accuracy == max(row.validation_accuracy for row in rows)
 
 
@@ -155,7 +155,7 @@ def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> N
 
 
 def evaluations(workdir: Path) -> int:
-    return len(read_record(workdir / "metrics.jsonl"))
+    return len(read_metrics(workdir / "metrics.jsonl"))
 
 
 def test_killed_at_any_moment_it_ends_with_the_same_bits(
@@ -282,7 +282,7 @@ def test_a_finished_run_says_so_and_more_steps_continue_it(
     shutil.copytree(undisturbed, tmp_path / "run")
     assert "is finished: 24 of 24 steps" in finish(tmp_path / "run", environment)
     assert "going on at step 24 of 30" in finish(tmp_path / "run", environment, steps=30)
-    assert [row.step for row in read_record(tmp_path / "run" / "metrics.jsonl")][-1] == 30
+    assert [row.step for row in read_metrics(tmp_path / "run" / "metrics.jsonl")][-1] == 30
     finish(tmp_path / "straight", environment, steps=30)
     assert same(final_state(tmp_path / "run"), final_state(tmp_path / "straight"))
 
@@ -299,7 +299,7 @@ def test_a_folder_of_another_run_is_refused_and_left_alone(
     change: dict[str, int], seed: int, difference: str, undisturbed: Path
 ) -> None:
     before = {path: path.stat().st_mtime_ns for path in undisturbed.rglob("*")}
-    recipe: Recipe = dataclasses.replace(SHORT, **change)  # type: ignore[arg-type]
+    recipe: TrainConfig = dataclasses.replace(SHORT, **change)  # type: ignore[arg-type]
     with pytest.raises(WorkdirError, match=difference):
         train(recipe, undisturbed, seed)
     assert {path: path.stat().st_mtime_ns for path in undisturbed.rglob("*")} == before

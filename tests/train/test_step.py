@@ -13,22 +13,22 @@ from digits_jax.data.mnist import Dataset, Mnist
 from digits_jax.models.cnn import Params, init
 from digits_jax.runtime.devices import data_mesh
 from digits_jax.train import multi_step as module
-from digits_jax.train.augment import Distractors, distractors_to_come, draw_distractors
-from digits_jax.train.config import RECIPES, Recipe
-from digits_jax.train.multi_step import make_advance
+from digits_jax.train.augment import NegativePictures, draw_negatives, negatives_spec
+from digits_jax.train.config import CONFIGS, TrainConfig
+from digits_jax.train.multi_step import make_multi_step
 from digits_jax.train.step import (
     Batch,
     TrainState,
     augment,
     initial_state,
     loss_and_accuracy,
-    sample,
-    shift,
+    sample_batch,
     train_step,
+    translate,
 )
 
 SGD = dataclasses.replace(
-    RECIPES["paper"], batch_size=16, optimizer="sgd", learning_rate=0.1, steps=100
+    CONFIGS["paper"], batch_size=16, optimizer="sgd", learning_rate=0.1, steps=100
 )
 
 
@@ -43,7 +43,7 @@ def train_digits(mnist: Mnist) -> Dataset:
 
 def test_sample_draws_digits_of_the_set_with_their_labels(train_digits: Dataset) -> None:
     five = Dataset(train_digits.images[:5], train_digits.labels[:5])
-    batch = sample(jax.random.key(0), five, 400)
+    batch = sample_batch(jax.random.key(0), five, 400)
     assert batch.images.shape == (400, 28, 28, 1)
     assert batch.images.dtype == jnp.float32
     originals = np.asarray(five.images, np.float32) / 255
@@ -55,20 +55,20 @@ def test_sample_draws_digits_of_the_set_with_their_labels(train_digits: Dataset)
 def test_sample_is_uniform_over_the_whole_set() -> None:
     rows = np.arange(250, dtype=np.uint8)
     dataset = Dataset(jnp.broadcast_to(rows[:, None, None], (250, 28, 28)), jnp.asarray(rows))
-    counts = np.bincount(sample(jax.random.key(1), dataset, 25_000).labels, minlength=250)
+    counts = np.bincount(sample_batch(jax.random.key(1), dataset, 25_000).labels, minlength=250)
     assert counts.min() > 50  # 100 expected, ± 10
     assert counts.max() < 150
 
 
 def test_sample_is_a_function_of_its_key(train_digits: Dataset) -> None:
-    first, same, other = (sample(jax.random.key(k), train_digits, 8) for k in (0, 0, 1))
+    first, same, other = (sample_batch(jax.random.key(k), train_digits, 8) for k in (0, 0, 1))
     assert jnp.array_equal(first.images, same.images)
     assert not jnp.array_equal(first.images, other.images)
 
 
 def test_shift_moves_whole_images_everywhere_within_its_limit() -> None:
     dots = jnp.zeros((4000, 28, 28, 1)).at[:, 14, 14, 0].set(0.5)
-    moved = np.asarray(shift(jax.random.key(2), dots, 6))
+    moved = np.asarray(translate(jax.random.key(2), dots, 6))
     image, row, column, _ = np.nonzero(moved)
     np.testing.assert_array_equal(image, np.arange(4000))  # one dot each, nothing lost
     assert set(np.unique(moved)) == {0, 0.5}
@@ -77,7 +77,7 @@ def test_shift_moves_whole_images_everywhere_within_its_limit() -> None:
 
 
 def test_shift_fills_with_zeros_and_drops_what_leaves() -> None:
-    full = np.asarray(shift(jax.random.key(3), jnp.ones((200, 28, 28, 1)), 6))[..., 0]
+    full = np.asarray(translate(jax.random.key(3), jnp.ones((200, 28, 28, 1)), 6))[..., 0]
     for image in full:
         rows, columns = image.any(axis=1), image.any(axis=0)
         assert 22 <= rows.sum() <= 28
@@ -86,8 +86,8 @@ def test_shift_fills_with_zeros_and_drops_what_leaves() -> None:
 
 
 def test_a_limit_of_zero_leaves_the_digits_where_they_are(train_digits: Dataset) -> None:
-    images = sample(jax.random.key(0), train_digits, 4).images
-    np.testing.assert_array_equal(shift(jax.random.key(1), images, 0), images)
+    images = sample_batch(jax.random.key(0), train_digits, 4).images
+    np.testing.assert_array_equal(translate(jax.random.key(1), images, 0), images)
 
 
 def test_the_loss_is_the_cross_entropy() -> None:
@@ -103,7 +103,7 @@ def test_the_loss_is_the_cross_entropy() -> None:
 @pytest.mark.parametrize("devices", [2, 4])
 def test_many_devices_give_the_gradients_of_one(devices: int, train_digits: Dataset) -> None:
     params = init(jax.random.key(0))
-    batch = sample(jax.random.key(1), train_digits, 16)
+    batch = sample_batch(jax.random.key(1), train_digits, 16)
 
     def gradients(mesh: Mesh) -> tuple[jax.Array, dict[str, dict[str, jax.Array]]]:
         sharded = jax.device_put(batch, NamedSharding(mesh, P("data")))
@@ -130,7 +130,7 @@ def test_whole_steps_on_many_devices_are_the_steps_on_one(
 
     Its first call draws the windows of two steps, and those of two more, of which it takes one.
     """
-    monkeypatch.setattr(module, "DRAWN_AHEAD", 2)
+    monkeypatch.setattr(module, "BATCHES_AHEAD", 2)
     final = _descend(train_digits, mesh_of(devices), looped=True, calls=[3, 2])
     expected = _descend(train_digits, mesh_of(1), looped=False, calls=[1] * 5)
     assert int(final.step) == int(expected.step) == 5
@@ -144,7 +144,7 @@ def _descend(digits: Dataset, mesh: Mesh, looped: bool, calls: list[int]) -> Tra
     replicated = NamedSharding(mesh, P())
     state = jax.device_put(initial_state(SGD, jax.random.key(0)), replicated)
     digits, key = jax.device_put((digits, jax.random.key(1)), replicated)
-    advance = make_advance(SGD, mesh, looped=looped)
+    advance = make_multi_step(SGD, mesh, looped=looped)
     for count in calls:
         state, _ = advance(state, digits, key, count)
     return state
@@ -153,9 +153,12 @@ def _descend(digits: Dataset, mesh: Mesh, looped: bool, calls: list[int]) -> Tra
 def test_windows_that_are_composed_ahead_are_those_composed_one_by_one(
     train_digits: Dataset,
 ) -> None:
-    recipe = dataclasses.replace(RECIPES["standard"], batch_size=12)
-    keys, batch = jax.random.split(jax.random.key(3)), sample(jax.random.key(4), train_digits, 12)
-    distractors = draw_distractors()
+    recipe = dataclasses.replace(CONFIGS["standard"], batch_size=12)
+    keys, batch = (
+        jax.random.split(jax.random.key(3)),
+        sample_batch(jax.random.key(4), train_digits, 12),
+    )
+    distractors = draw_negatives()
     compose = jax.jit(lambda key: augment(key, batch, recipe, distractors))
     ahead = jax.jit(jax.vmap(lambda key: augment(key, batch, recipe, distractors)))(keys)
     for k in range(2):
@@ -169,23 +172,23 @@ def test_windows_show_the_distractors_that_are_drawn_while_the_program_compiles(
 ) -> None:
     """In the program on two devices as in a step of one; other ones would give other parameters."""
     rng, threads = np.random.default_rng(5), []
-    noise = Distractors(
-        *(rng.integers(0, 256, p.shape).astype(np.uint8) for p in distractors_to_come())
+    noise = NegativePictures(
+        *(rng.integers(0, 256, p.shape).astype(np.uint8) for p in negatives_spec())
     )
 
-    def draw() -> Distractors:
+    def draw() -> NegativePictures:
         threads.append(threading.current_thread())
         return noise
 
     monkeypatch.setattr(module, "draw_distractors", draw)
     recipe = dataclasses.replace(SGD, shapes=0.4, textures=0.4)
-    advance = make_advance(recipe, mesh_of(2), looped=True)
+    advance = make_multi_step(recipe, mesh_of(2), looped=True)
     key, state = jax.random.key(1), initial_state(recipe, jax.random.key(0))
     sample_key, step_key = jax.random.split(jax.random.fold_in(key, 0))
-    batch = sample(sample_key, train_digits, recipe.batch_size)
+    batch = sample_batch(sample_key, train_digits, recipe.batch_size)
 
     @jax.jit
-    def expected(distractors: Distractors) -> TrainState:
+    def expected(distractors: NegativePictures) -> TrainState:
         return train_step(
             state, batch, step_key, recipe=recipe, mesh=mesh_of(1), distractors=distractors
         )[0]
@@ -205,8 +208,8 @@ def test_windows_show_the_distractors_that_are_drawn_while_the_program_compiles(
 
 def test_the_loop_sums_its_metrics_and_names_the_first_bad_step(train_digits: Dataset) -> None:
     mesh = mesh_of(1)
-    advance = make_advance(SGD, mesh, looped=True)
-    single = make_advance(SGD, mesh, looped=False)
+    advance = make_multi_step(SGD, mesh, looped=True)
+    single = make_multi_step(SGD, mesh, looped=False)
     key = jax.random.key(1)
     _, sums = advance(initial_state(SGD, jax.random.key(0)), train_digits, key, 4)
     state, total = initial_state(SGD, jax.random.key(0)), np.zeros(2)
@@ -260,7 +263,7 @@ def test_a_background_window_s_loss_is_least_at_uniform_probabilities() -> None:
 
 
 def _gradient_and_step(
-    state: TrainState, batch: Batch, recipe: Recipe
+    state: TrainState, batch: Batch, recipe: TrainConfig
 ) -> tuple[Params, TrainState]:
     mesh = mesh_of(1)
     gradient = jax.jit(lambda p: jax.grad(loss_and_accuracy, has_aux=True)(p, batch, mesh)[0])
@@ -271,7 +274,7 @@ def _gradient_and_step(
 def test_plain_descent_is_theta_minus_alpha_times_the_gradient(train_digits: Dataset) -> None:
     recipe = dataclasses.replace(SGD, shift=0)
     state = initial_state(recipe, jax.random.key(0))
-    batch = sample(jax.random.key(1), train_digits, 16)
+    batch = sample_batch(jax.random.key(1), train_digits, 16)
     grads, after = _gradient_and_step(state, batch, recipe)
     expected = jax.tree.map(lambda p, g: p - 0.1 * g, state.params, grads)
     for mine, other in zip(jax.tree.leaves(after.params), jax.tree.leaves(expected), strict=True):
@@ -281,9 +284,9 @@ def test_plain_descent_is_theta_minus_alpha_times_the_gradient(train_digits: Dat
 @pytest.mark.usefixtures("optax_promotion")
 def test_adam_s_first_step_is_the_learning_rate_each_way(train_digits: Dataset) -> None:
     """g/√(g²) = ±1 after bias correction (Kingma and Ba, 2015), where |g| is well above ε."""
-    recipe = dataclasses.replace(RECIPES["paper"], batch_size=16, shift=0)
+    recipe = dataclasses.replace(CONFIGS["paper"], batch_size=16, shift=0)
     state = initial_state(recipe, jax.random.key(0))
-    batch = sample(jax.random.key(1), train_digits, 16)
+    batch = sample_batch(jax.random.key(1), train_digits, 16)
     grads, after = _gradient_and_step(state, batch, recipe)
     gradient = np.asarray(grads["conv2"]["kernel"])
     moved = np.asarray(after.params["conv2"]["kernel"] - state.params["conv2"]["kernel"])
@@ -294,8 +297,8 @@ def test_adam_s_first_step_is_the_learning_rate_each_way(train_digits: Dataset) 
 
 @pytest.mark.usefixtures("optax_promotion")
 def test_training_learns(train_digits: Dataset) -> None:
-    recipe = dataclasses.replace(RECIPES["paper"], batch_size=32, learning_rate=1e-3, shift=2)
-    advance = make_advance(recipe, mesh_of(1), looped=False)
+    recipe = dataclasses.replace(CONFIGS["paper"], batch_size=32, learning_rate=1e-3, shift=2)
+    advance = make_multi_step(recipe, mesh_of(1), looped=False)
     state, losses = initial_state(recipe, jax.random.key(0)), []
     for _ in range(40):
         state, metrics = advance(state, train_digits, jax.random.key(1), 1)
@@ -308,19 +311,19 @@ def test_the_mesh_is_as_many_devices_as_share_the_batch_evenly() -> None:
 
 
 def test_a_program_without_a_loop_refuses_more_than_one_step(train_digits: Dataset) -> None:
-    advance = make_advance(SGD, mesh_of(1), looped=False)
+    advance = make_multi_step(SGD, mesh_of(1), looped=False)
     with pytest.raises(ValueError, match="one step a call, not 5"):
         advance(initial_state(SGD, jax.random.key(0)), train_digits, jax.random.key(1), 5)
 
 
 def test_the_state_is_donated(train_digits: Dataset) -> None:
     state = initial_state(SGD, jax.random.key(0))
-    make_advance(SGD, mesh_of(1), looped=False)(state, train_digits, jax.random.key(1), 1)
+    make_multi_step(SGD, mesh_of(1), looped=False)(state, train_digits, jax.random.key(1), 1)
     assert state.params["dense1"]["kernel"].is_deleted()
 
 
 def test_recipes_refuse_nonsense() -> None:
-    fields = dataclasses.asdict(RECIPES["paper"])
+    fields = dataclasses.asdict(CONFIGS["paper"])
     for change in (
         {"batch_size": 0},
         {"steps": -1},
@@ -329,12 +332,12 @@ def test_recipes_refuse_nonsense() -> None:
         {"learning_rate": float("inf")},
     ):
         with pytest.raises(ValueError, match=next(iter(change))):
-            Recipe(**{**fields, **change})
+            TrainConfig(**{**fields, **change})
 
 
 @pytest.mark.usefixtures("optax_promotion")
 def test_the_one_cycle_schedule_rises_and_falls_to_zero() -> None:
-    recipe = RECIPES["standard"]
+    recipe = CONFIGS["standard"]
     rates = [float(recipe.learning_rates()(step)) for step in range(0, recipe.steps + 1, 50)]
     peak = int(np.argmax(rates))
     assert rates[peak] == pytest.approx(recipe.learning_rate)

@@ -8,15 +8,15 @@ from windows import PIXEL, blob, centres
 
 from digits_jax.data.mnist import Mnist
 from digits_jax.train.augment import BLUR
-from digits_jax.train.warp import Place, Warp, put, warped
+from digits_jax.train.warp import Placement, Warp, place_pictures, warp_pictures
 
-place_all = jax.jit(put)
+place_all = jax.jit(place_pictures)
 
 
 def put_one(
     picture: np.ndarray, scale: float = 1, offset: tuple[float, float] = (0, 0), blur: float = 1
 ) -> np.ndarray:
-    place = Place(jnp.float32([scale]), jnp.float32([offset]), jnp.float32([blur]))
+    place = Placement(jnp.float32([scale]), jnp.float32([offset]), jnp.float32([blur]))
     return np.asarray(place_all(jnp.asarray(picture, jnp.float32)[None], place))[0]
 
 
@@ -83,8 +83,12 @@ def test_a_warp_that_moves_nothing_puts_the_picture_in_its_place() -> None:
     rng = np.random.default_rng(3)
     pictures = jnp.asarray(rng.random((50, 28, 28)), jnp.float32)
     scale, offset = rng.uniform(0.3, 3, 50), rng.uniform(-9, 9, (50, 2))
-    place = Place(*(jnp.asarray(x, jnp.float32) for x in (scale, offset, rng.uniform(1, 2.6, 50))))
+    place = Placement(
+        *(jnp.asarray(x, jnp.float32) for x in (scale, offset, rng.uniform(1, 2.6, 50)))
+    )
     y, x = ((PIXEL[None] - offset[:, axis, None]) / scale[:, None] for axis in (0, 1))
     still = np.broadcast_to(y[:, :, None], (50, 28, 28)), np.broadcast_to(x[:, None], (50, 28, 28))
-    found = warped(pictures, place, Warp(*(jnp.asarray(source, jnp.float32) for source in still)))
-    np.testing.assert_allclose(found, put(pictures, place), atol=1e-4)
+    found = warp_pictures(
+        pictures, place, Warp(*(jnp.asarray(source, jnp.float32) for source in still))
+    )
+    np.testing.assert_allclose(found, place_pictures(pictures, place), atol=1e-4)

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from digits_jax import __version__
-from digits_jax.models.cnn import CLASSES, SIDE, Params
+from digits_jax.models.cnn import INPUT_SIDE, NUM_CLASSES, Params
 
 OPSET, IR_VERSION = 17, 8  # of 2022, so that also old runtimes read it
 OPTIONS: dict[str, dict[str, Any]] = {  # of ONNX's operators
@@ -17,7 +17,7 @@ PLAN = ("Reshape", "Conv conv1", "MaxPool", "Relu", "Conv conv2", "MaxPool", "Fl
         "Gemm dense1", "Relu", "Gemm dense2")  # fmt: skip
 
 
-def classifier_graph(params: Params) -> bytes:
+def classifier_to_onnx(params: Params) -> bytes:
     """The network as an ONNX model of `images [n, 28, 28, 1]` to `logits [n, 10]`, both float32.
 
     Args:
@@ -29,7 +29,7 @@ def classifier_graph(params: Params) -> bytes:
     from onnx import TensorProto, helper, numpy_helper
 
     # ONNX puts channels first; of one channel the pixels lie as they do. 0 keeps n.
-    shape = numpy_helper.from_array(np.array([0, 1, SIDE, SIDE]), "shape")
+    shape = numpy_helper.from_array(np.array([0, 1, INPUT_SIDE, INPUT_SIDE]), "shape")
     arrays, nodes, x = [shape], [], "images"
     for number, step in enumerate(PLAN):
         kind, *layer = step.split()
@@ -43,8 +43,10 @@ def classifier_graph(params: Params) -> bytes:
                 arrays.append(numpy_helper.from_array(array, inputs[-1]))
         nodes.append(helper.make_node(kind, inputs, [y], **OPTIONS.get(kind, {})))
         x = y
-    images = helper.make_tensor_value_info("images", TensorProto.FLOAT, ["n", SIDE, SIDE, 1])
-    logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", CLASSES])
+    images = helper.make_tensor_value_info(
+        "images", TensorProto.FLOAT, ["n", INPUT_SIDE, INPUT_SIDE, 1]
+    )
+    logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", NUM_CLASSES])
     graph = helper.make_graph(nodes, "digits", [images], [logits], arrays)
     model = helper.make_model(
         graph,

@@ -14,19 +14,19 @@ import jax.numpy as jnp
 from jax import core, export, lax
 from jaxtyping import Array, Float, Int
 
-from digits_jax.models.cnn import CLASSES, SIDE, Params
-from digits_jax.models.fcn.dense_head import dense_layers
-from digits_jax.models.fcn.features import HALO, STRIDE, tile_maps
-from digits_jax.models.fcn.response_maps import describe
+from digits_jax.models.cnn import INPUT_SIDE, NUM_CLASSES, Params
+from digits_jax.models.fcn.dense_head import dense_head
+from digits_jax.models.fcn.features import HALO, STRIDE, window_features
+from digits_jax.models.fcn.response_maps import to_response_maps
 from digits_jax.models.fcn.tiling import TILE_ON_CPU
-from digits_jax.runtime.jax_config import options
+from digits_jax.runtime.jax_config import temporary_jax_config
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 
 Windows = Callable[[Float[Array, "H W"]], Float[Array, "h w 10"]]
 
 
-def maps_program(params: Params) -> bytes:
+def response_maps_to_stablehlo(params: Params) -> bytes:
     """What `response_maps` computes with these parameters, for `jax.export.deserialize`.
 
     The program takes images `[n, H, W, 1]` of float32 in 0–1, ink bright, n ≥ 1, H and W ≥ 28, and
@@ -44,18 +44,18 @@ def maps_program(params: Params) -> bytes:
     """
 
     def response_maps(images: Float[Array, "n H W 1"]) -> dict[str, Array]:
-        return describe(_logits(windows.call, images))._asdict()
+        return to_response_maps(_logits(windows.call, images))._asdict()
 
     tile = f"{STRIDE}*h + {STRIDE * HALO}, {STRIDE}*w + {STRIDE * HALO}"
     precision = lax.Precision.HIGHEST
-    dense = dense_layers(params, precision=precision)
+    dense = dense_head(params, precision=precision)
 
     def windows_of_tile(tile: Float[Array, "H W"]) -> Float[Array, "h w 10"]:
         h, w = (side // STRIDE - HALO for side in tile.shape)
-        return dense(tile_maps(params, tile, precision=precision), (h, w))
+        return dense(window_features(params, tile, precision=precision), (h, w))
 
     # So that it tells nobody the folders of the machine that it was written on.
-    with options(jax_traceback_in_locations_limit=0):
+    with temporary_jax_config(jax_traceback_in_locations_limit=0):
         # On its own, since every shape in it would else be worked out from the whole image's sizes.
         windows = _exported(
             windows_of_tile,
@@ -64,7 +64,7 @@ def maps_program(params: Params) -> bytes:
         maps = _exported(
             response_maps,
             # A name is of one or more: other constraints would be lost on the way to the reader.
-            export.symbolic_shape(f"n, H + {SIDE - 1}, W + {SIDE - 1}, 1"),
+            export.symbolic_shape(f"n, H + {INPUT_SIDE - 1}, W + {INPUT_SIDE - 1}, 1"),
         )
     return bytes(maps.serialize())
 
@@ -77,7 +77,7 @@ def _exported(function: Callable[[Array], Any], shape: Sequence[Any]) -> export.
 def _logits(windows_of: Windows, images: Float[Array, "n H W 1"]) -> Float[Array, "n h w 10"]:
     """The logits of every window; the sizes may be symbolic."""
     n = images.shape[0]
-    h, w = ((side - SIDE) // STRIDE + 1 for side in images.shape[1:3])
+    h, w = ((side - INPUT_SIDE) // STRIDE + 1 for side in images.shape[1:3])
     rows, columns = (-(-windows // TILE_ON_CPU) for windows in (h, w))
     tile_h, tile_w = _part(h, rows), _part(w, columns)
     tile = (1, STRIDE * (tile_h + HALO), STRIDE * (tile_w + HALO))
@@ -93,7 +93,7 @@ def _logits(windows_of: Windows, images: Float[Array, "n H W 1"]) -> Float[Array
         at = (image, first_row, first_column, 0)
         return lax.dynamic_update_slice(maps, windows_of(cut)[None], at)
 
-    return lax.fori_loop(0, n * rows * columns, write, jnp.zeros((n, h, w, CLASSES)))
+    return lax.fori_loop(0, n * rows * columns, write, jnp.zeros((n, h, w, NUM_CLASSES)))
 
 
 def _part(windows: Any, parts: Any) -> Any:

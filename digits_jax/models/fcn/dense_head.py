@@ -18,7 +18,7 @@ from jaxtyping import Array, Float
 
 from digits_jax.models.cnn import Params
 from digits_jax.models.fcn.features import CELLS, Grid, Maps
-from digits_jax.models.mixed_precision import Dot, dot_at
+from digits_jax.models.mixed_precision import Dot, dot_with_precision
 
 # The taps of the dense layer along an axis whose cells are all of one class, and those around them.
 INNER, OUTER = (2, 3, 4), (0, 1, 5, 6)
@@ -39,7 +39,7 @@ Cells = Callable[..., Grid]  # of a tap, row and column, with more rows or colum
 Layer6 = Callable[[Cells], Float[Array, "m n o"]]
 
 
-def dense_layers(params: Params, *, precision: lax.Precision) -> Callable[[Maps, Size], Logits]:
+def dense_head(params: Params, *, precision: lax.Precision) -> Callable[[Maps, Size], Logits]:
     """Layers 6–8 of the windows whose cells `tile_maps` gives.
 
     What can be done once for all tiles is done here.
@@ -51,7 +51,7 @@ def dense_layers(params: Params, *, precision: lax.Precision) -> Callable[[Maps,
     Returns:
       `logits(maps, (h, w))`, of the first h × w windows.
     """
-    dot = dot_at(precision)
+    dot = dot_with_precision(precision)
     # Rounded factors are for products of their own: sums of cells, rounded, lose too much.
     filters = precision is lax.Precision.HIGHEST
     layer_6 = (_layer_6 if filters else _layer_6_tap_by_tap)(params["dense1"]["kernel"], dot)

@@ -24,11 +24,11 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
-from digits_jax.models.cnn import SIDE, Params
-from digits_jax.models.mixed_precision import Dot, dot_at, factors_at
+from digits_jax.models.cnn import INPUT_SIDE, Params
+from digits_jax.models.mixed_precision import Dot, compute_dtype_of, dot_with_precision
 
 STRIDE = 2  # pixels between neighbouring windows (section 2.4)
-HALO = SIDE // STRIDE - 1  # cells of a window beyond its first
+HALO = INPUT_SIDE // STRIDE - 1  # cells of a window beyond its first
 
 # Where the five taps of a window's layer-4 row find their cells, for rows 0, 1, 2, those between,
 # 11, 12 and 13: in its first cell (T), an interior one (I), its last (B), or in none (-).
@@ -44,20 +44,20 @@ Grid = Float[Array, "h w c"]
 Maps = dict[tuple[int, int], Grid]
 
 
-def tile_maps(params: Params, tile: Float[Array, "H W"], *, precision: lax.Precision) -> Maps:
+def window_features(params: Params, tile: Float[Array, "H W"], *, precision: lax.Precision) -> Maps:
     """Layers 1–5 of all windows of one small image at once.
 
     Args:
       params: as `init` or `load_checkpoint` return them.
       tile: `[H, W]` float32, even sides of at least 28 px.
-      precision: of the products; what it rounds their factors to is said by `factors_at`.
+      precision: of the products; what it rounds their factors to is said by `compute_dtype_of`.
 
     Returns:
       The 25 classes of layer-5 cells, by row and column, each `[H / 2 − 1, W / 2 − 1, 64]` float32,
       or bfloat16, being factors of the products that follow.
       h by w windows read h + 12 by w + 12 of these cells.
     """
-    dot, factors = dot_at(precision), factors_at(precision)
+    dot, factors = dot_with_precision(precision), compute_dtype_of(precision)
 
     def rounded(cells: dict[Any, Grid]) -> dict[Any, Grid]:
         return {name: grid.astype(factors) for name, grid in cells.items()}

@@ -13,7 +13,7 @@ from jax import lax
 from jaxtyping import Array, Float, Int
 
 
-class Level(NamedTuple):
+class PyramidLevel(NamedTuple):
     """An image at a scale, with black around it."""
 
     scale: float  # px of the level for each of the image
@@ -22,7 +22,7 @@ class Level(NamedTuple):
     width: int
 
 
-def rim(scales: Sequence[float]) -> int:
+def pyramid_padding(scales: Sequence[float]) -> int:
     """How many px of black an image needs around it to be interpolated right at its edge.
 
     A pixel of a level sees 1 / scale to either side, and is black from 1 / scale off the image on.
@@ -30,9 +30,9 @@ def rim(scales: Sequence[float]) -> int:
     return math.ceil(2 / min(1.0, *scales)) + 1
 
 
-def square(
+def crop_level(
     image: Float[Array, "H W"],
-    levels: Sequence[Level],
+    levels: Sequence[PyramidLevel],
     level: int | Int[Array, ""],
     corner: Int[Array, "2"],
     side: int,
@@ -43,7 +43,7 @@ def square(
     pixels of the level. At a scale of 1 the pixels are the image's own.
 
     Args:
-      image: `[H, W]`, with `rim` pixels of black around it unless all scales are 1.
+      image: `[H, W]`, with `pyramid_padding` pixels of black around it unless all scales are 1.
       levels: all that may be asked for.
       level: which of these. It may be traced, so that one program serves all, at the cost of the
         smallest, of which a square sees most of the image.

@@ -8,10 +8,10 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int
 
-from digits_jax.models.cnn import SIDE, Params, classify
+from digits_jax.models.cnn import INPUT_SIDE, Params, classify
 from digits_jax.models.fcn.features import STRIDE
-from digits_jax.models.fcn.pyramid import Level
-from digits_jax.models.fcn.tiling import check_images, map_levels, map_size
+from digits_jax.models.fcn.pyramid import PyramidLevel
+from digits_jax.models.fcn.tiling import check_image_batch, map_size, pyramid_maps
 
 
 class ResponseMaps(NamedTuple):
@@ -27,7 +27,7 @@ class ResponseMaps(NamedTuple):
 def window_of_cell(row: int, column: int) -> tuple[int, int, int, int]:
     """The pixels `(x0, y0, x1, y1)` of a map's cell, x1 and y1 exclusive."""
     y, x = STRIDE * row, STRIDE * column
-    return x, y, x + SIDE, y + SIDE
+    return x, y, x + INPUT_SIDE, y + INPUT_SIDE
 
 
 def response_maps(
@@ -55,9 +55,9 @@ def response_maps(
     Raises:
       ValueError: when traced with images of another rank or dtype, or smaller than a window.
     """
-    check_images(images)
-    own = Level(1.0, 0.0, *images.shape[1:3])
-    return describe(map_levels(params, images, (own,), precision=precision)[0])
+    check_image_batch(images)
+    own = PyramidLevel(1.0, 0.0, *images.shape[1:3])
+    return to_response_maps(pyramid_maps(params, images, (own,), precision=precision)[0])
 
 
 def patch_maps(params: Params, images: Float[Array, "n H W 1"]) -> ResponseMaps:
@@ -65,30 +65,30 @@ def patch_maps(params: Params, images: Float[Array, "n H W 1"]) -> ResponseMaps:
 
     Args, returns and raises as for `response_maps`.
     """
-    check_images(images)
+    check_image_batch(images)
     h, w = map_size(images.shape[1]), map_size(images.shape[2])
     corners = jnp.stack(jnp.meshgrid(jnp.arange(h), jnp.arange(w), indexing="ij"), -1) * STRIDE
 
     def logits_of_row(image: Float[Array, "H W 1"], row: Int[Array, "w 2"]) -> Float[Array, "w 10"]:
-        size = (SIDE, SIDE, 1)
+        size = (INPUT_SIDE, INPUT_SIDE, 1)
         cut = jax.vmap(lambda corner: lax.dynamic_slice(image, (corner[0], corner[1], 0), size))
         with jax.default_matmul_precision("highest"):
             return classify(params, cut(row))
 
     rows = lax.map(lambda image: lax.map(partial(logits_of_row, image), corners), images)
-    return describe(rows)
+    return to_response_maps(rows)
 
 
-def describe(logits: Float[Array, "n h w 10"]) -> ResponseMaps:
+def to_response_maps(logits: Float[Array, "n h w 10"]) -> ResponseMaps:
     """Probabilities, margin, entropy and label of logits."""
     log_p = jax.nn.log_softmax(logits)
     p = jnp.exp(log_p)
     entropy = -jnp.sum(p * log_p, axis=-1)
     label = jnp.argmax(p, axis=-1).astype(jnp.int32)  # not of logits: probabilities tie sooner
-    return ResponseMaps(logits, p, margin_of(p), entropy, label)
+    return ResponseMaps(logits, p, margin(p), entropy, label)
 
 
-def margin_of(probabilities: Float[Array, "*n 10"]) -> Float[Array, "*n"]:
+def margin(probabilities: Float[Array, "*n 10"]) -> Float[Array, "*n"]:
     """The largest probability less the second largest."""
     top = lax.top_k(probabilities, 2)[0]
     return top[..., 0] - top[..., 1]

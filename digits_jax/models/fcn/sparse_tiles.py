@@ -17,25 +17,25 @@ from jaxtyping import Array, Bool, Float, Int
 
 from digits_jax.models.fcn.features import STRIDE
 
-PART = 24  # windows a side: four of the nine parts of a tile take less time than the tile
+SUBTILE = 24  # windows a side: four of the nine parts of a tile take less time than the tile
 
 # A square of a pyramid: the image, the level, and the row and column of its first pixel there.
-Cut = Int[Array, "4"]
+TileIndex = Int[Array, "4"]
 Answer = Any  # arrays [h, w, …], one for each window of a square
 
 
-def moved(cut: Cut, windows: Int[Array, "2"]) -> Cut:
+def offset_tile(cut: TileIndex, windows: Int[Array, "2"]) -> TileIndex:
     """The square that begins so many windows further down and to the right."""
     return cut + STRIDE * jnp.concatenate([jnp.zeros(2, jnp.int32), windows])
 
 
-def answer_needed(
+def sparse_tile_outputs(
     cuts: Sequence[Int[np.ndarray, "_ 4"]],
     left: Int[Array, "m 2"],
     side: int,
     overlap: int,
-    pixels: Callable[[Cut, int, int], Float[Array, "H W"]],
-    answer: Callable[[Cut, int], Answer],
+    pixels: Callable[[TileIndex, int, int], Float[Array, "H W"]],
+    answer: Callable[[TileIndex, int], Answer],
     answer_grey: Callable[[Float[Array, ""], int], Answer],
 ) -> Any:
     """The answers of many tiles, right where they are needed.
@@ -55,12 +55,12 @@ def answer_needed(
       Arrays `[m, side, side, …]`.
     """
     # An accelerator is not filled by a part.
-    part = min(side, PART - overlap) if jax.default_backend() == "cpu" else side
+    part = min(side, SUBTILE - overlap) if jax.default_backend() == "cpu" else side
     along = np.linspace(0, side - part, -(-side // part)).astype(np.int32)
     places = np.stack(np.meshgrid(along, along, indexing="ij"), axis=-1).reshape(-1, 2)
     corners, all_cuts = jnp.asarray(places), jnp.concatenate(cuts)
 
-    def extremes(level: int, cut: Cut) -> tuple[Float[Array, " p"], Float[Array, " p"]]:
+    def extremes(level: int, cut: TileIndex) -> tuple[Float[Array, " p"], Float[Array, " p"]]:
         tile = pixels(cut, side, level)
         seen = len(tile) - STRIDE * (side - part)
         begins = (STRIDE * places).tolist()
@@ -74,13 +74,15 @@ def answer_needed(
     whole = 2 * busy.sum(axis=1, keepdims=True) > len(corners)
 
     def each(
-        chosen: Bool[Array, "m p"], do: Callable[[Cut, Float[Array, ""]], Answer], answers: Any
+        chosen: Bool[Array, "m p"],
+        do: Callable[[TileIndex, Float[Array, ""]], Answer],
+        answers: Any,
     ) -> Any:
         which = jnp.nonzero(chosen.ravel(), size=chosen.size)[0].astype(jnp.int32)
 
         def body(i: Int[Array, ""], answers: Any) -> Any:
             k, p = jnp.divmod(which[i], chosen.shape[1])
-            new = do(moved(all_cuts[k], corners[p]), darkest[k, p])
+            new = do(offset_tile(all_cuts[k], corners[p]), darkest[k, p])
             at = (k, *corners[p])
             return jax.tree.map(
                 lambda array, one: lax.dynamic_update_slice(

@@ -14,12 +14,12 @@ from jax import lax
 from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Float, Int, PyTree, Shaped
 
-from digits_jax.models.cnn import CLASSES, SIDE, Params, classify
-from digits_jax.models.fcn.dense_head import FRAME, dense_layers
-from digits_jax.models.fcn.features import HALO, STRIDE, tile_maps
-from digits_jax.models.fcn.pyramid import Level, square
-from digits_jax.models.fcn.sparse_tiles import Cut, answer_needed
-from digits_jax.models.mixed_precision import factors_at
+from digits_jax.models.cnn import INPUT_SIDE, NUM_CLASSES, Params, classify
+from digits_jax.models.fcn.dense_head import FRAME, dense_head
+from digits_jax.models.fcn.features import HALO, STRIDE, window_features
+from digits_jax.models.fcn.pyramid import PyramidLevel, crop_level
+from digits_jax.models.fcn.sparse_tiles import TileIndex, sparse_tile_outputs
+from digits_jax.models.mixed_precision import compute_dtype_of
 from digits_jax.runtime.devices import data_mesh
 
 TILE = 160  # windows a side
@@ -31,14 +31,14 @@ Finish = Callable[[Logits], PyTree[Shaped[Array, "..."]]]
 
 def map_size(pixels: int) -> int:
     """Windows along a side of so many pixels: (pixels − 28) // 2 + 1."""
-    return (pixels - SIDE) // STRIDE + 1
+    return (pixels - INPUT_SIDE) // STRIDE + 1
 
 
 @partial(jax.jit, static_argnames=("levels", "precision", "finish", "overlap"))
-def map_levels(
+def pyramid_maps(
     params: Params,
     images: Float[Array, "n H W 1"],
-    levels: tuple[Level, ...],
+    levels: tuple[PyramidLevel, ...],
     finish: Finish = lambda logits: logits,
     overlap: int = 0,
     *,
@@ -65,7 +65,7 @@ def map_levels(
     Returns:
       `finish`'s arrays for each level, `[n, h, w, …]`.
     """
-    check_images(images)
+    check_image_batch(images)
     mesh = data_mesh(images.shape[0])
     maps = partial(_map_tiles, levels=levels, finish=finish, overlap=overlap, precision=precision)
     if mesh.size > 1:
@@ -74,7 +74,7 @@ def map_levels(
     return maps(params, images[..., 0], None if needed is None else list(needed))
 
 
-def check_images(images: Float[Array, "n H W 1"]) -> None:
+def check_image_batch(images: Float[Array, "n H W 1"]) -> None:
     """Refuses what is no batch of images, when traced.
 
     Raises:
@@ -84,12 +84,12 @@ def check_images(images: Float[Array, "n H W 1"]) -> None:
     if (
         len(shape) != 4
         or shape[3] != 1
-        or min(shape[1:3]) < SIDE
+        or min(shape[1:3]) < INPUT_SIDE
         or images.dtype != jnp.float32
         or shape[0] < 1
     ):
         raise ValueError(
-            f"the maps take images [n, H, W, 1] of float32 in 0–1, n ≥ 1, at least {SIDE} px a "
+            f"the maps take images [n, H, W, 1] of float32 in 0–1, n ≥ 1, at least {INPUT_SIDE} px a "
             f"side; got {list(shape)} of {images.dtype}"
         )
 
@@ -99,7 +99,7 @@ def _map_tiles(
     images: Float[Array, "n H W"],
     needed: list[Int[Array, "n 2"]] | None,
     *,
-    levels: tuple[Level, ...],
+    levels: tuple[PyramidLevel, ...],
     finish: Finish,
     overlap: int,
     precision: lax.Precision,
@@ -115,24 +115,24 @@ def _map_tiles(
     side = _tile_side(sizes, overlap, whole=needed is None)
     grids = [(-(-h // side), -(-w // side)) for h, w in sizes]
     cuts = [_cuts(len(images), level, grid, side) for level, grid in enumerate(grids)]
-    dense = dense_layers(params, precision=precision)
+    dense = dense_head(params, precision=precision)
 
-    def pixels(cut: Cut, side: int, level: int | None = None) -> Float[Array, "H W"]:
+    def pixels(cut: TileIndex, side: int, level: int | None = None) -> Float[Array, "H W"]:
         image, of_cut = cut[:2]
         of_level = of_cut if level is None else level  # a number that is known takes less time
-        return square(images[image], read, of_level, cut[2:], STRIDE * (side + overlap + HALO))
+        return crop_level(images[image], read, of_level, cut[2:], STRIDE * (side + overlap + HALO))
 
-    def answer(cut: Cut, side: int) -> PyTree[Shaped[Array, "h w ..."]]:
+    def answer(cut: TileIndex, side: int) -> PyTree[Shaped[Array, "h w ..."]]:
         windows = side + overlap
-        maps = tile_maps(params, pixels(cut, side), precision=precision)
+        maps = window_features(params, pixels(cut, side), precision=precision)
         return finish(dense(maps, (windows, windows)))
 
     def answer_grey(grey: Float[Array, ""], side: int) -> PyTree[Shaped[Array, "h w ..."]]:
         windows = side + overlap
         with jax.default_matmul_precision(precision.name.lower()):
-            window = jnp.broadcast_to(grey, (1, SIDE, SIDE, 1))
-            logits = classify(params, window, factors=factors_at(precision))
-        return finish(jnp.broadcast_to(logits[0], (windows, windows, CLASSES)))
+            window = jnp.broadcast_to(grey, (1, INPUT_SIDE, INPUT_SIDE, 1))
+            logits = classify(params, window, factors=compute_dtype_of(precision))
+        return finish(jnp.broadcast_to(logits[0], (windows, windows, NUM_CLASSES)))
 
     if needed is None:
         # Rematerialised, so that a gradient holds one tile's arrays at a time.
@@ -142,7 +142,7 @@ def _map_tiles(
             (of_level[:, None] - side * np.indices(grid).reshape(2, -1).T[None]).reshape(-1, 2)
             for of_level, grid in zip(needed, grids, strict=True)
         ]
-        answers = answer_needed(
+        answers = sparse_tile_outputs(
             cuts, jnp.concatenate(left), side, overlap, pixels, answer, answer_grey
         )
     ends = np.cumsum([len(cuts_of_level) for cuts_of_level in cuts])

@@ -9,7 +9,7 @@ from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
 from digits_jax.images.normalise import normalise
-from digits_jax.models.cnn import SIDE
+from digits_jax.models.cnn import INPUT_SIDE
 
 COUNT = 1024  # windows of a kind, and twice as many of those that are normalised
 WINDOWS = 7 * COUNT
@@ -38,10 +38,12 @@ def draw_clutter() -> UInt8[np.ndarray, "n 28 28"]:
     rng = np.random.default_rng(SEED)
     photographs = _photographs()
     greys = [photograph.convert("L") for photograph in photographs]
-    small = (_leaves(rng, SIDE * FINE, int(rng.integers(2, 20))) for _ in range(COUNT))
-    leaves = [drawing.resize((SIDE, SIDE), Image.Resampling.BOX) for drawing in small]
+    small = (_leaves(rng, INPUT_SIDE * FINE, int(rng.integers(2, 20))) for _ in range(COUNT))
+    leaves = [drawing.resize((INPUT_SIDE, INPUT_SIDE), Image.Resampling.BOX) for drawing in small]
     pieces = [_inverted(_cut(greys[number % len(greys)], 300, rng), rng) for number in range(COUNT)]
-    strokes = (_strokes(rng).resize((SIDE, SIDE), Image.Resampling.BOX) for _ in range(COUNT))
+    strokes = (
+        _strokes(rng).resize((INPUT_SIDE, INPUT_SIDE), Image.Resampling.BOX) for _ in range(COUNT)
+    )
     scales = (0.3, 0.5, 0.7, 1.0, 1.4)
     views = [_scaled(photograph, scale) for photograph in photographs for scale in scales]
     with ThreadPoolExecutor() as pool:  # medians take half of the time, and let go of Python's lock
@@ -58,7 +60,7 @@ def _leaves(rng: np.random.Generator, side: int, count: int) -> Image.Image:
     canvas = Image.new("L", (side, side), int(255 * rng.random() ** 2))
     draw = ImageDraw.Draw(canvas)
     for _ in range(count):
-        radius = SIDE * FINE * 0.06 * (1 + rng.pareto(1.2))
+        radius = INPUT_SIDE * FINE * 0.06 * (1 + rng.pareto(1.2))
         angles = np.sort(rng.uniform(0, 2 * np.pi, rng.choice([3, 4, 5, 24])))
         across, down = radius * rng.uniform(0.2, 1.5, 2)
         x, y = rng.uniform(-radius / 2, side + radius / 2, 2)
@@ -76,13 +78,13 @@ def _leaves(rng: np.random.Generator, side: int, count: int) -> Image.Image:
 
 def _strokes(rng: np.random.Generator) -> Image.Image:
     """One to three strokes on black, bent a little, each from beyond the window."""
-    canvas = Image.new("L", (SIDE * FINE, SIDE * FINE))
+    canvas = Image.new("L", (INPUT_SIDE * FINE, INPUT_SIDE * FINE))
     draw = ImageDraw.Draw(canvas)
     for _ in range(rng.integers(1, 4)):
         angle, bend = rng.uniform(0, 2 * np.pi), rng.normal() * 0.01
         along = np.array([np.cos(angle), np.sin(angle)])
         across = np.array([-along[1], along[0]])
-        middle = SIDE / 2 + across * rng.normal() * 6
+        middle = INPUT_SIDE / 2 + across * rng.normal() * 6
         end = 25.0 if rng.random() < 0.5 else rng.uniform(-6, 8)
         t = np.linspace(-25, end, 20)[:, None]
         path = FINE * (middle + along * t + across * bend * t**2)
@@ -130,9 +132,16 @@ def _cut(image: Image.Image, largest: int, rng: np.random.Generator) -> Image.Im
     x, y = (float(rng.uniform(side / 2, whole - side / 2)) for whole in image.size)
     left, top = round(x - around / 2), round(y - around / 2)
     crop = image.crop((left, top, left + round(around), top + round(around)))
-    small = crop.resize((SIDE * 3 // 2,) * 2, Image.Resampling.BILINEAR)
+    small = crop.resize((INPUT_SIDE * 3 // 2,) * 2, Image.Resampling.BILINEAR)
     turned = small.rotate(rng.uniform(0, 360), Image.Resampling.BILINEAR)
-    return turned.crop((SIDE // 4, SIDE // 4, SIDE // 4 + SIDE, SIDE // 4 + SIDE))
+    return turned.crop(
+        (
+            INPUT_SIDE // 4,
+            INPUT_SIDE // 4,
+            INPUT_SIDE // 4 + INPUT_SIDE,
+            INPUT_SIDE // 4 + INPUT_SIDE,
+        )
+    )
 
 
 def _inverted(image: Image.Image, rng: np.random.Generator) -> Image.Image:

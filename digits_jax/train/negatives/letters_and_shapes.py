@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
 
-from digits_jax.models.cnn import SIDE
+from digits_jax.models.cnn import INPUT_SIDE
 
 DRAWINGS = 8192
 SEED = 2017
@@ -48,7 +48,7 @@ def draw_shapes() -> UInt8[np.ndarray, "n 28 28"]:
     ]
     drawings = []
     for number in range(DRAWINGS):
-        canvas = Image.new("L", (SIDE * FINE, SIDE * FINE))
+        canvas = Image.new("L", (INPUT_SIDE * FINE, INPUT_SIDE * FINE))
         draw = ImageDraw.Draw(canvas)
         if number % 2:
             letters = number % 4 == 1
@@ -57,15 +57,15 @@ def draw_shapes() -> UInt8[np.ndarray, "n 28 28"]:
                 size=int(rng.uniform(14, 30) * FINE)
             )
             letter = signs[rng.integers(len(signs))]
-            draw.text((SIDE * FINE / 2,) * 2, letter, fill=255, font=font, anchor="mm")
+            draw.text((INPUT_SIDE * FINE / 2,) * 2, letter, fill=255, font=font, anchor="mm")
         else:
             pencils[rng.integers(len(pencils))](draw, rng)
-        drawings.append(np.asarray(canvas.resize((SIDE, SIDE), Image.Resampling.BOX)))
+        drawings.append(np.asarray(canvas.resize((INPUT_SIDE, INPUT_SIDE), Image.Resampling.BOX)))
     return np.stack(drawings)
 
 
 def _fonts() -> list[ImageFont.FreeTypeFont]:
-    return [ImageFont.truetype(_file(name), SIDE * FINE) for name in FONTS]
+    return [ImageFont.truetype(_file(name), INPUT_SIDE * FINE) for name in FONTS]
 
 
 def _symbols() -> list[str]:
@@ -83,7 +83,7 @@ def _file(font: str) -> Path:
 
 
 def _points(rng: np.random.Generator, count: int) -> list[tuple[float, float]]:
-    return [(float(x), float(y)) for x, y in rng.uniform(1, SIDE - 1, (count, 2)) * FINE]
+    return [(float(x), float(y)) for x, y in rng.uniform(1, INPUT_SIDE - 1, (count, 2)) * FINE]
 
 
 def _width(rng: np.random.Generator) -> int:
@@ -94,8 +94,8 @@ def _lines(draw: ImageDraw.ImageDraw, rng: np.random.Generator) -> None:
     """Lines from side to side, none of them upright: ruled paper, crossings, edges."""
     for _ in range(rng.integers(1, 5)):
         angle, along = rng.uniform(-0.8, 0.8), rng.uniform(-10, 10)
-        x = SIDE / 2 + along * np.sin(angle) + 40 * np.cos(angle) * np.array([-1, 1])
-        y = SIDE / 2 - along * np.cos(angle) + 40 * np.sin(angle) * np.array([-1, 1])
+        x = INPUT_SIDE / 2 + along * np.sin(angle) + 40 * np.cos(angle) * np.array([-1, 1])
+        y = INPUT_SIDE / 2 - along * np.cos(angle) + 40 * np.sin(angle) * np.array([-1, 1])
         ends = [(float(u) * FINE, float(v) * FINE) for u, v in zip(x, y, strict=True)]
         draw.line(ends, fill=255, width=_width(rng))
 
@@ -109,7 +109,7 @@ def _curve(draw: ImageDraw.ImageDraw, rng: np.random.Generator) -> None:
     """One to three cubic Bézier curves, which go on beyond the drawing's edge."""
     t = np.linspace(0, 1, 40)[:, None]
     for _ in range(rng.integers(1, 4)):
-        a, b, c, d = rng.uniform(-10, SIDE + 10, (4, 2)) * FINE
+        a, b, c, d = rng.uniform(-10, INPUT_SIDE + 10, (4, 2)) * FINE
         path = (1 - t) ** 3 * a + 3 * t * (1 - t) ** 2 * b + 3 * t**2 * (1 - t) * c + t**3 * d
         draw.line([tuple(p) for p in path.tolist()], fill=255, width=_width(rng), joint="curve")
 
@@ -117,7 +117,7 @@ def _curve(draw: ImageDraw.ImageDraw, rng: np.random.Generator) -> None:
 def _arc(draw: ImageDraw.ImageDraw, rng: np.random.Generator) -> None:
     """Half a ring or less, of any size: a whole one would be a 0."""
     for _ in range(rng.integers(1, 3)):
-        x, y = rng.uniform(0, SIDE, 2) * FINE
+        x, y = rng.uniform(0, INPUT_SIDE, 2) * FINE
         radius, start = rng.uniform(4, 25) * FINE, rng.uniform(0, 360)
         box = (x - radius, y - radius, x + radius, y + radius)
         draw.arc(box, start, start + rng.uniform(60, 180), fill=255, width=_width(rng))
@@ -132,7 +132,7 @@ def _polygon(draw: ImageDraw.ImageDraw, rng: np.random.Generator) -> None:
         corners = 2 * int(rng.integers(3, 8))
         angles = rng.uniform(0, 2 * np.pi) + np.arange(corners) * (2 * np.pi / corners)
         radii = np.where(np.arange(corners) % 2, rng.uniform(0.3, 0.6), 1)[:, None] * radii[0]
-    ring = (SIDE / 2 + radii * np.stack([np.cos(angles), np.sin(angles)], -1)) * FINE
+    ring = (INPUT_SIDE / 2 + radii * np.stack([np.cos(angles), np.sin(angles)], -1)) * FINE
     path = [tuple(p) for p in ring.tolist()]
     if rng.random() < 0.5 or corners > 4:
         draw.polygon(path, fill=255)
@@ -147,7 +147,7 @@ def _blot(draw: ImageDraw.ImageDraw, rng: np.random.Generator) -> None:
     for wave in range(2, 7):
         radius += rng.normal() * 0.6 / wave * np.cos(wave * angle + rng.uniform(0, 2 * np.pi))
     radius = rng.uniform(5, 25) * FINE * np.maximum(radius, 0.1)
-    x, y = (SIDE / 2 + rng.uniform(-0.5, 0.5, 2) * SIDE) * FINE
+    x, y = (INPUT_SIDE / 2 + rng.uniform(-0.5, 0.5, 2) * INPUT_SIDE) * FINE
     path = np.stack([x + radius * np.cos(angle), y + radius * np.sin(angle)], -1)
     draw.polygon([tuple(p) for p in path.tolist()], fill=255)
 
@@ -155,7 +155,7 @@ def _blot(draw: ImageDraw.ImageDraw, rng: np.random.Generator) -> None:
 def _solids(draw: ImageDraw.ImageDraw, rng: np.random.Generator) -> None:
     """One to three filled ovals and rounded blocks, none of them as slim as a 1."""
     angle = np.linspace(0, 2 * np.pi, 60)
-    for at in SIDE / 2 + 6 * rng.normal(size=(rng.integers(1, 4), 2)):
+    for at in INPUT_SIDE / 2 + 6 * rng.normal(size=(rng.integers(1, 4), 2)):
         half = rng.uniform(3, 12) * np.array([1, rng.uniform(0.5, 1)])
         squareness = rng.uniform(0.25, 1)  # 1 is an ellipse, 0 a block (Lamé)
         ring = np.stack([np.cos(angle), np.sin(angle)], -1)
@@ -168,7 +168,7 @@ def _solids(draw: ImageDraw.ImageDraw, rng: np.random.Generator) -> None:
 def _limbs(draw: ImageDraw.ImageDraw, rng: np.random.Generator) -> None:
     """A trunk from beyond the drawing, and limbs that taper, bend and fork: branches, legs."""
     angle = rng.uniform(0, 2 * np.pi)
-    start = SIDE / 2 + np.array([np.cos(angle), np.sin(angle)]) * rng.uniform(0, 25)
+    start = INPUT_SIDE / 2 + np.array([np.cos(angle), np.sin(angle)]) * rng.uniform(0, 25)
     limbs = [(start, angle + np.pi + rng.normal() * 0.4, rng.uniform(2, 9))]
     for _ in range(int(rng.integers(2, 9))):
         at, towards, width = limbs.pop(0)
@@ -186,8 +186,8 @@ def _limbs(draw: ImageDraw.ImageDraw, rng: np.random.Generator) -> None:
 def _chequers(draw: ImageDraw.ImageDraw, rng: np.random.Generator) -> None:
     side = rng.uniform(4, 20) * FINE
     left, top = rng.uniform(-2 * side, 0, 2)
-    for row in range(int(SIDE * FINE / side) + 3):
-        for column in range(row % 2, int(SIDE * FINE / side) + 3, 2):
+    for row in range(int(INPUT_SIDE * FINE / side) + 3):
+        for column in range(row % 2, int(INPUT_SIDE * FINE / side) + 3, 2):
             x, y = left + column * side, top + row * side
             draw.rectangle((x, y, x + side - 1, y + side - 1), fill=255)
 
@@ -195,10 +195,10 @@ def _chequers(draw: ImageDraw.ImageDraw, rng: np.random.Generator) -> None:
 def _grid(draw: ImageDraw.ImageDraw, rng: np.random.Generator) -> None:
     """Squared paper and hatching."""
     gap, width = int(rng.uniform(3, 12) * FINE), int(rng.uniform(1, 3) * FINE)
-    for at in range(int(rng.integers(gap)), SIDE * FINE, gap):
-        draw.line([(at, 0), (at, SIDE * FINE)], fill=255, width=width)
+    for at in range(int(rng.integers(gap)), INPUT_SIDE * FINE, gap):
+        draw.line([(at, 0), (at, INPUT_SIDE * FINE)], fill=255, width=width)
         if gap % 2:
-            draw.line([(0, at), (SIDE * FINE, at)], fill=255, width=width)
+            draw.line([(0, at), (INPUT_SIDE * FINE, at)], fill=255, width=width)
 
 
 def _dots(draw: ImageDraw.ImageDraw, rng: np.random.Generator) -> None:
