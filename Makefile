@@ -92,6 +92,7 @@ lint: $(DEVELOPING)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 
 format: $(DEVELOPING)
 	$(BIN)/ruff check --fix .

@@ -4,12 +4,12 @@ from typing import TYPE_CHECKING, Any
 
 from digits_jax.models.cnn import classify, init
 from digits_jax.models.weights import load_pretrained
+from digits_jax.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from digits_jax.train.checkpoints import load_checkpoint
 
 __all__ = ["classify", "init", "load_checkpoint", "load_pretrained"]
-__version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:

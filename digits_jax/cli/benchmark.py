@@ -18,6 +18,7 @@ from jax import lax
 
 from digits_jax.eval.throughput import Measurement, make_tasks, measure
 from digits_jax.models.weights import load_pretrained
+from digits_jax.runtime.errors import ArgumentError
 from digits_jax.runtime.files import atomic_write, check_output_file
 from digits_jax.runtime.hardware import processor_name
 from digits_jax.runtime.progress import log, progress
@@ -81,13 +82,13 @@ def _check(
 ) -> None:
     there = len(jax.devices())
     if any(not 1 <= count <= there for count in devices):
-        raise ValueError(f"expected --devices of 1 to {there}, which there are; got {devices}")
+        raise ArgumentError(f"expected --devices of 1 to {there}, which there are; got {devices}")
     if min(batch_size, default=1) < 1 or rounds < 1:
-        raise ValueError("expected --batch-size and --rounds of 1 or more")
+        raise ArgumentError("expected --batch-size and --rounds of 1 or more")
     if min(image_size, default=28) < 28:
-        raise ValueError(f"expected --image-size of 28 pixels or more; got {image_size}")
+        raise ArgumentError(f"expected --image-size of 28 pixels or more; got {image_size}")
     if not batch_size and not image_size:
-        raise ValueError("expected a --batch-size or an --image-size; got neither")
+        raise ArgumentError("expected a --batch-size or an --image-size; got neither")
 
 
 def _counts(there: int) -> list[int]:

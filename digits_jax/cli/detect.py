@@ -1,27 +1,22 @@
-"""The commands that read images: `digits-jax detect`, `classify` and `maps`."""
+"""The command `digits-jax detect`."""
 
 import sys
 from collections.abc import Iterator
 from itertools import groupby
-from json import dumps
 from pathlib import Path
 from typing import Annotated
 
-import jax
-import jax.numpy as jnp
-import numpy as np
 import tyro
-from jaxtyping import Float, UInt8
 
+from digits_jax.cli.arguments import Weights, resolve_weights
 from digits_jax.detect.batched import detect_readable
 from digits_jax.detect.detector import (
     MAX_DETECTIONS,
     MAX_SIZE,
     MIN_SCORE,
     MIN_SIZE,
-    response_maps,
 )
-from digits_jax.detect.inputs import default_min_score, read_ink, read_pages, read_single_digits
+from digits_jax.detect.inputs import default_min_score, read_pages
 from digits_jax.detect.output_formats import (
     Format,
     Result,
@@ -29,29 +24,15 @@ from digits_jax.detect.output_formats import (
     page_error,
     page_result,
     prepare_output,
-    short,
     write_results,
 )
 from digits_jax.detect.peaks import pyramid_sizes
-from digits_jax.detect.visualize import draw_detections as draw_detections
-from digits_jax.detect.visualize import draw_response_maps
+from digits_jax.detect.visualize import draw_detections
 from digits_jax.images.folders import Page, list_images, list_pages
 from digits_jax.images.read import ImageError
-from digits_jax.models.cnn import INPUT_SIDE, Params
-from digits_jax.models.cnn import classify as logits_of
-from digits_jax.models.weights import resolve_weights
-from digits_jax.runtime.files import AnnotatedPaths, atomic_write, make_output_folder
-from digits_jax.runtime.progress import emit, log, progress
-
-DIGITS_AT_ONCE = 500
-
-First = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="IMAGE")]
-More = Annotated[
-    tuple[Path, ...],
-    tyro.conf.Positional,
-    tyro.conf.arg(metavar="[IMAGE …]", help_behavior_hint=""),
-]
-Weights = Annotated[str, tyro.conf.arg(metavar="released|WORKDIR|FILE")]
+from digits_jax.runtime.errors import ArgumentError
+from digits_jax.runtime.files import AnnotatedPaths, atomic_write
+from digits_jax.runtime.progress import log, progress
 
 
 def detect(
@@ -142,93 +123,8 @@ def detect(
         sys.exit(1)
 
 
-def classify(
-    image: First,
-    more: More = (),
-    /,
-    *,
-    weights: Weights = "released",
-    normalise: bool = True,
-    json: bool = False,
-) -> None:
-    """Tell which digit each image shows, as large and as centred as MNIST's whatever its size.
-
-    Args:
-        image: An image file with one digit; 28×28 pixels are taken to be framed as MNIST's are.
-        more: Any more of them.
-        weights: The package's weights, a folder of `digits-jax train`, or a .safetensors file.
-        normalise: As for `detect`.
-        json: Print a JSON object for each, with all ten probabilities.
-    """
-    params = resolve_weights(weights)
-    paths, digits = [image, *more], []
-    reading = read_single_digits(paths, normalised=normalise)
-    for path, read in progress(reading, "image", len(paths)):
-        if isinstance(read, ImageError):
-            log(f"digits-jax: {read}")
-        else:
-            digits.append((path, read))
-    for start in range(0, len(digits), DIGITS_AT_ONCE):
-        batch = digits[start : start + DIGITS_AT_ONCE]
-        probabilities = _probabilities(params, np.stack([digit for _, digit in batch]))
-        for (path, _), of_digit in zip(batch, probabilities, strict=True):
-            label = int(of_digit.argmax())
-            if json:
-                listed = [short(p) for p in of_digit]
-                emit(dumps({"image": str(path), "label": label, "probabilities": listed}))
-            else:
-                emit(f"{path}: {label} ({100 * of_digit[label]:.1f} %)")
-    if len(digits) < len(paths):
-        sys.exit(1)
-
-
-def maps(
-    image: First, /, *, output: Path, weights: Weights = "released", normalise: bool = True
-) -> None:
-    """Write what the network says of every 28×28 window of an image, as arrays and as pictures.
-
-    Args:
-        image: An image file of at least 28 pixels a side.
-        output: Folder for maps.npz, class_maps.png (Figure 5) and confidence_maps.png (Figure 6).
-        weights: The package's weights, a folder of `digits-jax train`, or a .safetensors file.
-        normalise: As for `detect`.
-    """
-    pixels = read_ink(image, normalised=normalise)[1]
-    height, width = pixels.shape
-    if min(height, width) < INPUT_SIDE:
-        raise ImageError(
-            f"{image} is too small: expected at least {INPUT_SIDE} pixels a side, got {width} × "
-            f"{height}; enlarge it, or give it a black border"
-        )
-    make_output_folder(output)
-    params = resolve_weights(weights)
-    found = response_maps(params, jnp.asarray(pixels[None, ..., None], jnp.float32) / 255)
-    with atomic_write(output / "maps.npz") as temporary:
-        np.savez(
-            temporary,
-            probabilities=found.probabilities[0],
-            margin=found.margin[0],
-            entropy=found.entropy[0],
-            label=found.label[0],
-        )
-    pictures = output / "class_maps.png", output / "confidence_maps.png"
-    draw_response_maps(pixels, found, *pictures)
-    log("Wrote " + ", ".join(map(str, (output / "maps.npz", *pictures))))
-
-
 def _check_detection(min_score: float | None, min_size: float, max_size: float) -> None:
     """Refuses before anything is loaded what `detect` would refuse."""
     pyramid_sizes(min_size, max_size)
     if min_score is not None and not 0 <= min_score <= 1:
-        raise ValueError(f"expected --min-score of 0 to 1; got {min_score:g}")
-
-
-@jax.jit
-def _softmax(params: Params, images: Float[jax.Array, "n 28 28 1"]) -> Float[jax.Array, "n 10"]:
-    return jax.nn.softmax(logits_of(params, images))
-
-
-def _probabilities(
-    params: Params, digits: UInt8[np.ndarray, "n 28 28"]
-) -> Float[np.ndarray, "n 10"]:
-    return np.asarray(_softmax(params, jnp.asarray(digits[..., None], jnp.float32) / 255))
+        raise ArgumentError(f"expected --min-score of 0 to 1; got {min_score:g}")

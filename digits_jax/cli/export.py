@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from digits_jax.cli.detect import Weights
+from digits_jax.cli.arguments import Weights, resolve_weights
 from digits_jax.models.cnn import Params
 from digits_jax.models.export.onnx import classifier_to_onnx
 from digits_jax.models.export.stablehlo import response_maps_to_stablehlo
-from digits_jax.models.weights import resolve_weights
+from digits_jax.runtime.errors import ArgumentError
 from digits_jax.runtime.files import atomic_write, check_output_file
 from digits_jax.runtime.progress import log
 
@@ -40,12 +40,12 @@ def _writer(output: Path) -> Writer:
         try:
             import onnx  # noqa: F401
         except ImportError as error:
-            raise ValueError(
+            raise ArgumentError(
                 f"{output} needs the package onnx, which cannot be imported ({error}): install it "
                 "with `pip install onnx`, or this package as digits-jax[onnx]"
             ) from error
         return classifier_to_onnx
-    raise ValueError(
+    raise ArgumentError(
         f"expected --output to end in .jax (the response maps, for JAX) or .onnx (the classifier, "
         f"for ONNX runtimes); got {output}"
     )

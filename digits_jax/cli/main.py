@@ -12,20 +12,22 @@ from typing import Any
 
 import tyro
 
-from digits_jax import __version__
-from digits_jax.data.mnist import DataError
-from digits_jax.images.read import ImageError
-from digits_jax.models.weights import WeightsError
 from digits_jax.runtime.compilation_cache import enable_compilation_cache
+from digits_jax.runtime.errors import DigitsJaxError
 from digits_jax.runtime.progress import log
-from digits_jax.train.config import ConfigError
-from digits_jax.train.workdir import WorkdirError
+from digits_jax.version import __version__
 
-COMMANDS = {  # and the modules that they are in
-    "train": "cli.train", "evaluate": "cli.train", "detect": "cli.detect", "classify": "cli.detect",
-    "maps": "cli.detect", "score": "cli.score", "benchmark": "cli.benchmark",
-    "export": "cli.export", "demo": "demo.page",
-}  # fmt: skip
+COMMANDS = (
+    "train",
+    "evaluate",
+    "detect",
+    "classify",
+    "maps",
+    "score",
+    "benchmark",
+    "export",
+    "demo",
+)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -48,18 +50,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         tyro.extras.subcommand_cli_from_dict(
             functions, prog="digits-jax", description=description, args=arguments
         )
-    except ConfigError as error:
-        log(f"digits-jax: {error}")
-        sys.exit(2)
     except BrokenPipeError:  # whoever read the output has enough of it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except (WorkdirError, DataError, WeightsError, ImageError, OSError) as error:
+    except DigitsJaxError as error:
         log(f"digits-jax: {error}")
-        sys.exit(1)
-    except ValueError as error:
-        if arguments[0] in ("train", "evaluate"):  # which refuse nothing that way
-            raise
+        sys.exit(error.exit_code)
+    except OSError as error:
         log(f"digits-jax: {error}")
         sys.exit(1)
     except KeyboardInterrupt:
@@ -68,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _command(name: str, arguments: Sequence[str]) -> Callable[..., Any]:
-    module: Any = importlib.import_module(f"digits_jax.{COMMANDS[name]}")
+    module: Any = importlib.import_module(f"digits_jax.cli.{name}")
     if name == "train":
         return module.train_command(module.base_recipe(arguments))
     return getattr(module, name)

@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from digits_jax.cli.detect import Weights
+from digits_jax.cli.arguments import Weights, resolve_weights
 from digits_jax.data.mnist import load_mnist
 from digits_jax.data.scenes import Scene, compose
 from digits_jax.detect.detector import Detections, detect_batch
@@ -15,7 +15,7 @@ from digits_jax.detect.inputs import default_min_score
 from digits_jax.eval.detection_metrics import score_detections as score_detections
 from digits_jax.images.normalise import normalise
 from digits_jax.models.cnn import Params
-from digits_jax.models.weights import resolve_weights
+from digits_jax.runtime.errors import ArgumentError
 from digits_jax.runtime.progress import log, progress
 
 SCENES_AT_ONCE = 10
@@ -46,7 +46,7 @@ def score(
         data_dir: Folder with MNIST, as for `train`.
     """
     if count < 1 or seed < 0:
-        raise ValueError(
+        raise ArgumentError(
             f"expected --count of 1 or more and --seed of 0 or more; got {count} and {seed}"
         )
     params = resolve_weights(weights)

@@ -2,19 +2,15 @@
 
 import sys
 from collections.abc import Callable, Sequence
-from json import dumps
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import tyro
 
-from digits_jax.data.mnist import load_mnist
+from digits_jax.cli.evaluate import evaluate_run
 from digits_jax.runtime.progress import log
-from digits_jax.train.checkpoints import load_best
 from digits_jax.train.config import CONFIGS, TrainConfig
-from digits_jax.train.evaluate import count_errors
 from digits_jax.train.loop import Diverged, Interrupted, train
-from digits_jax.train.workdir import read_run
 
 
 def base_recipe(arguments: Sequence[str]) -> str:
@@ -56,7 +52,7 @@ def train_command(base: str) -> Callable[..., None]:
         except Interrupted as stop:
             log(f"digits-jax: {stop}; the same command goes on from there")
             sys.exit(128 + stop.signum)
-        result = _evaluate(workdir, data_dir)
+        result = evaluate_run(workdir, data_dir)
         log(
             f"Test accuracy {result['test_accuracy']:.2%}: {result['errors']} errors in "
             f"{result['examples']:,} digits, at step {result['step']:,}, the best kept on the "
@@ -68,41 +64,3 @@ def train_command(base: str) -> Callable[..., None]:
         )
 
     return command
-
-
-def evaluate(
-    workdir: tyro.conf.Positional[Path],
-    /,
-    *,
-    json: bool = False,
-    data_dir: Path | None = None,
-) -> None:
-    """Count a trained network's errors on the 10,000 test digits.
-
-    Args:
-        workdir: A folder that `digits-jax train` has written to.
-        json: Print one JSON object instead of a sentence.
-        data_dir: Folder with MNIST, as for `train`.
-    """
-    result = _evaluate(workdir, data_dir)
-    if json:
-        print(dumps(result))
-    else:
-        print(
-            f"{result['test_accuracy']:.2%} test accuracy: {result['errors']} errors in "
-            f"{result['examples']:,} digits (step {result['step']:,} of {workdir})"
-        )
-
-
-def _evaluate(workdir: Path, data_dir: Path | None) -> dict[str, Any]:
-    step, params = load_best(workdir)
-    test = load_mnist(data_dir, log).test
-    errors, examples = count_errors(params, test), len(test.labels)
-    return {
-        "test_accuracy": (examples - errors) / examples,
-        "errors": errors,
-        "examples": examples,
-        "step": step,
-        "seed": read_run(workdir).seed,
-        "workdir": str(workdir),
-    }

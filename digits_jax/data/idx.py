@@ -17,8 +17,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import UInt8
 
+from digits_jax.runtime.errors import DigitsJaxError
 
-class DataError(Exception):
+
+class DataError(DigitsJaxError):
     """MNIST could not be read, or what was read is not MNIST; says where, and what to do."""
 
 

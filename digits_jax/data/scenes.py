@@ -5,11 +5,14 @@ from typing import NamedTuple
 from zlib import crc32
 
 import numpy as np
-from jaxtyping import Float64, Int64, Num, UInt8
+from jaxtyping import Int64, UInt8
 from PIL import Image
 
 from digits_jax.data.camera import photograph_page, photograph_textured
 from digits_jax.data.mnist import Dataset, Mnist, load_mnist
+from digits_jax.images.box_iou import box_iou
+from digits_jax.images.ink import mask_to_box
+from digits_jax.runtime.errors import ArgumentError
 
 TRIES = 100  # at a place for one digit, before the layout starts over
 REFUSED_IOU = 0.25  # of a digit's square with an earlier digit's box, where digits may overlap
@@ -82,31 +85,17 @@ def compose(
         ValueError: there is no such family or split, or the seed is negative.
     """
     if family not in SCENE_DATASETS:
-        raise ValueError(f"the family must be one of {', '.join(SCENE_DATASETS)}, got {family!r}")
+        raise ArgumentError(
+            f"the family must be one of {', '.join(SCENE_DATASETS)}, got {family!r}"
+        )
     if split not in SPLITS:
-        raise ValueError(f"the split must be one of {', '.join(SPLITS)}, got {split!r}")
+        raise ArgumentError(f"the split must be one of {', '.join(SPLITS)}, got {split!r}")
     if mnist is None:
         mnist = load_mnist(say=lambda line: None)
     digits: Dataset = getattr(mnist, split)
     stream = crc32(f"{family}/{split}".encode())  # unlike hash(), the same in every process
     seeds = (np.random.SeedSequence([seed, stream, index]) for index in range(count))
     return [_scene(np.random.default_rng(one), _FAMILIES[family], digits) for one in seeds]
-
-
-def box_iou(
-    boxes: Num[np.ndarray, "a 4"], others: Num[np.ndarray, "b 4"]
-) -> Float64[np.ndarray, "a b"]:
-    """Intersection over union of each of `boxes` with each of `others` (xyxy), 0 to 1."""
-    one = boxes.astype(np.float64)[:, None]
-    other = others.astype(np.float64)[None]
-    corner = np.minimum(one[..., 2:], other[..., 2:]) - np.maximum(one[..., :2], other[..., :2])
-    shared = corner.clip(min=0).prod(axis=-1)
-    union = _area(one) + _area(other) - shared
-    return shared / np.where(union > 0, union, 1)  # two empty boxes share nothing
-
-
-def _area(boxes: Float64[np.ndarray, "*n 4"]) -> Float64[np.ndarray, "*n"]:
-    return (boxes[..., 2:] - boxes[..., :2]).prod(axis=-1)
 
 
 def _scene(rng: np.random.Generator, family: _Family, digits: Dataset) -> Scene:
@@ -163,6 +152,4 @@ def _draw(image: UInt8[np.ndarray, "28 28"], square: Int64[np.ndarray, "4"]) -> 
     x0, y0, x1, y1 = square.tolist()
     resized = Image.fromarray(image).resize((x1 - x0, y1 - y0), Image.Resampling.BILINEAR)
     ink = np.asarray(resized)
-    xs, ys = np.flatnonzero(ink.any(axis=0)), np.flatnonzero(ink.any(axis=1))
-    box = np.array([x0 + xs[0], y0 + ys[0], x0 + xs[-1] + 1, y0 + ys[-1] + 1])
-    return _Drawn(ink, square, box)
+    return _Drawn(ink, square, mask_to_box(ink > 0) + np.array([x0, y0, x0, y0]))

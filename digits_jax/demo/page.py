@@ -1,10 +1,9 @@
-"""The command `digits-jax demo`: a page to try detection on, served to this machine alone."""
+"""A page to try detection on, served to this machine alone."""
 
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from digits_jax.cli.detect import Weights
 from digits_jax.demo import drawing_pad as board
 from digits_jax.demo.session import (
     LONGEST,
@@ -24,8 +23,7 @@ from digits_jax.demo.session import (
 from digits_jax.detect.detector import MIN_SCORE, MIN_SIZE
 from digits_jax.images.read import ImageError
 from digits_jax.models.cnn import INPUT_SIDE, Params
-from digits_jax.models.weights import resolve_weights
-from digits_jax.runtime.progress import log
+from digits_jax.runtime.errors import ArgumentError
 
 if TYPE_CHECKING:
     import gradio
@@ -40,20 +38,6 @@ ones take seconds."""
 ABOUT_NORMALISE = "Ink of any colour on paper of any other; without it, bright ink on black alone."
 ABOUT_MAPS = """What the network says of each 28×28 window of the ink, scaled so that digits of
 this size fit one; the size is at first that of the surest digit. Red is high."""
-
-
-def demo(*, port: int = 7860, weights: Weights = "released") -> None:
-    """Serve a page to try detection on: draw digits or drop a picture, see boxes and maps.
-
-    Args:
-        port: Of the page, which 127.0.0.1 alone can reach.
-        weights: The package's weights, a folder of `digits-jax train`, or a .safetensors file.
-    """
-    if not 1 <= port <= 65535:
-        raise ValueError(f"expected --port of 1 to 65535; got {port}")
-    page = build_page(resolve_weights(weights))
-    log(f"Serving {serve(page, port)} to this machine alone; Ctrl-C stops it")
-    page.block_thread()
 
 
 def serve(page: "gradio.Blocks", port: int) -> str:
@@ -222,7 +206,7 @@ def _require_gradio() -> None:
     try:
         import gradio  # noqa: F401
     except ImportError as error:
-        raise ValueError(
+        raise ArgumentError(
             f"the page needs Gradio, which cannot be imported ({error}): run `make demo`, or "
             "`pip install 'digits-jax[demo]'`"
         ) from error

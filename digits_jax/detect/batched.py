@@ -5,8 +5,7 @@ boxes of the one before are cut. A few images wait decoded, and their order is k
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
 import jax
@@ -29,34 +28,11 @@ from digits_jax.images.read import ImageError
 from digits_jax.models.cnn import Params
 from digits_jax.runtime.compilation_cache import aot_cached
 
-WORKERS = 4  # that decode; Pillow lets go of Python's lock meanwhile
-AHEAD = 8  # images decoded before they are asked for
 BATCH_PIXELS = 8 * 1024**2  # in a batch on accelerators; a CPU is kept busy by one image
 
 Item = TypeVar("Item")
-Read = TypeVar("Read")
 Grey = UInt8[np.ndarray, "_ _"]
 Batch = list[tuple[Item, Grey]]
-
-
-def prefetch(read: Callable[[Item], Read], items: Iterable[Item]) -> Iterator[tuple[Item, Read]]:
-    """Each item and what `read` makes of it, in order; workers read the next ones meanwhile.
-
-    What `read` raises for an item is raised in its turn.
-    """
-    pool = ThreadPoolExecutor(WORKERS)
-    waiting: deque[tuple[Item, Future[Read]]] = deque()
-    try:
-        for item in items:
-            waiting.append((item, pool.submit(read, item)))
-            if len(waiting) > AHEAD:
-                first, reading = waiting.popleft()
-                yield first, reading.result()
-        while waiting:
-            first, reading = waiting.popleft()
-            yield first, reading.result()
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def detect_each(

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float, UInt32
 
-from digits_jax.detect.boxes import INK
+from digits_jax.images.ink import INK_THRESHOLD
 from digits_jax.models.cnn import INPUT_SIDE
 
 MIDDLE = 16  # px of the window's side in which a digit's own strokes are looked for
@@ -26,7 +26,7 @@ def border_contact(windows: Float[Array, "k 28 28"]) -> Float[Array, " k"]:
     Returns:
       The pixels of the edge that they reach, as a share of a side; 0 where they end inside.
     """
-    ink = windows > INK * windows.max(axis=(1, 2), keepdims=True)
+    ink = windows > INK_THRESHOLD * windows.max(axis=(1, 2), keepdims=True)
     rows = _packed(ink)
     first = (INPUT_SIDE - MIDDLE) // 2
     middle = jnp.zeros((1, INPUT_SIDE, INPUT_SIDE), bool)

@@ -6,9 +6,9 @@ import numpy as np
 from jaxtyping import Float, Int64
 from scipy import ndimage
 
+from digits_jax.images.ink import INK_THRESHOLD, mask_to_box
 from digits_jax.models.cnn import INPUT_SIDE
 
-INK = 0.15  # of the window's brightest pixel: fainter pixels are paper
 BODY = 3 / INPUT_SIDE  # the window's rim, as a share of its side, that a digit's body leaves free
 # How far digits of each class reach from the centre of their picture to the left, up, to the right
 # and down, px: 98 % of MNIST's training digits, their ink as above, reach no farther.
@@ -42,7 +42,7 @@ def tight_box(
     crop = image[top : max(int(np.ceil(y1)), 0), left : max(int(np.ceil(x1)), 0)]
     centre = (x0 + x1) / 2 - left, (y0 + y1) / 2 - top
     rows, columns = _within(centre, [(0.5 - BODY) * side] * 4)
-    ink = crop > INK * crop.max(initial=0.0)
+    ink = crop > INK_THRESHOLD * crop.max(initial=0.0)
     strokes, count = ndimage.label(ink, TOUCHING)
     whole = np.bincount(strokes.ravel(), minlength=count + 1)
     inside = np.bincount(strokes[rows, columns].ravel(), minlength=count + 1)
@@ -58,10 +58,9 @@ def tight_box(
     mine &= ~beyond
     if not mine.any():
         mine[rows, columns] = True
-    y, x = np.flatnonzero(mine.any(axis=1)), np.flatnonzero(mine.any(axis=0))
-    if not (len(y) and len(x)):  # the window's body lies beyond the image
-        y, x = np.array([0]), np.array([0])
-    box = np.array([left + x[0], top + y[0], left + x[-1] + 1, top + y[-1] + 1])
+    # The window's body may lie beyond the image: then the box is the pixel at the crop's corner.
+    box = mask_to_box(mine) if mine.any() else np.array([0, 0, 1, 1])
+    box += (left, top, left, top)
     return np.clip(box, 0, (width, height, width, height)).astype(np.int64)
 
 

@@ -23,6 +23,7 @@ from digits_jax.models.fcn.response_maps import (
     response_maps,
     window_of_cell,
 )
+from digits_jax.runtime.errors import ArgumentError
 
 __all__ = [
     "BatchDetections",
@@ -111,7 +112,7 @@ def detect(
     if image.ndim == 3 and image.shape[-1] == 1:
         image = image[..., 0]
     if image.ndim != 2:
-        raise ValueError(f"detect takes one image [H, W] or [H, W, 1]; got {list(image.shape)}")
+        raise ArgumentError(f"detect takes one image [H, W] or [H, W, 1]; got {list(image.shape)}")
     found = detect_batch(
         params,
         image[None],
@@ -190,9 +191,9 @@ def check_arguments(min_score: float, capacity: int) -> None:
       ValueError: min_score is not 0 to 1, or capacity not at least 1.
     """
     if not 0 <= min_score <= 1:
-        raise ValueError(f"min_score must be 0 to 1; got {min_score}")
+        raise ArgumentError(f"min_score must be 0 to 1; got {min_score}")
     if capacity < 1:
-        raise ValueError(f"capacity must be at least 1; got {capacity}")
+        raise ArgumentError(f"capacity must be at least 1; got {capacity}")
 
 
 def _pixels(images: np.ndarray) -> Float32[np.ndarray, "n h w"]:
@@ -200,14 +201,14 @@ def _pixels(images: np.ndarray) -> Float32[np.ndarray, "n h w"]:
         images = images[..., 0]
     shape = list(images.shape)
     if images.ndim != 3:
-        raise ValueError(f"expected images [n, H, W] or [n, H, W, 1]; got {shape}")
+        raise ArgumentError(f"expected images [n, H, W] or [n, H, W, 1]; got {shape}")
     if images.size == 0:
-        raise ValueError(f"expected images with pixels in them; got {shape}")
+        raise ArgumentError(f"expected images with pixels in them; got {shape}")
     if images.dtype == np.uint8:
         return images.astype(np.float32) / 255
     if not np.issubdtype(images.dtype, np.floating):
-        raise ValueError(f"expected float in 0–1 or uint8 in 0–255; got {images.dtype}")
+        raise ArgumentError(f"expected float in 0–1 or uint8 in 0–255; got {images.dtype}")
     low, high = images.min(), images.max()
     if not (low >= 0 and high <= 1):  # false for NaN as well
-        raise ValueError(f"expected float images in 0–1, without NaN; got {low} to {high}")
+        raise ArgumentError(f"expected float images in 0–1, without NaN; got {low} to {high}")
     return images.astype(np.float32)

@@ -8,12 +8,12 @@ from typing import TypeVar
 import numpy as np
 from jaxtyping import UInt8
 
-from digits_jax.detect.batched import prefetch
 from digits_jax.detect.detector import MIN_SCORE
 from digits_jax.images.folders import Page
-from digits_jax.images.frame_digit import frame_digit, normalise_stroke_width
+from digits_jax.images.mnist_format import frame_digit, normalise_stroke_width
 from digits_jax.images.normalise import is_ink_on_black, normalise
 from digits_jax.images.read import ImageError, Source, read_image
+from digits_jax.runtime.prefetch import prefetch
 
 # Photographs hold much that is like a digit once its contrast is full. Chosen, as is the score that
 # ink on black asks for, on scenes of validation digits and on photographs.

@@ -14,6 +14,7 @@ from digits_jax.detect.detector import Detections
 from digits_jax.detect.reading_order import read_lines
 from digits_jax.images.folders import Page
 from digits_jax.images.read import ImageError
+from digits_jax.runtime.errors import ArgumentError
 from digits_jax.runtime.files import atomic_write, check_output_file, growing, part_of, prepare_part
 from digits_jax.runtime.progress import emit, log
 
@@ -112,12 +113,12 @@ def check_output_options(output: Path | None, format: Format, *, read: bool, res
       ValueError: this format has no lines or cannot be gone on with, or there is no file to.
     """
     if format != "jsonl" and (read or resume):
-        raise ValueError(
+        raise ArgumentError(
             f"expected --format jsonl with --read and --resume; got {format}, which has no place "
             "for lines and cannot be gone on with"
         )
     if resume and not output:
-        raise ValueError("expected --output with --resume, the file to go on with; got none")
+        raise ArgumentError("expected --output with --resume, the file to go on with; got none")
 
 
 class FinishedPages(NamedTuple):
@@ -146,7 +147,7 @@ def read_finished_pages(path: Path) -> FinishedPages:
                 if "error" in result:
                     unreadable.add(result["image"])
             except (ValueError, KeyError, TypeError) as error:
-                raise ValueError(
+                raise ArgumentError(
                     f"{path} cannot be gone on with: expected a JSON object of an image in line "
                     f"{number}, got {line[:60]!r}; remove the file, or name another"
                 ) from error

@@ -25,6 +25,7 @@ from digits_jax.models.fcn.features import STRIDE
 from digits_jax.models.fcn.pyramid import PyramidLevel, crop_level, pyramid_padding
 from digits_jax.models.fcn.response_maps import margin
 from digits_jax.models.fcn.tiling import pyramid_maps
+from digits_jax.runtime.errors import ArgumentError
 
 RATIO = 1.4  # between neighbouring scales, at most: each serves sizes to either side by half of it
 AVERAGED = 3  # windows along each axis whose probabilities are averaged
@@ -55,7 +56,7 @@ def pyramid_sizes(min_size: float, max_size: float) -> tuple[float, ...]:
       ValueError: the sizes are not 4 ≤ min_size ≤ max_size.
     """
     if not 4 <= min_size <= max_size < float("inf"):
-        raise ValueError(f"sizes must be 4 px ≤ min_size ≤ max_size; got {min_size}, {max_size}")
+        raise ArgumentError(f"sizes must be 4 px ≤ min_size ≤ max_size; got {min_size}, {max_size}")
     count = max(1, int(np.ceil(np.log(max_size / min_size) / np.log(RATIO))))
     return tuple(
         float(min_size * (max_size / min_size) ** ((i + 0.5) / count)) for i in range(count)

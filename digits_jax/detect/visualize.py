@@ -15,6 +15,7 @@ from digits_jax.models.cnn import INPUT_SIDE, NUM_CLASSES
 from digits_jax.models.fcn.features import STRIDE
 from digits_jax.models.fcn.response_maps import ResponseMaps
 from digits_jax.models.fcn.tiling import map_size
+from digits_jax.runtime.errors import ArgumentError
 
 if TYPE_CHECKING:
     import matplotlib.axes
@@ -150,7 +151,7 @@ def draw_response_maps(
     """
     expected = (1, *map(map_size, image.shape))
     if maps.margin.shape != expected:
-        raise ValueError(
+        raise ArgumentError(
             f"draw_maps takes the maps of one image: expected {list(expected)} windows for an "
             f"image of {list(image.shape)}, got {list(maps.margin.shape)}; give the maps of this "
             "image alone"

@@ -6,7 +6,9 @@ from typing import NamedTuple, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int, Num
 
-from digits_jax.data.scenes import Scene, box_iou
+from digits_jax.data.scenes import Scene
+from digits_jax.images.box_iou import box_iou
+from digits_jax.runtime.errors import ArgumentError
 
 IOU_THRESHOLD = 0.5  # from which on average precision counts a box as found
 
@@ -69,7 +71,7 @@ def score_detections(
     """
     _check(truths, detections)
     if not truths:
-        raise ValueError("there is no scene to score")
+        raise ArgumentError("there is no scene to score")
     counted = [found.scores >= min_score for found in detections]
     claimed = sum(int(mask.sum()) for mask in counted)
     right = sum(map(_right_centres, truths, detections, counted))
@@ -107,7 +109,7 @@ def precision_recall(
     _check(truths, detections)
     digits = sum(int((truth.labels == label).sum()) for truth in truths)
     if not digits:
-        raise ValueError(f"no scene has a {label}: its recall is not defined")
+        raise ArgumentError(f"no scene has a {label}: its recall is not defined")
     mine = [found.labels == label for found in detections]
     scores = [found.scores[mask] for found, mask in zip(detections, mine, strict=True)]
     right = [
@@ -137,7 +139,7 @@ def false_per_megapixel(images_pixels: Sequence[int], counts: Sequence[int]) -> 
         ValueError: there is no pixel, or not one count for each image.
     """
     if len(images_pixels) != len(counts) or not sum(images_pixels):
-        raise ValueError(
+        raise ArgumentError(
             f"expected images with pixels and one count for each, got {len(images_pixels)} images "
             f"of {sum(images_pixels)} pixels and {len(counts)} counts"
         )
@@ -146,7 +148,7 @@ def false_per_megapixel(images_pixels: Sequence[int], counts: Sequence[int]) -> 
 
 def _check(truths: Sequence[Scene], detections: Sequence[DetectionsLike]) -> None:
     if len(truths) != len(detections):
-        raise ValueError(
+        raise ArgumentError(
             f"expected detections of each scene, got {len(detections)} for {len(truths)} scenes"
         )
 

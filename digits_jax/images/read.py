@@ -12,12 +12,14 @@ from jaxtyping import UInt8
 from numpy.typing import ArrayLike
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from digits_jax.runtime.errors import DigitsJaxError
+
 DEEP_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")  # more than 8 bits a pixel, one channel
 
 Source = str | Path | bytes | bytearray | memoryview | Image.Image | ArrayLike
 
 
-class ImageError(Exception):
+class ImageError(DigitsJaxError):
     """What cannot be read as an image; the message says why and what to do."""
 
 

@@ -9,6 +9,7 @@ from jaxtyping import Array, Float, Key
 
 from digits_jax.models.mixed_precision import mixed_precision_matmul
 from digits_jax.models.pooled_conv import convolve_and_pool
+from digits_jax.runtime.errors import ArgumentError
 
 INPUT_SIDE = 28  # pixels a side of a digit's image
 NUM_CLASSES = 10
@@ -84,7 +85,7 @@ def classify(
       ValueError: when traced with images of another shape or dtype.
     """
     if images.shape[1:] != (INPUT_SIDE, INPUT_SIDE, 1) or images.dtype != jnp.float32:
-        raise ValueError(
+        raise ArgumentError(
             f"classify takes images [n, 28, 28, 1] of float32 in 0–1; "
             f"got {list(images.shape)} of {images.dtype}"
         )

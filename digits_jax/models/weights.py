@@ -14,6 +14,7 @@ from jaxtyping import Float16
 from safetensors import SafetensorError, safe_open
 
 from digits_jax.models.cnn import Params, init
+from digits_jax.runtime.errors import DigitsJaxError
 
 PRETRAINED = "pretrained.safetensors"  # in the package
 REMEDY = (
@@ -21,7 +22,7 @@ REMEDY = (
 )
 
 
-class WeightsError(Exception):
+class WeightsError(DigitsJaxError):
     """Weights that are not the network's, or cannot be read; the message says what to do."""
 
 
@@ -108,28 +109,6 @@ def load_pretrained() -> Params:
         )
     with resources.as_file(released) as path:
         return load_weights(path)
-
-
-def resolve_weights(weights: str) -> Params:
-    """The parameters that a person named.
-
-    Args:
-      weights: "released" for those that come with the package, a folder that
-        `digits-jax train` has written to ("./released" for one of that name), or a file that
-        `save_weights` has written.
-
-    Raises:
-      WeightsError: the package's or the file's are missing or damaged.
-      WorkdirError: the folder holds no run or no checkpoint, or the checkpoint is damaged.
-    """
-    if weights == "released":
-        return load_pretrained()
-    if weights.endswith(".safetensors") or Path(weights).is_file():
-        return load_weights(weights)
-    # Imported here: all that a run's state needs, where the package's own weights need nothing.
-    from digits_jax.train.checkpoints import load_checkpoint
-
-    return load_checkpoint(weights)
 
 
 def _read(path: Path) -> dict[str, Float16[np.ndarray, "..."]]:

@@ -17,7 +17,6 @@ from jax.experimental.serialize_executable import deserialize_and_load, serializ
 from jax.stages import Compiled, Lowered
 from platformdirs import user_cache_dir
 
-import digits_jax
 from digits_jax.runtime.files import atomic_write
 from digits_jax.runtime.hardware import cpu_features
 from digits_jax.runtime.jax_config import temporary_jax_config
@@ -137,7 +136,7 @@ def _makers() -> str:
     digest = hashlib.sha256(
         str((told, device.device_kind, device.client.platform_version)).encode()
     )
-    for module in sorted(Path(digits_jax.__file__).parent.rglob("*.py")):
+    for module in sorted(Path(__file__).parents[1].rglob("*.py")):
         digest.update(module.read_bytes())
     return digest.hexdigest()
 

@@ -7,8 +7,6 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
-from digits_jax.train.workdir import Evaluation
-
 LINE_SECONDS = 30.0  # between two lines where there is no terminal to draw a bar on
 
 Item = TypeVar("Item")
@@ -70,11 +68,3 @@ class ProgressBar:
 
     def close(self) -> None:
         self._bar.close()
-
-
-def log_evaluation(row: Evaluation) -> None:
-    log(
-        f"step {row.step}: loss {row.train_loss:.4f}, accuracy: training {row.train_accuracy:.4f}, "
-        f"validation {row.validation_accuracy:.4f}, test {row.test_accuracy:.4f}; "
-        f"{row.images_per_second:,.0f} images/s, {row.seconds / 60:.1f} min"
-    )

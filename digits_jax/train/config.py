@@ -3,12 +3,16 @@
 import dataclasses
 from typing import TYPE_CHECKING, Literal
 
+from digits_jax.runtime.errors import ArgumentError
+
 if TYPE_CHECKING:  # only training pays for the import
     import optax
 
 
-class ConfigError(ValueError):
+class ConfigError(ArgumentError):
     """A recipe that cannot be followed."""
+
+    exit_code = 2
 
 
 @dataclasses.dataclass(frozen=True)

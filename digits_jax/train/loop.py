@@ -16,7 +16,8 @@ from jax.sharding import PartitionSpec as P
 from digits_jax.data.mnist import MNIST_SHA256, Mnist, load_mnist
 from digits_jax.models.cnn import Params
 from digits_jax.runtime.devices import data_mesh
-from digits_jax.runtime.progress import ProgressBar, log, log_evaluation
+from digits_jax.runtime.errors import DigitsJaxError
+from digits_jax.runtime.progress import ProgressBar, log
 from digits_jax.train.checkpoints import Checkpoints, RunningMetrics, load_best, open_checkpoints
 from digits_jax.train.config import CONFIGS, ConfigError, TrainConfig
 from digits_jax.train.evaluate import accuracy
@@ -26,7 +27,7 @@ from digits_jax.train.step import TrainState, initial_state
 from digits_jax.train.workdir import Evaluation, MetricsLog, RunInfo, start_run
 
 
-class Interrupted(Exception):
+class Interrupted(DigitsJaxError):
     """The run was asked to stop by a signal and has saved itself."""
 
     def __init__(self, signum: int, step: int):
@@ -34,7 +35,7 @@ class Interrupted(Exception):
         self.signum = signum
 
 
-class Diverged(Exception):
+class Diverged(DigitsJaxError):
     """The loss or the parameters are no longer finite numbers."""
 
 
@@ -122,7 +123,7 @@ def _train(
             bar.update(step, progress.mean_loss, progress.mean_accuracy, progress.rate(recipe))
             if pause:
                 row, progress = _evaluate(state, progress, recipe, mnist)
-                log_evaluation(row)
+                _log_evaluation(row)
                 record.append(row)
                 checkpoints.save(state, progress, row.validation_accuracy)
             if stop:
@@ -185,3 +186,11 @@ def _watch_signals() -> Iterator[list[int]]:
     finally:
         for signum, handler in before.items():
             signal.signal(signum, handler)
+
+
+def _log_evaluation(row: Evaluation) -> None:
+    log(
+        f"step {row.step}: loss {row.train_loss:.4f}, accuracy: training {row.train_accuracy:.4f}, "
+        f"validation {row.validation_accuracy:.4f}, test {row.test_accuracy:.4f}; "
+        f"{row.images_per_second:,.0f} images/s, {row.seconds / 60:.1f} min"
+    )

@@ -13,6 +13,7 @@ from jax.stages import Compiled
 from jaxtyping import Array, Int, Key
 
 from digits_jax.data.mnist import Dataset
+from digits_jax.runtime.errors import ArgumentError
 from digits_jax.runtime.jax_config import temporary_jax_config
 from digits_jax.train.augment import NegativePictures, draw_negatives, negatives_spec
 from digits_jax.train.config import TrainConfig
@@ -127,7 +128,7 @@ def make_multi_step(recipe: TrainConfig, mesh: Mesh, *, looped: bool) -> MultiSt
         state: TrainState, dataset: Dataset, key: Key[Array, ""], count: Count
     ) -> tuple[TrainState, Metrics]:
         if not looped and count != 1:
-            raise ValueError(f"this program does one step a call, not {count}")
+            raise ArgumentError(f"this program does one step a call, not {count}")
         nonlocal compiled, distractors
         if compiled is None:
             compiled, distractors = prepare(state, dataset, key, count)

@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, Int, Key, UInt8
 
 from digits_jax.data.mnist import Dataset
 from digits_jax.models.cnn import NUM_CLASSES, Params, classify, init
+from digits_jax.runtime.errors import ArgumentError
 from digits_jax.train.augment import NegativePictures, compose_windows
 from digits_jax.train.config import TrainConfig
 
@@ -85,7 +86,7 @@ def augment(
     if not recipe.composes:
         return batch._replace(images=translate(key, batch.images, recipe.shift))
     if distractors is None:
-        raise ValueError("this recipe composes windows, which takes `draw_distractors()`")
+        raise ArgumentError("this recipe composes windows, which takes `draw_distractors()`")
     images, centred = compose_windows(key, batch.images[..., 0], distractors, recipe)
     return batch._replace(images=images, centred=centred)
 

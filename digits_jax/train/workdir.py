@@ -6,10 +6,11 @@ import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from digits_jax.runtime.errors import DigitsJaxError
 from digits_jax.train.config import TrainConfig
 
 
-class WorkdirError(Exception):
+class WorkdirError(DigitsJaxError):
     """A work folder that cannot be used as asked; the message says why and what to do."""
 
 

@@ -28,13 +28,13 @@ from PIL import Image, ImageDraw, ImageFont
 from tqdm import tqdm
 
 from digits_jax import detect
+from digits_jax.cli.arguments import resolve_weights
 from digits_jax.cli.score import LOW_SCORE
 from digits_jax.data import scenes
 from digits_jax.detect.detector import MAX_SIZE, MIN_SIZE
 from digits_jax.detect.inputs import default_min_score
 from digits_jax.eval.detection_metrics import score_detections
 from digits_jax.images.normalise import normalise
-from digits_jax.models.weights import resolve_weights
 from experiments.common.provenance import RESULTS, provenance, write_result
 
 PHOTOGRAPHS = ("astronaut", "camera", "chelsea", "coffee", "coins", "moon", "rocket", "retina",

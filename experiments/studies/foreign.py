@@ -21,15 +21,15 @@ import tyro
 from PIL import Image, ImageDraw, ImageFont
 from tqdm import tqdm
 
+from digits_jax.cli.arguments import resolve_weights
 from digits_jax.cli.score import LOW_SCORE
 from digits_jax.data import scenes
 from digits_jax.data.mnist import Dataset, Mnist
 from digits_jax.detect.detector import detect
 from digits_jax.detect.inputs import default_min_score
 from digits_jax.eval.detection_metrics import score_detections
-from digits_jax.images.frame_digit import frame_digit
+from digits_jax.images.mnist_format import frame_digit
 from digits_jax.images.normalise import normalise
-from digits_jax.models.weights import resolve_weights
 from experiments.common.provenance import provenance, write_result
 
 FOLDER = Path("/usr/share/fonts")

@@ -20,7 +20,7 @@ from PIL import Image
 from scipy import ndimage
 
 from digits_jax.data.mnist import load_mnist
-from digits_jax.images.frame_digit import frame_digit, normalise_stroke_width
+from digits_jax.images.mnist_format import frame_digit, normalise_stroke_width
 from digits_jax.models.cnn import INPUT_SIDE, classify
 from digits_jax.models.weights import load_pretrained
 from experiments.common.provenance import provenance, write_result

@@ -14,16 +14,16 @@ from PIL import Image
 
 import digits_jax
 from digits_jax.cli import score as scoring
+from digits_jax.cli.arguments import resolve_weights
 from digits_jax.data.mnist import Mnist
 from digits_jax.data.scenes import SCENE_DATASETS, Scene, compose
 from digits_jax.detect import batched as stream
 from digits_jax.detect.detector import MIN_SCORE, BatchDetections, Detections
 from digits_jax.detect.inputs import SURER
 from digits_jax.eval.detection_metrics import DetectionScores
-from digits_jax.images.frame_digit import frame_digit
+from digits_jax.images.mnist_format import frame_digit
 from digits_jax.images.normalise import normalise
 from digits_jax.images.read import read_image
-from digits_jax.models.weights import resolve_weights
 
 ONE_SCALE = ("--min-size", "28", "--max-size", "28", "--min-score", "0")
 EXAMPLE = Path(__file__).parents[2] / "examples" / "digits.png"

@@ -7,7 +7,8 @@ from scipy.stats import chisquare
 
 from digits_jax.data import scenes
 from digits_jax.data.mnist import Dataset, Mnist
-from digits_jax.data.scenes import SCENE_DATASETS, SPLITS, Scene, box_iou, compose
+from digits_jax.data.scenes import SCENE_DATASETS, SPLITS, Scene, compose
+from digits_jax.images.box_iou import box_iou
 
 ON_BLACK = ("native", "savi-d", "mnist-od")
 SIZES = {"native": 140, "savi-d": 128, "mnist-od": 300}

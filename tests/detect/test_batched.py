@@ -1,9 +1,6 @@
 """Detection in many images: in order, ahead, and the same as one by one."""
 
-import threading
-import time
 from collections.abc import Iterator
-from contextlib import closing
 from functools import partial
 from typing import Any
 
@@ -14,57 +11,12 @@ from command_line import finding, one_digit
 import digits_jax
 from digits_jax.data.mnist import Mnist
 from digits_jax.detect import batched as stream
-from digits_jax.detect.batched import AHEAD, WORKERS, detect_each, detect_readable, prefetch
+from digits_jax.detect.batched import detect_each, detect_readable
 from digits_jax.detect.detector import detect
 from digits_jax.images.read import ImageError
 
 each_native = partial(detect_each, min_size=28.0, max_size=28.0)
 native = partial(detect, min_size=28.0, max_size=28.0)
-
-
-def test_images_are_read_ahead_in_order_and_no_more_than_so_many() -> None:
-    begun: list[int] = []
-
-    def read(item: int) -> int:
-        begun.append(item)
-        time.sleep(0.02 * (item % 3))
-        return 10 * item
-
-    reading = prefetch(read, range(3 * AHEAD))
-    assert next(reading) == (0, 0)
-    assert len(begun) <= AHEAD + 1
-    assert list(reading) == [(item, 10 * item) for item in range(1, 3 * AHEAD)]
-    assert sorted(begun) == list(range(3 * AHEAD))
-
-
-def test_several_workers_read_at_once() -> None:
-    together = threading.Barrier(WORKERS, timeout=10)  # breaks if they do not all come
-    assert len(list(prefetch(lambda _: together.wait(), range(WORKERS)))) == WORKERS
-
-
-def test_what_reading_raises_comes_in_its_turn() -> None:
-    def read(item: int) -> int:
-        if item == 2:
-            raise ValueError("the third")
-        return item
-
-    reading = prefetch(read, range(5))
-    assert [next(reading), next(reading)] == [(0, 0), (1, 1)]
-    with pytest.raises(ValueError, match="the third"):
-        next(reading)
-
-
-def test_nothing_is_read_any_more_once_nobody_asks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "AHEAD", 50)
-    begun: list[int] = []
-
-    def read(item: int) -> None:
-        begun.append(item)
-        time.sleep(0.1)
-
-    with closing(prefetch(read, range(100))) as reading:  # type: ignore[type-var]
-        next(reading)
-    assert len(begun) <= 3 * WORKERS
 
 
 def test_what_was_found_before_a_failure_is_not_lost() -> None:

@@ -5,7 +5,7 @@ from scipy import ndimage
 
 from digits_jax.data.mnist import Mnist
 from digits_jax.detect.border_contact import MIDDLE, border_contact
-from digits_jax.detect.boxes import INK
+from digits_jax.images.ink import INK_THRESHOLD
 from digits_jax.models.cnn import INPUT_SIDE
 
 FIRST = (INPUT_SIDE - MIDDLE) // 2
@@ -61,7 +61,7 @@ def test_strokes_are_scipy_s() -> None:
     edge[1:-1, 1:-1] = False
     expected = []
     for window in windows:
-        strokes, _ = ndimage.label(window > INK * window.max(), np.ones((3, 3)))
+        strokes, _ = ndimage.label(window > INK_THRESHOLD * window.max(), np.ones((3, 3)))
         middle = strokes[FIRST : FIRST + MIDDLE, FIRST : FIRST + MIDDLE]
         expected.append((np.isin(strokes, middle[middle > 0]) & edge).sum())
     assert 10 < np.mean(expected) < 100

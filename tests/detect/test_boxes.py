@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from digits_jax.data.mnist import Mnist
-from digits_jax.detect.boxes import INK, REACH, tight_box
+from digits_jax.detect.boxes import REACH, tight_box
+from digits_jax.images.ink import INK_THRESHOLD
 
 WINDOW = np.array([10, 20, 38, 48], np.float32)  # its body, 3 px in: columns 13–34, rows 23–44
 
@@ -57,7 +58,7 @@ def test_how_far_the_digits_of_a_class_reach(mnist: Mnist) -> None:
     """98 % of MNIST's, or a little more, as pixels are whole; fewer reach a pixel less."""
     for label, of_class in enumerate(REACH):
         digits = mnist.train.images[mnist.train.labels == label]
-        ink = digits > INK * digits.max(axis=(1, 2), keepdims=True)
+        ink = digits > INK_THRESHOLD * digits.max(axis=(1, 2), keepdims=True)
         rows, columns = ink.any(axis=2), ink.any(axis=1)
         before = (14 - lines.argmax(axis=1) for lines in (columns, rows))
         after = (14 - lines[:, ::-1].argmax(axis=1) for lines in (columns, rows))

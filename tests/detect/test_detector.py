@@ -9,11 +9,12 @@ from PIL import Image
 
 import digits_jax
 from digits_jax.data.mnist import Mnist
-from digits_jax.data.scenes import Scene, box_iou, compose
+from digits_jax.data.scenes import Scene, compose
 from digits_jax.detect import detector as module
 from digits_jax.detect.border_contact import border_contact
 from digits_jax.detect.detector import BatchDetections, Detections, detect_batch
 from digits_jax.detect.peaks import find_peaks, pyramid_sizes
+from digits_jax.images.box_iou import box_iou
 from digits_jax.models.cnn import INPUT_SIDE, Params
 
 SIZE = 140  # every image but one, since each size compiles anew

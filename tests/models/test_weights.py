@@ -13,6 +13,7 @@ import pytest
 import safetensors.numpy
 
 import digits_jax
+from digits_jax.cli.arguments import resolve_weights
 from digits_jax.models import weights
 from digits_jax.models.cnn import Params
 from digits_jax.models.weights import (
@@ -20,7 +21,6 @@ from digits_jax.models.weights import (
     load_pretrained,
     load_weights,
     read_weights_header,
-    resolve_weights,
     save_weights,
 )
 from digits_jax.train.workdir import WorkdirError

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from digits_jax import __version__
 from digits_jax.models.cnn import INPUT_SIDE, NUM_CLASSES, Params
+from digits_jax.version import __version__
 
 OPSET, IR_VERSION = 17, 8  # of 2022, so that also old runtimes read it
 OPTIONS: dict[str, dict[str, Any]] = {  # of ONNX's operators

@@ -21,6 +21,7 @@ from digits_jax.models.fcn.pyramid import PyramidLevel, crop_level
 from digits_jax.models.fcn.sparse_tiles import TileIndex, sparse_tile_outputs
 from digits_jax.models.mixed_precision import compute_dtype_of
 from digits_jax.runtime.devices import data_mesh
+from digits_jax.runtime.errors import ArgumentError
 
 TILE = 160  # windows a side
 TILE_ON_CPU = 64  # so that a tile's arrays take some 160 MB
@@ -88,7 +89,7 @@ def check_image_batch(images: Float[Array, "n H W 1"]) -> None:
         or images.dtype != jnp.float32
         or shape[0] < 1
     ):
-        raise ValueError(
+        raise ArgumentError(
             f"the maps take images [n, H, W, 1] of float32 in 0–1, n ≥ 1, at least {INPUT_SIDE} px a "
             f"side; got {list(shape)} of {images.dtype}"
         )

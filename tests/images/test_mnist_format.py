@@ -7,7 +7,7 @@ from PIL import Image
 
 import digits_jax
 from digits_jax.data.mnist import Mnist
-from digits_jax.images.frame_digit import frame_digit, normalise_stroke_width
+from digits_jax.images.mnist_format import frame_digit, normalise_stroke_width
 
 
 @pytest.mark.parametrize(("width", "usual"), [(3, 20), (12, 20), (16, 16), (33, 33), (42, 28.8)])
