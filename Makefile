@@ -1,13 +1,14 @@
-# `make train` and `make test` set up all that they need. To set on the command line: RECIPE,
-# WORKDIR, SEED, DATA_DIR, IMAGE, ARGS (any more options), ACCELERATOR (cpu, cuda12, cuda13, tpu),
-# PYTHON.
+# Each target explains itself: `make` alone lists them. To set on the command line: CONFIG (of
+# training; formerly RECIPE), WORKDIR, SEED, DATA_DIR, IMAGE, ARGS (any more options of the command),
+# ACCELERATOR (cpu, cuda12, cuda13, tpu), PYTHON.
 
 PYTHON ?= python3
 RECIPE ?= standard
-WORKDIR ?= runs/$(RECIPE)
+CONFIG ?= $(RECIPE)
+WORKDIR ?= runs/$(CONFIG)
 SEED ?= 0
 IMAGE ?= examples/digits.png
-# Google's devices on the bus that are TPUs, by the numbers that JAX knows them by.
+# Lists the PCI devices that are Google's TPUs, by the device numbers that JAX knows.
 TPU_ON_PCI = $(shell for at in $$(grep -lsx 0x1ae0 /sys/bus/pci/devices/*/vendor); do \
   grep -sxE '0x00(27|56|5e|62|63|6f|76)' $${at%vendor}device; done)
 ifndef ACCELERATOR
@@ -19,7 +20,7 @@ ACCELERATOR := $(shell \
   else echo cpu; fi)
 endif
 
-# Huge pages for XLA's temporaries, which are allocated anew in each step; other C libraries ignore it.
+# Gives XLA's temporaries huge pages (glibc only): they are allocated anew in each step.
 export GLIBC_TUNABLES ?= glibc.malloc.hugetlb=1
 
 BIN := .venv/bin
@@ -30,22 +31,16 @@ BENCHING := .venv/installed-bench
 DEMOING := .venv/installed-demo
 DATA := $(if $(DATA_DIR),--data-dir $(DATA_DIR))
 
-.PHONY: help install train evaluate detect demo bench test lint format clean
+.DEFAULT_GOAL := help
+.PHONY: help install train evaluate detect demo bench test test-slow test-all lint format hooks clean
 
-help:
-	@echo 'make train     install, train on MNIST, evaluate, draw the curve  RECIPE= WORKDIR= SEED='
-	@echo 'make evaluate  count a trained network'"'"'s errors                  WORKDIR='
-	@echo 'make detect    find the digits of an image, draw them in runs/detected  IMAGE='
-	@echo 'make demo      serve a page to try it on, to this machine alone   ARGS='"'"'--port N'"'"'
-	@echo 'make bench     time everything, beside others, too, and say what is too slow'
-	@echo 'make test      install, run the tests'
-	@echo 'make lint      check style and types; make format repairs style'
-	@echo 'make install   create .venv for what the host has                 ACCELERATOR=$(ACCELERATOR)'
-	@echo 'make clean     remove .venv and caches; runs/ stays'
+help: ## List the targets
+	@echo 'make TARGET [VARIABLE=value …]   (this host: ACCELERATOR=$(ACCELERATOR))'
+	@sed -nE "s/^([a-z-]+):[^#]*## /  \1\t/p" $(MAKEFILE_LIST) | expand -t 14
 
-install: $(INSTALLED)
+install: $(INSTALLED) ## Create .venv with what the host needs (ACCELERATOR=)
 
-# An environment made for another accelerator is made anew, so that the choice always holds.
+# Makes the environment anew if it was made for another accelerator.
 $(INSTALLED): pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if v >= (3, 11) else \
 	"digits_jax needs Python 3.11 or newer; $(PYTHON) is %d.%d. Name another: make PYTHON=python3.12" % v[:2])'
@@ -66,37 +61,46 @@ $(DEMOING): pyproject.toml $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -e '.[demo]'
 	@touch $@
 
-train: install
-	$(BIN)/digits-jax train --recipe $(RECIPE) --workdir $(WORKDIR) --seed $(SEED) $(DATA) $(ARGS)
+train: install ## Train on MNIST, evaluate, draw the curve (CONFIG= WORKDIR= SEED= DATA_DIR= ARGS=)
+	$(BIN)/digits-jax train --config $(CONFIG) --workdir $(WORKDIR) --seed $(SEED) $(DATA) $(ARGS)
 
-evaluate: install
+evaluate: install ## Count a trained network's errors on the test digits (WORKDIR= DATA_DIR=)
 	$(BIN)/digits-jax evaluate $(WORKDIR) $(DATA)
 
-detect: install
+detect: install ## Find the digits of an image and draw them in runs/detected (IMAGE= ARGS=)
 	$(BIN)/digits-jax detect $(IMAGE) --annotate runs/detected $(ARGS)
 
-demo: $(DEMOING)
+demo: $(DEMOING) ## Serve a page to try it, to this machine alone (ARGS='--port N')
 	$(BIN)/digits-jax demo $(ARGS)
 
-bench: $(BENCHING)
+bench: $(BENCHING) ## Time everything beside peers; fail where something is too slow (20 to 40 minutes)
 	$(BIN)/digits-jax benchmark --plot runs/benchmark.png $(ARGS)
 	$(BIN)/python -m experiments.benchmarks.training_speed
 	$(BIN)/python -m experiments.benchmarks.map_speed
 	$(BIN)/python -m experiments.benchmarks.detection_speed
-	$(BIN)/python -m experiments.benchmarks.musts
+	$(BIN)/python -m experiments.benchmarks.speed_requirements
 
-test: $(DEVELOPING)
-	$(BIN)/python -m pytest
+test: $(DEVELOPING) ## Run the fast tests (5 minutes on 2 cores; ARGS= goes to pytest)
+	$(BIN)/python -m pytest -m "not slow" $(ARGS)
 
-lint: $(DEVELOPING)
+test-slow: $(DEVELOPING) ## Run the slow tests
+	$(BIN)/python -m pytest -m slow $(ARGS)
+
+test-all: $(DEVELOPING) ## Run all tests
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(DEVELOPING) ## Check style, types and the direction of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-format: $(DEVELOPING)
+format: $(DEVELOPING) ## Repair style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-clean:
+hooks: $(DEVELOPING) ## Check every commit: install the hooks of .pre-commit-config.yaml
+	$(BIN)/pre-commit install
+
+clean: ## Remove .venv and caches; runs/ stays
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
