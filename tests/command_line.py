@@ -1,5 +1,6 @@
-"""The command line as a person types it, and a detection that finds the same in any image."""
+"""The command line as a person types it, and a fake detector with one result for any image."""
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -8,10 +9,11 @@ import numpy as np
 from PIL import Image
 
 from digits_jax.cli.main import main
-from digits_jax.detect.detector import Detections
+from digits_jax.detect.detections import Detections
 
 
-def status(*arguments: object) -> object:
+def exit_status(*arguments: object) -> object:
+    """Runs `digits-jax` in this process and returns its exit status."""
     try:
         main([str(argument) for argument in arguments])
     except SystemExit as exit_:
@@ -19,18 +21,26 @@ def status(*arguments: object) -> object:
     return 0
 
 
-def saved(path: Path, image: np.ndarray) -> Path:
+def save_image(path: Path, image: np.ndarray) -> Path:
+    """Writes an image file, and the folders above it; returns its path."""
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(image).save(path)
     return path
 
 
-def one_digit(*, overflow: bool = False) -> Detections:
-    """What a fake detection finds in any image."""
+def read_json_lines(path: Path) -> list[dict[str, Any]]:
+    """Returns the JSON objects of a file, one a line."""
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def one_digit(*, truncated: bool = False) -> Detections:
+    """Returns the detections of a fake detector."""
     box, scores = np.array([[1, 2, 3, 4]]), np.array([0.99], np.float32)
-    return Detections(box, box.astype(np.float32), np.array([5]), scores, overflow)
+    return Detections(box, box.astype(np.float32), np.array([5]), scores, truncated)
 
 
-def finding(found: Detections) -> Callable[..., Iterator[tuple[Any, Any, Detections]]]:
-    """In place of `stream.detect_each`."""
-    return lambda params, images, **_: ((name, image, found) for name, image in images)
+def fake_detect_each(
+    detections: Detections,
+) -> Callable[..., Iterator[tuple[Any, Any, Detections]]]:
+    """Returns a method in place of `Detector.detect_each`, with the same result for any image."""
+    return lambda _, images: ((name, image, detections) for name, image in images)

@@ -12,11 +12,11 @@ from pathlib import Path
 import jax
 import jaxtyping
 import pytest
-from command_line import finding, one_digit
+from command_line import fake_detect_each, one_digit
 
 import digits_jax
 from digits_jax.data.mnist import Mnist, load_mnist
-from digits_jax.detect import batched as stream
+from digits_jax.detect.detector import Detector
 from digits_jax.models import weights
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -53,12 +53,12 @@ def untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def released(untrained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In place of the package's weights."""
+def pretrained(untrained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Untrained weights in place of the package's."""
     monkeypatch.setattr(weights, "PRETRAINED", str(untrained))
 
 
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Commands find the same digit in any image."""
-    monkeypatch.setattr(stream, "detect_each", finding(one_digit()))
+    """Makes commands detect the same digit in any image."""
+    monkeypatch.setattr(Detector, "detect_each", fake_detect_each(one_digit()))

@@ -1,4 +1,4 @@
-"""Training windows as tests compose them, and measure them."""
+"""Training windows as tests compose and measure them."""
 
 import dataclasses
 
@@ -6,52 +6,58 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from digits_jax.train.augment import NegativePictures, compose_windows, draw_negatives
+from digits_jax.train.compose import compose_windows
 from digits_jax.train.config import CONFIGS, TrainConfig
+from digits_jax.train.negatives.draw import NegativePictures, draw_negatives
 
-# Nothing but the digit: every test adds what it is about.
+# Without any augmentation: every test adds the one that it is about.
 PLAIN = dataclasses.replace(
     CONFIGS["standard"],
-    shift=0,
+    translate_px=0,
     scale=1.0,
-    turn=0.0,
-    slant=0.0,
-    stretch=1.0,
-    bend=0.0,
+    rotation_deg=0.0,
+    shear=0.0,
+    aspect=1.0,
+    elastic_sigma_px=0.0,
     neighbours=0.0,
-    off_centre=0.0,
-    wrong_size=0.0,
-    shapes=0.0,
-    textures=0.0,
-    blank=0.0,
-    near_misses=0.0,
+    negative_off_centre=0.0,
+    negative_wrong_size=0.0,
+    negative_shapes=0.0,
+    negative_textures=0.0,
+    negative_blank=0.0,
+    jittered_crops=0.0,
 )
 KEY = jax.random.key(0)
 COUNT = 600
-PIXEL = np.arange(28) + 0.5 - 14  # pixels' centres, from the window's
+PIXEL = np.arange(28) + 0.5 - 14  # the pixels' centres, from the window's centre
 
 
-def windows_of(
+def compose(
     digits: np.ndarray,
-    recipe: TrainConfig,
+    config: TrainConfig,
     key: jax.Array = KEY,
-    distractors: NegativePictures | None = None,
+    negatives: NegativePictures | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Without `jit`, which would compile all of it anew for each recipe."""
-    windows, centred = compose_windows(
-        key, jnp.asarray(digits, jnp.float32), distractors or draw_negatives(), recipe
+    """Composes windows without `jit`, which would compile everything anew for each config.
+
+    Returns:
+      The windows `[n, 28, 28]` and their target confidences `[n]`.
+    """
+    windows, confidence = compose_windows(
+        key, jnp.asarray(digits, jnp.float32), negatives or draw_negatives(), config
     )
     assert windows.shape == (len(digits), 28, 28, 1)
     assert windows.dtype == jnp.float32
-    assert centred.shape == (len(digits),)
-    return np.asarray(windows[..., 0]), np.asarray(centred)
+    assert confidence.shape == (len(digits),)
+    return np.asarray(windows[..., 0]), np.asarray(confidence)
 
 
-def blob(y: float, x: float, width: float) -> np.ndarray:
-    return np.exp(-((PIXEL[:, None] - y) ** 2 + (PIXEL[None] - x) ** 2) / (2 * width**2))
+def blob(y: float, x: float, sigma: float) -> np.ndarray:
+    """Returns a Gaussian whose centre is at (y, x) from the window's centre, in px."""
+    return np.exp(-((PIXEL[:, None] - y) ** 2 + (PIXEL[None] - x) ** 2) / (2 * sigma**2))
 
 
 def centres(windows: np.ndarray) -> np.ndarray:
-    """Centres of mass, as (y, x) from the window's centre."""
-    along_y, along_x = windows.sum(axis=2) @ PIXEL, windows.sum(axis=1) @ PIXEL
-    return np.stack([along_y, along_x], axis=-1) / windows.sum(axis=(1, 2))[:, None]
+    """Returns the centres of mass as (y, x) from the window's centre, in px."""
+    moment_y, moment_x = windows.sum(axis=2) @ PIXEL, windows.sum(axis=1) @ PIXEL
+    return np.stack([moment_y, moment_x], axis=-1) / windows.sum(axis=(1, 2))[:, None]

@@ -1,39 +1,96 @@
-"""Arguments that several commands take."""
+"""Arguments that several commands share, and the weights that `--weights` names."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import tyro
 
+from digits_jax.detect.config import DEFAULT_CONFIG, DetectorConfig, config_of_weights
 from digits_jax.models.cnn import Params
 from digits_jax.models.weights import load_pretrained, load_weights
+from digits_jax.runtime.progress import log
 
-First = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="IMAGE")]
-More = Annotated[
+PRETRAINED = "pretrained"
+PRETRAINED_ALIAS = "released"  # the name until version 0.1
+
+ImageArgument = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="IMAGE")]
+MoreImagesArgument = Annotated[
     tuple[Path, ...],
     tyro.conf.Positional,
     tyro.conf.arg(metavar="[IMAGE …]", help_behavior_hint=""),
 ]
-Weights = Annotated[str, tyro.conf.arg(metavar="released|WORKDIR|FILE")]
+WeightsArgument = Annotated[str, tyro.conf.arg(metavar="pretrained|WORKDIR|FILE")]
+DataDirArgument = Annotated[
+    Path | None,
+    tyro.conf.arg(
+        metavar="FOLDER",
+        help_behavior_hint="(default: search as `digits-jax train --help` describes)",
+    ),
+]
+
+
+class LoadedModel(NamedTuple):
+    """The network's parameters, and the constants of detection that suit them."""
+
+    params: Params
+    config: DetectorConfig
+
+
+def load_model(weights: str) -> LoadedModel:
+    """Loads the parameters that `--weights` names, with their detector config.
+
+    A weights file holds the config that was fitted to it. Where there is none, in an older file or
+    in a training run's folder, the config of the pretrained weights is used, and a line on standard
+    error says so.
+
+    Args:
+      weights: as for `resolve_weights`.
+
+    Raises:
+      WeightsError: as `resolve_weights`; or the stored config is not of this version.
+      WorkdirError: as `resolve_weights`.
+    """
+    params = resolve_weights(weights)
+    if _is_pretrained(weights):
+        return LoadedModel(params, DEFAULT_CONFIG)
+    config = config_of_weights(weights) if _is_file(weights) else None
+    if config is None:
+        log(
+            f"digits-jax: the weights {weights} come without detector constants; those of the "
+            "pretrained weights are used"
+        )
+        config = DEFAULT_CONFIG
+    return LoadedModel(params, config)
 
 
 def resolve_weights(weights: str) -> Params:
-    """The parameters that a person named.
+    """Loads the parameters that `--weights` names.
 
     Args:
-      weights: "released" for those that come with the package, a folder that
-        `digits-jax train` has written to ("./released" for one of that name), or a file that
-        `save_weights` has written.
+      weights: "pretrained" (or its older name "released") for the weights that come with the
+        package; a folder that `digits-jax train` has written ("./pretrained" for a folder of that
+        name); or a file that `save_weights` has written.
+
+    Returns:
+      The parameters as float32.
 
     Raises:
-      WeightsError: the package's or the file's are missing or damaged.
+      WeightsError: the package's weights or the file are missing or damaged.
       WorkdirError: the folder holds no run or no checkpoint, or the checkpoint is damaged.
     """
-    if weights == "released":
+    if _is_pretrained(weights):
         return load_pretrained()
-    if weights.endswith(".safetensors") or Path(weights).is_file():
+    if _is_file(weights):
         return load_weights(weights)
-    # Imported here: all that a run's state needs, where the package's own weights need nothing.
+    # Orbax takes a second to import, and only a training run needs it.
     from digits_jax.train.checkpoints import load_checkpoint
 
     return load_checkpoint(weights)
+
+
+def _is_pretrained(weights: str) -> bool:
+    return weights in (PRETRAINED, PRETRAINED_ALIAS)
+
+
+def _is_file(weights: str) -> bool:
+    return weights.endswith(".safetensors") or Path(weights).is_file()

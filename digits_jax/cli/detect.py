@@ -1,38 +1,32 @@
 """The command `digits-jax detect`."""
 
+import dataclasses
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
-from digits_jax.cli.arguments import Weights, resolve_weights
+from digits_jax.cli.arguments import PRETRAINED, WeightsArgument, load_model
 from digits_jax.detect.batched import detect_readable
-from digits_jax.detect.detector import (
-    MAX_DETECTIONS,
-    MAX_SIZE,
-    MIN_SCORE,
-    MIN_SIZE,
-)
-from digits_jax.detect.inputs import default_min_score, read_pages
-from digits_jax.detect.output_formats import (
-    Format,
-    Result,
-    check_output_options,
-    page_error,
-    page_result,
-    prepare_output,
-    write_results,
-)
-from digits_jax.detect.peaks import pyramid_sizes
+from digits_jax.detect.config import DEFAULT_CONFIG, MIN_SIZE_LIMIT, DetectorConfig
+from digits_jax.detect.detections import Detections
+from digits_jax.detect.detector import Detector
+from digits_jax.detect.inputs import Ink, Picture, default_min_score, read_pages
+from digits_jax.detect.output_formats import Format, Result, page_error, page_result
+from digits_jax.detect.result_files import check_output_options, prepare_output, write_results
 from digits_jax.detect.visualize import draw_detections
 from digits_jax.images.folders import Page, list_images, list_pages
 from digits_jax.images.read import ImageError
-from digits_jax.runtime.errors import ArgumentError
+from digits_jax.runtime.checks import check_range
 from digits_jax.runtime.files import AnnotatedPaths, atomic_write
 from digits_jax.runtime.progress import log, progress
+
+MAX_SIZE_LIMIT = 10_000  # px; an image is padded by about this much on each side
+
+SearchedPage = tuple[tuple[Page, Picture | None], tuple[Ink, Detections] | ImageError]
 
 
 def detect(
@@ -44,77 +38,104 @@ def detect(
     ] = (),
     /,
     *,
-    weights: Weights = "released",
-    min_score: float | None = None,
-    min_size: float = MIN_SIZE,
-    max_size: float = MAX_SIZE,
+    weights: WeightsArgument = PRETRAINED,
+    min_score: Annotated[
+        float | None,
+        tyro.conf.arg(
+            metavar="FLOAT",
+            help_behavior_hint=f"(default: {DEFAULT_CONFIG.min_score:g} for ink on black and with "
+            f"--no-normalise, {DEFAULT_CONFIG.photo_min_score:g} for other pictures)",
+        ),
+    ] = None,
+    min_size: Annotated[
+        float | None,
+        tyro.conf.arg(
+            metavar="FLOAT", help_behavior_hint=f"(default: {DEFAULT_CONFIG.min_size:g})"
+        ),
+    ] = None,
+    max_size: Annotated[
+        float | None,
+        tyro.conf.arg(
+            metavar="FLOAT", help_behavior_hint=f"(default: {DEFAULT_CONFIG.max_size:g})"
+        ),
+    ] = None,
     normalise: bool = True,
     read: bool = False,
     format: Format = "jsonl",
-    output: Path | None = None,
+    output: Annotated[
+        Path | None,
+        tyro.conf.arg(metavar="FILE", help_behavior_hint="(default: standard output)"),
+    ] = None,
     resume: bool = False,
-    annotate: Path | None = None,
+    annotate: Annotated[
+        Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="(default: no pictures)")
+    ] = None,
 ) -> None:
-    """Find every digit in images, page by page, and print what was found of each as it comes.
+    """Find all digits in images, and print the detections of each page as soon as it is searched.
+
+    A page is an image file, or one page of a TIFF file of several. Its JSON line holds "image",
+    "page" (from 0, for files of several pages), "width", "height" and "detections", a list of
+    {"label", "score", "box"} by descending score. A box is [x0, y0, x1, y1] in pixels; x1 and y1
+    are exclusive. A page that cannot be read has a line with "image", "page" and "error"; the other
+    pages are still searched, and the exit status is then 1.
 
     Args:
-        path: An image file, or a folder, in which and in whose folders images are searched for.
-        more: Any more of them.
-        weights: The package's weights, a folder of `digits-jax train`, or a .safetensors file.
-        min_score: The least score of a digit, 0 to 1. If none is named, 0.3 in ink on black and in
-            what is not normalised, and 0.65 in other pictures. Below 0.3 readings that better ones
-            overlap count, too.
-        min_size: The smallest digits' size in pixels.
-        max_size: The largest digits' size in pixels.
-        normalise: Take ink of any colour on paper of any other, in any light; without it, ink has
-            to be bright on black.
-        read: Read the digits as lines of numbers, too.
-        format: JSON lines, one object a page; COCO's results; or CSV, one row a digit.
-        output: File to write to instead. JSON lines grow in FILE.part until all are there.
-        resume: Go on with FILE.part after an interruption, or with FILE, if there are new images;
-            give the other options as before.
-        annotate: Folder for a PNG of each page with boxes and labels.
+        path: An image file, or a folder. A folder is searched for images, with its subfolders.
+        more: More files and folders.
+        weights: The weights to use: `pretrained` for those of the package, a folder that
+            `digits-jax train` has written, or a .safetensors file.
+        min_score: Lowest score of a detection, 0 to 1. Below 0.3, detections that overlap a better
+            one are printed too.
+        min_size: Size of the smallest digits to search for, in pixels, at least 4. A digit's size
+            is 1.4 times its height, because MNIST's images of 28 px hold digits of 20 px.
+        max_size: Size of the largest digits to search for, in pixels, at most 10,000. With both
+            sizes 28, the image is searched at one scale, as in the paper.
+        normalise: Accept ink of any colour on paper of any colour, in uneven light. With
+            --no-normalise the ink has to be bright on a black background.
+        read: Add "lines" to each JSON object: one string a line of text, with its digits from left
+            to right.
+        format: Output format. jsonl has one JSON object a page, coco is one COCO results file, csv
+            has one row a detection. A COCO file without detections is an empty list, which
+            pycocotools' loadRes cannot read; a line on standard error says so.
+        output: File to write. JSON lines are written to FILE.part, which is renamed to FILE after
+            the last page; an interrupted run leaves FILE.part.
+        resume: Continue FILE.part of an interrupted run, or add new images to FILE. Give the other
+            arguments as in the first run.
+        annotate: Folder for a PNG picture of each page with boxes, labels and scores.
     """
-    _check_detection(min_score, min_size, max_size)
     check_output_options(output, format, read=read, resume=resume)
-    images = list_images([path, *more], but=annotate)
-    before = prepare_output(output, format, resume=resume)
-    pictures = AnnotatedPaths(images, annotate) if annotate else None
-    params = resolve_weights(weights)
-    left = [image for image in images if not before.holds(Page(image))]
-    if resume and len(left) < len(images):
-        log(f"{len(images) - len(left)} of {len(images)} images are finished; going on")
-    pages = (page for page in list_pages(left) if not before.holds(page))
-    unreadable = {str(image) for image in images} & before.unreadable
+    _check_ranges(min_score, min_size, max_size)
+    params, config = load_model(weights)
+    config = _override(config, min_score=min_score, min_size=min_size, max_size=max_size)
+    images = list_images([path, *more], exclude=annotate)
+    finished = prepare_output(output, format, resume=resume)
+    annotated_paths = AnnotatedPaths(images, annotate) if annotate else None
+
+    remaining = [image for image in images if not finished.holds(Page(image))]
+    if resume and len(remaining) < len(images):
+        log(f"{len(images) - len(remaining)} of {len(images)} images are finished; continuing")
+    pages = (page for page in list_pages(remaining) if not finished.holds(page))
+    detector = Detector(params, config, log=log)
+    searched = detect_readable(detector.detect_each, read_pages(pages, normalised=normalise))
+    unreadable = {str(image) for image in images} & finished.unreadable
 
     def results() -> Iterator[Result]:
-        each = detect_readable(
-            params,
-            read_pages(pages, normalised=normalise),
-            min_size=min_size,
-            max_size=max_size,
-            min_score=MIN_SCORE if min_score is None else min_score,
-        )
-        by_image = groupby(each, key=lambda sheet_and_found: sheet_and_found[0][0].image)
-        for image, of_image in progress(by_image, "image", len(left)):
-            for (page, picture), found in of_image:
-                if isinstance(found, ImageError):
-                    log(f"digits-jax: {found}")
-                    unreadable.add(str(image))
-                    yield page_error(page, found)
-                    continue
-                ink, digits = found
-                if min_score is None and picture is not None:
-                    digits = digits.from_score(default_min_score(picture, normalised=normalise))
-                if digits.overflow:
-                    log(
-                        f"digits-jax: {image} has more that may be digits than the {MAX_DETECTIONS} "
-                        "that are looked at; cut it up"
-                    )
-                if pictures and picture is not None:
-                    with atomic_write(pictures.path(image, page.number)) as temporary:
-                        draw_detections(picture, digits).save(temporary)
-                yield page_result(page, ink, digits, read=read)
+        for (page, picture), outcome in _with_progress(searched, len(remaining)):
+            if isinstance(outcome, ImageError):
+                log(f"digits-jax: {outcome}")
+                unreadable.add(str(page.image))
+                yield page_error(page, outcome)
+                continue
+            ink, detections = outcome
+            assert picture is not None  # a page that could be read has one
+            if min_score is None:
+                threshold = default_min_score(picture, normalised=normalise, config=config)
+                detections = detections.from_score(threshold)
+            if detections.truncated:
+                _warn_of_truncation(page, config.max_detections)
+            if annotated_paths:
+                _annotate(annotated_paths.path(page.image, page.number), picture, detections)
+            yield page_result(page, ink, detections, read=read)
 
     write_results(results(), output, format)
     if unreadable:
@@ -123,8 +144,43 @@ def detect(
         sys.exit(1)
 
 
-def _check_detection(min_score: float | None, min_size: float, max_size: float) -> None:
-    """Refuses before anything is loaded what `detect` would refuse."""
-    pyramid_sizes(min_size, max_size)
-    if min_score is not None and not 0 <= min_score <= 1:
-        raise ArgumentError(f"expected --min-score of 0 to 1; got {min_score:g}")
+def _check_ranges(min_score: float | None, min_size: float | None, max_size: float | None) -> None:
+    """Checks the search options before any work, under the names that a person types.
+
+    Raises:
+      ArgumentError: an option is outside its range.
+    """
+    if min_score is not None:
+        check_range("--min-score", min_score, 0, 1)
+    for name, size in (("--min-size", min_size), ("--max-size", max_size)):
+        if size is not None:
+            check_range(name, size, MIN_SIZE_LIMIT, MAX_SIZE_LIMIT, unit="px")
+
+
+def _override(config: DetectorConfig, **options: float | None) -> DetectorConfig:
+    """Returns the config with the options that were given.
+
+    Raises:
+      ArgumentError: min_size is larger than max_size.
+    """
+    given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+    return dataclasses.replace(config, **given)
+
+
+def _with_progress(searched: Iterable[SearchedPage], images: int) -> Iterator[SearchedPage]:
+    """Yields the searched pages, and shows how many of the images are done."""
+    by_image = groupby(searched, key=lambda searched_page: searched_page[0][0].image)
+    for _, pages in progress(by_image, "image", images):
+        yield from pages
+
+
+def _warn_of_truncation(page: Page, max_detections: int) -> None:
+    log(
+        f"digits-jax: {page.image} may show more digits than the {max_detections} candidates that "
+        "are examined; cut it into smaller images"
+    )
+
+
+def _annotate(path: Path, picture: Picture, detections: Detections) -> None:
+    with atomic_write(path) as temporary:
+        draw_detections(picture, detections).save(temporary)

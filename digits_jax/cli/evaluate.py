@@ -1,12 +1,14 @@
 """The command `digits-jax evaluate`."""
 
+from collections.abc import Callable
 from json import dumps
 from pathlib import Path
 from typing import Any
 
 import tyro
 
-from digits_jax.data.mnist import load_mnist
+from digits_jax.cli.arguments import DataDirArgument
+from digits_jax.data.mnist import Mnist, load_mnist
 from digits_jax.runtime.progress import log
 from digits_jax.train.checkpoints import load_best
 from digits_jax.train.evaluate import count_errors
@@ -18,16 +20,20 @@ def evaluate(
     /,
     *,
     json: bool = False,
-    data_dir: Path | None = None,
+    data_dir: DataDirArgument = None,
 ) -> None:
-    """Count a trained network's errors on the 10,000 test digits.
+    """Count a trained network's errors on the 10,000 test digits of MNIST.
+
+    It takes the run's checkpoint with the best accuracy on the validation digits. The result goes
+    to standard output, and no file is written.
 
     Args:
-        workdir: A folder that `digits-jax train` has written to.
+        workdir: A folder that `digits-jax train` has written.
         json: Print one JSON object instead of a sentence.
-        data_dir: Folder with MNIST, as for `train`.
+        data_dir: This folder holds the four idx files of MNIST (raw or .gz), or mnist/3.0.1 as
+            prepared by TensorFlow Datasets.
     """
-    result = evaluate_run(workdir, data_dir)
+    result = evaluate_run(workdir, lambda: load_mnist(data_dir, log))
     if json:
         print(dumps(result))
     else:
@@ -37,9 +43,22 @@ def evaluate(
         )
 
 
-def evaluate_run(workdir: Path, data_dir: Path | None) -> dict[str, Any]:
+def evaluate_run(workdir: Path, load: Callable[[], Mnist]) -> dict[str, Any]:
+    """Counts the errors of a run's best checkpoint on the test digits.
+
+    Args:
+      workdir: the run's folder.
+      load: returns MNIST; it is called once the checkpoint is loaded.
+
+    Returns:
+      The object that `--json` prints.
+
+    Raises:
+      WorkdirError: the folder holds no run or no checkpoint, or the checkpoint is damaged.
+      DataError: MNIST could not be loaded.
+    """
     step, params = load_best(workdir)
-    test = load_mnist(data_dir, log).test
+    test = load().test
     errors, examples = count_errors(params, test), len(test.labels)
     return {
         "test_accuracy": (examples - errors) / examples,

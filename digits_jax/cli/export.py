@@ -2,8 +2,11 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Annotated
 
-from digits_jax.cli.arguments import Weights, resolve_weights
+import tyro
+
+from digits_jax.cli.arguments import PRETRAINED, WeightsArgument, resolve_weights
 from digits_jax.models.cnn import Params
 from digits_jax.models.export.onnx import classifier_to_onnx
 from digits_jax.models.export.stablehlo import response_maps_to_stablehlo
@@ -11,32 +14,41 @@ from digits_jax.runtime.errors import ArgumentError
 from digits_jax.runtime.files import atomic_write, check_output_file
 from digits_jax.runtime.progress import log
 
-Writer = Callable[[Params], bytes]
+Converter = Callable[[Params], bytes]
 
 
-def export(*, output: Path, weights: Weights = "released") -> None:
-    """Write the network with its weights as one file for other tools.
+def export(
+    *,
+    output: Annotated[Path, tyro.conf.arg(metavar="FILE")],
+    weights: WeightsArgument = PRETRAINED,
+) -> None:
+    """Write the network and its weights to one file that other programs can run.
 
     Args:
-        output: The file. Its name's ending says what it becomes: .jax the response maps of images
-            of any size, for jax.export.deserialize in JAX alone; .onnx the classifier of
-            28×28 images, for ONNX runtimes.
-        weights: The package's weights, a folder of `digits-jax train`, or a .safetensors file.
+        output: The file to write. Its suffix selects the format. FILE.jax holds the response maps
+            of an image of any size, as StableHLO for jax.export.deserialize. FILE.onnx holds the
+            classifier of 28×28 images, for ONNX runtimes, and needs the package onnx.
+        weights: The weights to use: `pretrained` for those of the package, a folder that
+            `digits-jax train` has written, or a .safetensors file.
     """
-    write = _writer(output)
+    convert = _select_converter(output)
     check_output_file(output)
-    file = write(resolve_weights(weights))
+    file = convert(resolve_weights(weights))
     with atomic_write(output) as temporary:
         temporary.write_bytes(file)
     log(f"Wrote {output} ({len(file) / 1e6:.1f} MB)")
 
 
-def _writer(output: Path) -> Writer:
-    """What writes a file of that name; refuses before any work what could not be written."""
-    ending = output.suffix.lower()
-    if ending == ".jax":
+def _select_converter(output: Path) -> Converter:
+    """Returns the function that converts parameters to the format of the file.
+
+    Raises:
+      ArgumentError: the suffix is unknown, or a package that the format needs is missing.
+    """
+    suffix = output.suffix.lower()
+    if suffix == ".jax":
         return response_maps_to_stablehlo
-    if ending == ".onnx":
+    if suffix == ".onnx":
         try:
             import onnx  # noqa: F401
         except ImportError as error:

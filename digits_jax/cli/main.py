@@ -1,15 +1,18 @@
-"""The command line, `digits-jax`."""
+"""The command line `digits-jax`: it runs one command and turns errors into exit statuses."""
 
 import atexit
 import gc
 import importlib
+import inspect
 import logging
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Annotated, Any, Union
 
+import jax
 import tyro
 
 from digits_jax.runtime.compilation_cache import enable_compilation_cache
@@ -17,6 +20,7 @@ from digits_jax.runtime.errors import DigitsJaxError
 from digits_jax.runtime.progress import log
 from digits_jax.version import __version__
 
+# Each command is a function of its own name in a module of its own name.
 COMMANDS = (
     "train",
     "evaluate",
@@ -28,44 +32,98 @@ COMMANDS = (
     "export",
     "demo",
 )
+DESCRIPTION = (
+    "Find and read handwritten digits with a small convolutional network.\n\n"
+    "Type `digits-jax COMMAND --help` for the options of a command, and `digits-jax --version` for "
+    "the version. Results go to standard output; messages and progress go to standard error. The "
+    "exit status is 0 on success, 1 if something failed, 2 for wrong usage, and 128 + n after "
+    "signal n."
+)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Runs one command and exits: 0 done, 1 failed, 2 wrong usage, 128 + n stopped by signal n."""
+    """Runs one command.
+
+    Args:
+      argv: the arguments after the program's name; by default those of this process.
+
+    Raises:
+      SystemExit: with status 1 if the command failed, 2 for wrong usage, and 128 + n if signal n
+        stopped it; also with 0 after `--help`.
+    """
     arguments = list(sys.argv[1:] if argv is None else argv)
-    logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax warns that it reads what it reads
-    warnings.filterwarnings("ignore", module="PIL")  # of metadata that the pixels do not need
     if arguments == ["--version"]:
         print(f"digits-jax {__version__}")
         return
+    _silence_libraries()
     enable_compilation_cache()
-    # Else the collector looks at all that JAX has made once more, for a third of a second.
+    # At exit the garbage collector would walk through all objects of JAX, which takes 0.3 s.
     atexit.register(gc.freeze)
-
-    # To import all of them takes longer than to find a digit.
-    asked = [name for name in arguments[:1] if name in COMMANDS] or [*COMMANDS]
-    functions = {name: _command(name, arguments) for name in asked}
-    description = "Reads handwritten digits with a small convolutional network. --version tells it."
     try:
-        tyro.extras.subcommand_cli_from_dict(
-            functions, prog="digits-jax", description=description, args=arguments
-        )
-    except BrokenPipeError:  # whoever read the output has enough of it
+        _run_command(arguments)
+    except BrokenPipeError:  # the reader of standard output has closed it, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except DigitsJaxError as error:
+    except (DigitsJaxError, OSError) as error:  # anything else is a bug and shows its traceback
         log(f"digits-jax: {error}")
-        sys.exit(error.exit_code)
-    except OSError as error:
-        log(f"digits-jax: {error}")
-        sys.exit(1)
+        sys.exit(error.exit_code if isinstance(error, DigitsJaxError) else 1)
     except KeyboardInterrupt:
         log("digits-jax: interrupted")
         sys.exit(130)
 
 
-def _command(name: str, arguments: Sequence[str]) -> Callable[..., Any]:
+def _silence_libraries() -> None:
+    """Turns off messages of libraries that tell a user of the commands nothing.
+
+    While XLA compiles for more than two minutes, its slow_operation_alarm.cc logs "Very slow
+    compile? If you want to file a bug, …" at level ERROR. No flag turns off the alarm alone, so
+    XLA's log is limited to FATAL. Errors that matter also come as Python exceptions, with the same
+    text. JAX_LOGGING_LEVEL=ERROR, or another level, brings the log back.
+
+    The option is set here and not by TF_CPP_MIN_LOG_LEVEL: XLA reads that variable once, while JAX
+    is imported, which is before this module runs.
+    """
+    if "JAX_LOGGING_LEVEL" not in os.environ:
+        jax.config.update("jax_logging_level", "CRITICAL")
+        for name in ("jax", "jaxlib"):  # the option also hides JAX's own warnings
+            logging.getLogger(name).setLevel(logging.NOTSET)
+    logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax warns about every restore
+    warnings.filterwarnings("ignore", module="PIL")  # damaged metadata does not affect the pixels
+
+
+def _run_command(arguments: list[str]) -> None:
+    """Parses the arguments and calls the command's function.
+
+    To import all commands takes longer than to search an image, so only the named one is imported.
+    """
+    if arguments and arguments[0] in COMMANDS:
+        named = {arguments[0]: _load_command(arguments[0], arguments)}
+        tyro.extras.subcommand_cli_from_dict(
+            named, prog="digits-jax", description=DESCRIPTION, args=arguments
+        )
+        return
+    commands: list[Any] = []
+    for name in COMMANDS:
+        function = _load_command(name, arguments)
+        summary = str(function.__doc__).split("\n\n")[0]  # the first paragraph
+        config = tyro.conf.subcommand(name, constructor=function, description=summary)
+        commands.append(Annotated[Any, config])
+    any_command: Any = Union[tuple(commands)]  # noqa: UP007
+    tyro.cli(any_command, prog="digits-jax", description=DESCRIPTION, args=arguments)
+
+
+def _load_command(name: str, arguments: Sequence[str]) -> Callable[..., Any]:
+    """Imports a command's module and returns its function."""
     module: Any = importlib.import_module(f"digits_jax.cli.{name}")
     if name == "train":
-        return module.train_command(module.base_recipe(arguments))
-    return getattr(module, name)
+        function = module.train_command(module.base_config(arguments))
+    else:
+        function = getattr(module, name)
+    function.__doc__ = _join_lines(inspect.getdoc(function) or "")
+    return function
+
+
+def _join_lines(docstring: str) -> str:
+    """Joins the lines of each paragraph and of each argument, which tyro wraps for the terminal."""
+    paragraphs_joined = re.sub(r"(?<=[^\n])\n(?=\S)", " ", docstring)
+    return re.sub(r"\n {8,}", " ", paragraphs_joined)  # arguments are indented by 4 spaces

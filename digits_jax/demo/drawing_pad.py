@@ -1,61 +1,38 @@
-"""A board to draw on in a web page: white strokes on black, by mouse, pen or finger.
+"""The drawing pad of the page: its HTML, CSS and JavaScript, and the drawing that it returns.
 
-For `gradio.HTML`, whose value becomes the drawing, as a PNG in a data URL, when a stroke ends, and
-the empty string when the board is cleared.
+They are the templates of a `gradio.HTML` component. Its value is the drawing as a PNG in a data
+URL, set when a stroke ends; it is the empty string after the pad is cleared.
 """
 
 import base64
+from importlib import resources
+from string import Template
 
-SIDE = 240  # px; so small that of the 100 px around a stroke most are not ink
-STROKE = 12  # px wide
-
-HTML = f"""
-<canvas width="{SIDE}" height="{SIDE}" data-stroke="{STROKE}" aria-label="drawing board"></canvas>
-<button type="button">Clear</button>"""
-
-STYLE = """
-canvas { display: block; width: 100%; max-width: 480px; background: black; border-radius: 4px;
-  cursor: crosshair; touch-action: none; user-select: none; }
-button { margin-top: 8px; padding: 4px 16px; border: 1px solid; border-radius: 4px; }
-"""
-
-SCRIPT = """
-const canvas = element.querySelector("canvas");
-const pen = canvas.getContext("2d");
-pen.lineWidth = Number(canvas.dataset.stroke);
-pen.lineCap = pen.lineJoin = "round";
-pen.strokeStyle = "white";
-
-const clear = () => pen.fillRect(0, 0, canvas.width, canvas.height);  // with black
-clear();
-
-function drawTo(event) {
-  const box = canvas.getBoundingClientRect();
-  pen.lineTo(((event.clientX - box.left) / box.width) * canvas.width,
-             ((event.clientY - box.top) / box.height) * canvas.height);
-  pen.stroke();
-}
-
-canvas.addEventListener("pointerdown", (event) => {
-  event.preventDefault();  // a stroke selects no text
-  canvas.setPointerCapture(event.pointerId);
-  pen.beginPath();
-  drawTo(event);  // a line to where it is already
-  drawTo(event);
-});
-canvas.addEventListener("pointermove", (event) => {
-  if (canvas.hasPointerCapture(event.pointerId)) drawTo(event);
-});
-canvas.addEventListener("lostpointercapture", () => {
-  props.value = canvas.toDataURL("image/png");
-});
-element.querySelector("button").addEventListener("click", () => {
-  clear();
-  props.value = "";
-});
-"""
+PAD_SIDE_PX = 240  # so small that most of the 100 px around a stroke are no ink
+STROKE_WIDTH_PX = 12
 
 
-def drawing_file(url: str) -> bytes:
-    """The PNG of a drawing, ink bright."""
-    return base64.b64decode(url.partition(",")[2])
+def html() -> str:
+    """Returns the HTML of the pad: a square canvas and a button that clears it."""
+    return Template(_read("drawing_pad.html")).substitute(
+        side=PAD_SIDE_PX, stroke_width=STROKE_WIDTH_PX
+    )
+
+
+def css() -> str:
+    """Returns the style of the pad."""
+    return _read("drawing_pad.css")
+
+
+def javascript() -> str:
+    """Returns the script that draws, and that sets the component's value."""
+    return _read("drawing_pad.js")
+
+
+def decode_drawing(data_url: str) -> bytes:
+    """Returns the PNG file that a data URL holds: white ink on black."""
+    return base64.b64decode(data_url.partition(",")[2])
+
+
+def _read(name: str) -> str:
+    return (resources.files("digits_jax.demo") / name).read_text(encoding="utf-8")

@@ -1,4 +1,7 @@
-"""Whether the strokes that a window is centred on end inside it, as those of a whole digit do."""
+"""Border contact: how much of a window's border the strokes from its centre touch.
+
+The strokes of a whole digit end inside its window; those of a part run on beyond it.
+"""
 
 from functools import reduce
 
@@ -6,54 +9,59 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float, UInt32
 
-from digits_jax.images.ink import INK_THRESHOLD
+from digits_jax.detect.config import BorderContactConfig
+from digits_jax.images.mask_box import INK_THRESHOLD
 from digits_jax.models.cnn import INPUT_SIDE
 
-MIDDLE = 16  # px of the window's side in which a digit's own strokes are looked for
+PackedRows = UInt32[
+    Array, "k 28"
+]  # the pixels of windows: a word for each row, a bit for each pixel
 
-Rows = UInt32[Array, "k 28"]  # windows' pixels, a bit each
 
+def border_contact(
+    windows: Float[Array, "k 28 28"], config: BorderContactConfig
+) -> Float[Array, " k"]:
+    """Returns how much of each window's border is touched by strokes that pass through its centre.
 
-def border_contact(windows: Float[Array, "k 28 28"]) -> Float[Array, " k"]:
-    """How much of each window's edge is crossed by strokes that pass through its middle.
-
-    Ink is what has more than 0.15 of the window's brightest pixel. From that in the middle 16×16
-    pixels on, strokes are followed over pixels that share a side or a corner.
+    Ink is every pixel above 0.15 of the window's brightest one. From the ink of the centred square,
+    strokes are followed over pixels that share a side or a corner.
 
     Args:
       windows: `[k, 28, 28]` in 0–1, ink bright.
+      config: the side of the centred square.
 
     Returns:
-      The pixels of the edge that they reach, as a share of a side; 0 where they end inside.
+      `[k]` the number of border pixels that strokes reach, divided by 28; 0 if all end inside.
     """
     ink = windows > INK_THRESHOLD * windows.max(axis=(1, 2), keepdims=True)
-    rows = _packed(ink)
-    first = (INPUT_SIDE - MIDDLE) // 2
-    middle = jnp.zeros((1, INPUT_SIDE, INPUT_SIDE), bool)
-    middle = middle.at[:, first : first + MIDDLE, first : first + MIDDLE].set(True)
-    strokes = _followed(rows & _packed(middle), rows)
-    edge = jnp.ones((1, INPUT_SIDE, INPUT_SIDE), bool).at[:, 1:-1, 1:-1].set(False)
-    reached = lax.population_count(strokes & _packed(edge)).sum(axis=1)
-    return reached.astype(jnp.float32) / INPUT_SIDE
+    rows = _pack(ink)
+    first = (INPUT_SIDE - config.centre_side) // 2
+    centre = jnp.zeros((1, INPUT_SIDE, INPUT_SIDE), bool)
+    inside = slice(first, first + config.centre_side)
+    centre = centre.at[:, inside, inside].set(True)
+    strokes = _flood_fill(rows & _pack(centre), rows)
+    border = jnp.ones((1, INPUT_SIDE, INPUT_SIDE), bool).at[:, 1:-1, 1:-1].set(False)
+    touched = lax.population_count(strokes & _pack(border)).sum(axis=1)
+    return touched.astype(jnp.float32) / INPUT_SIDE
 
 
-def _packed(pixels: Bool[Array, "k 28 28"]) -> Rows:
+def _pack(pixels: Bool[Array, "k 28 28"]) -> PackedRows:
     bits = jnp.uint32(1) << jnp.arange(INPUT_SIDE, dtype=jnp.uint32)
     return jnp.where(pixels, bits, jnp.uint32(0)).sum(axis=2, dtype=jnp.uint32)
 
 
-def _followed(begun: Rows, ink: Rows) -> Rows:
-    """The ink that is connected to what is begun with."""
+def _flood_fill(seeds: PackedRows, ink: PackedRows) -> PackedRows:
+    """Returns the ink that is 8-connected to the seeds."""
 
-    def grown(strokes: Rows) -> Rows:
-        beside = strokes | strokes << jnp.uint32(1) | strokes >> jnp.uint32(1)
-        framed = jnp.pad(beside, ((0, 0), (1, 1)))
-        return ink & reduce(jnp.bitwise_or, (framed[:, :-2], beside, framed[:, 2:]))
+    def dilate(strokes: PackedRows) -> PackedRows:
+        wide = strokes | strokes << jnp.uint32(1) | strokes >> jnp.uint32(1)
+        padded = jnp.pad(wide, ((0, 0), (1, 1)))
+        return ink & reduce(jnp.bitwise_or, (padded[:, :-2], wide, padded[:, 2:]))
 
-    def grow(state: tuple[Rows, Rows]) -> tuple[Rows, Rows]:
-        return state[1], grown(state[1])
+    def step(state: tuple[PackedRows, PackedRows]) -> tuple[PackedRows, PackedRows]:
+        return state[1], dilate(state[1])
 
-    def growing(state: tuple[Rows, Rows]) -> Bool[Array, ""]:
+    def changed(state: tuple[PackedRows, PackedRows]) -> Bool[Array, ""]:
         return (state[0] != state[1]).any()
 
-    return lax.while_loop(growing, grow, (begun, grown(begun)))[1]
+    return lax.while_loop(changed, step, (seeds, dilate(seeds)))[1]

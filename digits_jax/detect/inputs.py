@@ -1,4 +1,4 @@
-"""What the commands read: pictures, and the ink in them."""
+"""The images that the commands read: pages for detection, and single digits."""
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -8,25 +8,26 @@ from typing import TypeVar
 import numpy as np
 from jaxtyping import UInt8
 
-from digits_jax.detect.detector import MIN_SCORE
+from digits_jax.detect.config import DEFAULT_CONFIG, DetectorConfig
 from digits_jax.images.folders import Page
 from digits_jax.images.mnist_format import frame_digit, normalise_stroke_width
 from digits_jax.images.normalise import is_ink_on_black, normalise
 from digits_jax.images.read import ImageError, Source, read_image
 from digits_jax.runtime.prefetch import prefetch
 
-# Photographs hold much that is like a digit once its contrast is full. Chosen, as is the score that
-# ink on black asks for, on scenes of validation digits and on photographs.
-SURER = 0.65
-
 Picture = UInt8[np.ndarray, "_ _ *channels"]
 Ink = UInt8[np.ndarray, "_ _"]
 Digit = UInt8[np.ndarray, "28 28"]
-Read = TypeVar("Read")
+Value = TypeVar("Value")
 
 
 def read_ink(source: Source, *, page: int = 0, normalised: bool) -> tuple[Picture, Ink]:
-    """A picture, and its ink as bright on black; if not normalised, both are its grey values.
+    """Reads a picture and its ink as bright on black.
+
+    Args:
+      source: a path, or the bytes of a file.
+      page: the number of the page, from 0.
+      normalised: whether to normalise. If not, both results are the picture's grey values.
 
     Raises:
       ImageError: as `read_image`.
@@ -35,32 +36,43 @@ def read_ink(source: Source, *, page: int = 0, normalised: bool) -> tuple[Pictur
     return picture, normalise(picture) if normalised else picture
 
 
-def default_min_score(picture: Picture, *, normalised: bool) -> float:
-    """The score from which on a digit counts in a picture, unless another is asked for.
+def default_min_score(
+    picture: Picture, *, normalised: bool, config: DetectorConfig = DEFAULT_CONFIG
+) -> float:
+    """Returns the lowest score of a detection in a picture, unless the user names one.
 
-    It is higher where paper had to be told from ink, which is where other things look like digits.
+    It is higher for photographs, where the ink had to be separated from the paper, since other
+    things look like digits there.
     """
-    return SURER if normalised and not is_ink_on_black(picture) else MIN_SCORE
+    is_photo = normalised and not is_ink_on_black(picture)
+    return config.photo_min_score if is_photo else config.min_score
 
 
 def read_pages(
     pages: Iterable[Page], *, normalised: bool
 ) -> Iterator[tuple[tuple[Page, Picture | None], Ink | ImageError]]:
-    """Each page with its picture, and the ink in it or why it cannot be read; by workers, ahead."""
-    for page, sheet in prefetch(partial(_read_page, normalised=normalised), pages):
-        if isinstance(sheet, ImageError):
-            yield (page, None), sheet
+    """Yields each page with its picture, and with its ink or the error that reading it raised.
+
+    Threads read the next pages in the meantime.
+    """
+    for page, result in prefetch(partial(_read_page, normalised=normalised), pages):
+        if isinstance(result, ImageError):
+            yield (page, None), result
         else:
-            yield (page, sheet[0]), sheet[1]
+            picture, ink = result
+            yield (page, picture), ink
 
 
 def read_single_digits(
     paths: Iterable[Path], *, normalised: bool
 ) -> Iterator[tuple[Path, Digit | ImageError]]:
-    """Each image's one digit, framed as MNIST's, or why it cannot be read; by workers, ahead."""
+    """Yields each path with its one digit in MNIST's format, or with the error it raised.
+
+    Threads read the next images in the meantime.
+    """
 
     def read(path: Path) -> Digit | ImageError:
-        return _or_error(lambda: _framed(path, normalised))
+        return _value_or_error(lambda: _read_digit(path, normalised))
 
     return prefetch(read, paths)
 
@@ -68,10 +80,11 @@ def read_single_digits(
 def _read_page(page: Page, *, normalised: bool) -> tuple[Picture, Ink] | ImageError:
     if page.error:
         return page.error
-    return _or_error(lambda: read_ink(page.image, page=page.number or 0, normalised=normalised))
+    number = page.number or 0
+    return _value_or_error(lambda: read_ink(page.image, page=number, normalised=normalised))
 
 
-def _framed(path: Path, normalised: bool) -> Digit:
+def _read_digit(path: Path, normalised: bool) -> Digit:
     ink = read_ink(path, normalised=normalised)[1]
     try:
         return frame_digit(normalise_stroke_width(ink))
@@ -79,7 +92,7 @@ def _framed(path: Path, normalised: bool) -> Digit:
         raise ImageError(f"{path} is blank: {error}; name another image") from error
 
 
-def _or_error(read: Callable[[], Read]) -> Read | ImageError:
+def _value_or_error(read: Callable[[], Value]) -> Value | ImageError:
     try:
         return read()
     except ImageError as error:

@@ -1,84 +1,88 @@
-"""Which of several readings of a digit stands: the better one, and the whole before its part.
+"""Non-maximum suppression (NMS) of candidates: of overlapping detections, the better one is kept.
 
-A digit is read by windows of several sizes, and so are its parts: the loop of an 8 is no 0, and the
-top of a 2 no 7, but a window that is small enough sees nothing else and is as sure of them. What
-gives parts away is that their strokes run on beyond the window (`strokes`).
+Windows of several sizes respond to one digit, and to its parts. Two rules sort this out:
 
-A reading that a better one beats may be of another digit all the same, one that overlaps. By a
-narrower measure it stands, with so low a score that it counts only if it is asked for; to lower
-scores rather than leave out is the idea of Bodla et al. (2017).
+* NMS visits the candidates by descending priority and suppresses each one whose centre is near
+  that of a kept one of similar size. A suppressed candidate may still be a second digit that
+  overlaps the first. So a narrower radius decides what is dropped for good; between the two radii
+  the score is multiplied by a constant instead, which is the idea of soft-NMS (Bodla et al., 2017).
+* Part suppression removes windows that see a part of a digit, such as the loop of an 8, which is
+  no 0. The strokes of a part run on beyond its window (`border_contact`), and a larger window near
+  it sees the whole digit.
 """
 
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
-# Readings are of one place if their centres are nearer than the first times the smaller window's
-# side, unless one side is at least the second times the other: digits stand inside a 0, too.
-PLACE = 0.5, 3.0
-OVERLAP = 0.2, 1.5  # the same for readings that might be of digits that overlap
-BEATEN = 0.29  # what is left of the score of a reading that a better one beats: less than 0.3
-# The numbers above and that follow were chosen on scenes of validation digits and on photographs.
-CROSSED = 0.15  # of a window's side: what strokes cross by more may be a part of a digit, ...
-WHOLE = 0.05  # ... and what they cross by less is a whole one, to which a part falls ...
-SEEN = 0.3  # ... if its margin is at least this, ...
-SIDES = 1.1, 2.0  # ... its side so many times the part's (neighbouring scales: 1.18 to 1.4) ...
-NEAR = 0.45  # ... and its centre within so many of the part's sides
-FULL = 0.2  # of the side: more is crossed by strokes of photographs, of single digits hardly any
-DOUBT = 2.0  # where so much is crossed, odds are divided by 1 more than this
-ONE = 5.0  # odds of a 1 are divided by it: bars, branches and rims look like one
+from digits_jax.detect.config import PartSuppressionConfig
 
 
 def part_suppression(
     windows: Float[Array, "k 4"],
     margins: Float[Array, " k"],
-    crossings: Float[Array, " k"],
-    rank: Float[Array, " k"],
+    border_contacts: Float[Array, " k"],
+    priority: Float[Array, " k"],
+    config: PartSuppressionConfig,
 ) -> Bool[Array, " k"]:
-    """Which of the peaks are parts of a digit that a larger window sees whole."""
-    side, distance = _geometry(windows)
-    smallest, largest = SIDES
-    larger = (side[None] > smallest * side[:, None]) & (side[None] <= largest * side[:, None])
-    whole = (rank >= 0) & (margins >= SEEN) & (crossings < WHOLE)
-    near = distance < NEAR * side[:, None]
-    return (crossings > CROSSED) & (larger & near & whole[None]).any(axis=1)
+    """Returns which candidates are parts of a digit that a larger window sees whole.
 
-
-def calibrate(
-    labels: Int[Array, "n k"], margins: Float[Array, "n k"], crossings: Float[Array, "n k"]
-) -> Float[Array, "n k"]:
-    """The margins with less odds for what is often seen where no digit is: scores, 0–1.
-
-    So are 1s, and so is what strokes run on from. With a margin's odds m / (1 − m), divided by d,
-    the score is m / (m + (1 − m) d).
+    Args:
+      windows: `[k, 4]` x0, y0, x1, y1 in pixels; squares.
+      margins: `[k]` 0–1, the largest probability minus the second largest.
+      border_contacts: `[k]` as `border_contact` returns them, shares of a side.
+      priority: `[k]`; a candidate of priority −1 suppresses nothing.
+      config: the constants of the rule.
     """
-    divisor = 1 + DOUBT * jnp.minimum(crossings / FULL, 1.0)
-    divisor *= jnp.where(labels == 1, ONE, 1.0)
-    return margins / (margins + (1 - margins) * divisor)
+    side, distance = _sides_and_distances(windows)
+    larger = (side[None] > config.min_size_ratio * side[:, None]) & (
+        side[None] <= config.max_size_ratio * side[:, None]
+    )
+    whole = (
+        (priority >= 0)
+        & (margins >= config.whole_min_margin)
+        & (border_contacts < config.whole_max_contact)
+    )
+    near = distance < config.max_distance * side[:, None]
+    touches_border = border_contacts > config.part_min_contact
+    return touches_border & (larger & near & whole[None]).any(axis=1)
 
 
 def nms(
-    windows: Float[Array, "k 4"], rank: Float[Array, " k"], place: tuple[float, float]
+    windows: Float[Array, "k 4"],
+    priority: Float[Array, " k"],
+    *,
+    radius: float,
+    max_size_ratio: float,
 ) -> Bool[Array, " k"]:
-    """Which of the peaks, by descending rank but for those of −1, have no better one in place.
+    """Returns which candidates are kept: those that no kept one of higher priority suppresses.
 
-    What has a rank of −1 neither stands nor is in the way. A place is as PLACE has it.
+    Greedy NMS: candidate j is suppressed by a kept i < j if |c_i − c_j| < radius · min(s_i, s_j)
+    and max(s_i, s_j) < max_size_ratio · min(s_i, s_j), for centres c and sides s. The distance is
+    Euclidean, since diagonal neighbours overlap less.
+
+    Args:
+      windows: `[k, 4]` x0, y0, x1, y1 in pixels; squares.
+      priority: `[k]` descending, except that candidates of −1 may lie anywhere: they are neither
+        kept nor do they suppress.
+      radius: share of the smaller side within which centres compete, 0–1.
+      max_size_ratio: ratio of the sides from which on windows do not compete, ≥ 1.
     """
-    apart, unlike = place
-    side, distance = _geometry(windows)
+    side, distance = _sides_and_distances(windows)
     smaller, larger = (pick(side[:, None], side[None]) for pick in (jnp.minimum, jnp.maximum))
-    same = (distance < apart * smaller) & (larger < unlike * smaller)
+    overlapping = (distance < radius * smaller) & (larger < max_size_ratio * smaller)
 
-    def judge(k: Int[Array, ""], stands: Bool[Array, " k"]) -> Bool[Array, " k"]:
-        beaten = (same[k] & stands & (jnp.arange(len(rank)) < k)).any()
-        return stands.at[k].set(stands[k] & ~beaten)
+    def decide(k: Int[Array, ""], kept: Bool[Array, " k"]) -> Bool[Array, " k"]:
+        suppressed = (overlapping[k] & kept & (jnp.arange(len(priority)) < k)).any()
+        return kept.at[k].set(kept[k] & ~suppressed)
 
-    return lax.fori_loop(0, len(rank), judge, rank >= 0)
+    return lax.fori_loop(0, len(priority), decide, priority >= 0)
 
 
-def _geometry(windows: Float[Array, "k 4"]) -> tuple[Float[Array, " k"], Float[Array, "k k"]]:
-    """The sides of windows, and the distances of their centres."""
+def _sides_and_distances(
+    windows: Float[Array, "k 4"],
+) -> tuple[Float[Array, " k"], Float[Array, "k k"]]:
+    """Returns the windows' sides and the distances between their centres, in pixels."""
     centre = (windows[:, :2] + windows[:, 2:]) / 2
-    # Not by axis: digits that stand nearer diagonally cover no more of each other.
     distance = jnp.linalg.norm(centre[:, None] - centre[None], axis=-1)
     return windows[:, 2] - windows[:, 0], distance

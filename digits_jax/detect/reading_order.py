@@ -1,18 +1,18 @@
-"""Digits into lines, as a person reads them: top to bottom, left to right.
+"""Reading order: groups digits into lines and reads these from top to bottom, left to right.
 
-The lines of a page share a slope. It is the one along which most neighbours stand level; on the
-page turned by it, digits are followed from left to right, each continuing the line whose end it
-stands beside. So a line may tilt, and bend a little.
+All lines of a page have one slope: the angle along which most neighbouring digits are level. The
+page is rotated by it. Then the digits are visited from left to right, and each one continues the
+line whose last digit it overlaps most in height. So lines may tilt, and bend a little.
 """
 
 import numpy as np
 from jaxtyping import Float, Int, Num
 
-STEEPEST, STEP = 20.0, 1.0  # degrees: the slopes that are tried
-NEIGHBOURS = 5.0  # heights within which two digits say something of the slope
-LEVEL = 0.3  # heights off by which two digits hardly stand level any more
-BESIDE = 0.3  # of the lower digit's height that has to lie beside the line's end
-SPACE = 1.0  # heights: a wider gap, of about one and a half widths, parts two numbers
+MAX_SLOPE_DEG, SLOPE_STEP_DEG = 20.0, 1.0  # degrees: slopes from −20 to 20 are tried
+NEIGHBOUR_DISTANCE = 5.0  # heights: closer digits count in the estimate of the slope
+LEVEL_TOLERANCE = 0.3  # heights: digits this far off a common level count exp(−1) of level ones
+MIN_OVERLAP = 0.3  # share of the lower digit's height that overlaps the line's last digit
+SPACE_WIDTH = 1.0  # heights: a wider gap, about one and a half digits, separates two numbers
 
 
 def read_lines(boxes_xyxy: Num[np.ndarray, "n 4"], labels: Int[np.ndarray, " n"]) -> list[str]:
@@ -23,16 +23,16 @@ def read_lines(boxes_xyxy: Num[np.ndarray, "n 4"], labels: Int[np.ndarray, " n"]
       labels: `[n]` int, 0–9.
 
     Returns:
-      The lines, from the top, such as "4071 23": a gap wider than the line's digits are high (the
-      median of them) becomes a space. The order of the digits given does not matter.
+      The lines, from the top, such as "4071 23". A gap wider than the line's median digit height
+      becomes a space. The order of the digits given does not matter.
     """
     order = np.lexsort((labels, *boxes_xyxy.T))
     boxes, digits = boxes_xyxy[order], labels[order]
-    return [_spaced(boxes[line], digits[line]) for line in find_lines(boxes)]
+    return [_join_digits(boxes[line], digits[line]) for line in find_lines(boxes)]
 
 
 def find_lines(boxes_xyxy: Num[np.ndarray, "n 4"]) -> list[list[int]]:
-    """Groups boxes into lines, which may be up to 20° steep and bend a little.
+    """Groups boxes into lines, which may slope by up to 20° and bend a little.
 
     Args:
       boxes_xyxy: `[n, 4]` px, tight around the digits.
@@ -43,50 +43,63 @@ def find_lines(boxes_xyxy: Num[np.ndarray, "n 4"]) -> list[list[int]]:
     if not len(boxes_xyxy):
         return []
     centres, heights = _centres(boxes_xyxy), _heights(boxes_xyxy)
-    along, down = _turned(centres, _slope(centres, heights))
+    x, y = _rotate(centres, estimate_slope(centres, heights))
     lines: list[list[int]] = []
-    for k in np.lexsort((*boxes_xyxy.T, down, along)).tolist():
-        beside = [_beside(down, heights, line[-1], k) for line in lines]
-        best = int(np.argmax(beside)) if beside else 0
-        if beside and beside[best] >= BESIDE:
+    for k in np.lexsort((*boxes_xyxy.T, y, x)).tolist():
+        overlaps = [_overlap_in_height(y, heights, line[-1], k) for line in lines]
+        best = int(np.argmax(overlaps)) if overlaps else 0
+        if overlaps and overlaps[best] >= MIN_OVERLAP:
             lines[best].append(k)
         else:
             lines.append([k])
-    return sorted(lines, key=lambda line: float(down[line].mean()))
+    return sorted(lines, key=lambda line: float(y[line].mean()))
 
 
-def _beside(down: np.ndarray, heights: np.ndarray, i: int, j: int) -> float:
-    """The share of the lower digit's height that lies beside the other; negative: how far off."""
-    both = (heights[i] + heights[j]) / 2 - abs(down[i] - down[j])
-    return float(both / min(heights[i], heights[j]))
+def estimate_slope(centres: Float[np.ndarray, "n 2"], heights: Float[np.ndarray, " n"]) -> float:
+    """Returns the slope of a page's lines: the angle along which most neighbours are level.
 
+    It is the whole degree a that maximises the sum of exp(−(y / 0.3)²) / (1 + d) over all pairs of
+    digits nearer than 5 heights. d is the distance of a pair and y its distance across lines of
+    slope a, both divided by the pair's mean height. Of equal angles the flattest wins.
 
-def _slope(centres: Float[np.ndarray, "n 2"], heights: Float[np.ndarray, " n"]) -> float:
-    """The angle, in radians, along which neighbours stand level; of equals the least steep."""
+    Args:
+      centres: `[n, 2]` x and y of the digits' centres, px.
+      heights: `[n]` px.
+
+    Returns:
+      The angle in radians, positive where lines descend to the right.
+    """
     size = (heights[:, None] + heights) / 2
     distance = np.linalg.norm(centres[:, None] - centres, axis=-1) / size
-    i, j = np.nonzero(np.triu(distance < NEIGHBOURS, 1))
-    across, size = centres[i] - centres[j], size[i, j]
+    i, j = np.nonzero(np.triu(distance < NEIGHBOUR_DISTANCE, 1))
+    offsets, size = centres[i] - centres[j], size[i, j]
     weight = 1 / (1 + distance[i, j])
 
-    def level(angle: float) -> float:
-        off = _turned(across, angle)[1] / size / LEVEL
-        return float((weight * np.exp(-(off**2))).sum())
+    def score(angle: float) -> float:
+        off_level = _rotate(offsets, angle)[1] / size / LEVEL_TOLERANCE
+        return float((weight * np.exp(-(off_level**2))).sum())
 
-    angles = np.radians(np.arange(0, STEEPEST + STEP, STEP))
-    return max((sign * angle for angle in angles.tolist() for sign in (1, -1)), key=level)
+    angles = np.radians(np.arange(0, MAX_SLOPE_DEG + SLOPE_STEP_DEG, SLOPE_STEP_DEG))
+    return max((sign * angle for angle in angles.tolist() for sign in (1, -1)), key=score)
 
 
-def _turned(points: Float[np.ndarray, "n 2"], angle: float) -> tuple[np.ndarray, np.ndarray]:
-    """How far points lie along a slope, and how far below it."""
+def _overlap_in_height(y: np.ndarray, heights: np.ndarray, i: int, j: int) -> float:
+    """Returns the share of the lower digit's height that two digits share; negative: their gap."""
+    overlap = (heights[i] + heights[j]) / 2 - abs(y[i] - y[j])
+    return float(overlap / min(heights[i], heights[j]))
+
+
+def _rotate(points: Float[np.ndarray, "n 2"], angle: float) -> tuple[np.ndarray, np.ndarray]:
+    """Returns how far points lie along lines of a slope, and how far below such a line."""
     x, y = points.T
     cos, sin = np.cos(angle), np.sin(angle)
     return x * cos + y * sin, y * cos - x * sin
 
 
-def _spaced(boxes_xyxy: Num[np.ndarray, "n 4"], digits: Int[np.ndarray, " n"]) -> str:
+def _join_digits(boxes_xyxy: Num[np.ndarray, "n 4"], digits: Int[np.ndarray, " n"]) -> str:
+    """Returns the digits of a line as text, with a space for each wide gap."""
     gaps = boxes_xyxy[1:, 0] - boxes_xyxy[:-1, 2]
-    wide = gaps > SPACE * np.median(_heights(boxes_xyxy))
+    wide = gaps > SPACE_WIDTH * np.median(_heights(boxes_xyxy))
     spaces = ["", *(" " if gap else "" for gap in wide)]
     return "".join(f"{space}{digit}" for space, digit in zip(spaces, digits, strict=True))
 

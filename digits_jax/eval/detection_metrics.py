@@ -1,21 +1,26 @@
-"""How well detections match the digits of scenes."""
+"""Average precision, precision, recall, F1 and count accuracy of detections in labelled scenes."""
 
-from collections.abc import Sequence
-from typing import NamedTuple, Protocol, runtime_checkable
+import contextlib
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Bool, Float, Float64, Int, Num
+from jaxtyping import Bool, Float, Int, Num
 
 from digits_jax.data.scenes import Scene
-from digits_jax.images.box_iou import box_iou
-from digits_jax.runtime.errors import ArgumentError
+from digits_jax.runtime.errors import ArgumentError, DigitsJaxError
 
-IOU_THRESHOLD = 0.5  # from which on average precision counts a box as found
+IOU_THRESHOLD = 0.5  # average precision counts a box as found from this IoU on
+AP_MIN_SCORE = 0.01  # average precision needs the detections of low scores, too: from this one
 
 
 @runtime_checkable
 class DetectionsLike(Protocol):
-    """What was detected in one image: boxes as those of `Scene`, labels 0 to 9, higher is surer."""
+    """The detections in one image.
+
+    `boxes_xyxy` are in the format of `Scene`. `labels` are 0 to 9. A higher score is more certain.
+    """
 
     @property
     def boxes_xyxy(self) -> Num[np.ndarray, "m 4"]: ...
@@ -28,115 +33,130 @@ class DetectionsLike(Protocol):
 
 
 class DetectionScores(NamedTuple):
-    """How well detections match, all 0 to 1 but the two last; never NaN.
+    """The metrics of detections in scenes. The first five are shares from 0 to 1, never NaN.
 
-    Average precision takes every detection, the others those that reach the least score.
+    `ap50` takes every detection. The other metrics take the detections that reach the score
+    threshold.
     """
 
-    ap50: float  # mean average precision at IoU 0.5 over the classes that occur, all-point
-    ap50_voc07: float  # the same interpolated at 11 recalls, as in VOC 2007
-    precision: float  # share of the detections that are right; 1 where there are none
-    recall: float  # share of the digits found; 1 where there are none
-    f1: float  # harmonic mean of precision and recall; 0 where either is
-    right_count: float  # share of the scenes with as many detections as digits
-    scenes: int
-    digits: int
-
-
-class PrecisionRecall(NamedTuple):
-    """Recall and precision of one class after each detection, by descending score."""
-
-    recall: Float64[np.ndarray, " m"]
-    precision: Float64[np.ndarray, " m"]
+    ap50: float  # average precision at IoU 0.5, averaged over the classes that occur
+    precision: float  # share of the detections that are right; 1 without detections
+    recall: float  # share of the digits that are found; 1 without digits
+    f1: float  # harmonic mean of precision and recall; 0 where both are 0
+    count_accuracy: float  # share of the scenes with as many detections as digits
+    scenes: int  # number of scenes
+    digits: int  # number of digits in all scenes
 
 
 def score_detections(
     truths: Sequence[Scene], detections: Sequence[DetectionsLike], *, min_score: float
 ) -> DetectionScores:
-    """Scores detections against the digits that are there.
+    """Scores detections against the digits of labelled scenes.
 
-    Average precision goes by `precision_recall`. For precision, recall and F1 a detection is right
-    when its centre lies inside a box of its class that no earlier detection took; by descending
-    score, each takes the one whose centre is nearest.
-
-    Where no scene has a digit, average precision is 1 if nothing was detected and 0 otherwise.
+    For precision, recall and F1, detections are matched by descending score. A detection is right
+    if its centre lies inside a box of its class that no earlier detection has taken. It takes the
+    box with the nearest centre. `average_precisions` defines average precision. Where no scene has
+    a digit, average precision is 1 without detections and 0 otherwise.
 
     Args:
-        truths: the scenes; one without digits is fine.
-        detections: of each scene, in the same order; they may be none.
-        min_score: the least score that counts, except for average precision.
+      truths: the scenes with their boxes and labels; a scene may have no digit.
+      detections: the detections of each scene, in the order of `truths`; they may be empty.
+      min_score: the score threshold of all metrics except average precision.
+
+    Returns:
+      The metrics over all scenes.
 
     Raises:
-        ValueError: there is no scene, or not one `DetectionsLike` for each.
+      ArgumentError: there is no scene, or the numbers of scenes and of detections differ.
+      DigitsJaxError: pycocotools is not installed.
     """
-    _check(truths, detections)
+    _check_lengths(truths, detections)
     if not truths:
-        raise ArgumentError("there is no scene to score")
-    counted = [found.scores >= min_score for found in detections]
-    claimed = sum(int(mask.sum()) for mask in counted)
-    right = sum(map(_right_centres, truths, detections, counted))
+        raise ArgumentError("there is no scene to score; give at least one")
+    over_threshold = [found.scores >= min_score for found in detections]
+    counts = [int(mask.sum()) for mask in over_threshold]
+    true_positives = sum(map(_count_true_positives, truths, detections, over_threshold))
     digits = sum(len(truth.labels) for truth in truths)
-    precision = right / claimed if claimed else 1.0
-    recall = right / digits if digits else 1.0
-    labels = sorted({int(label) for truth in truths for label in truth.labels})
-    curves = [precision_recall(truths, detections, label) for label in labels]
-    without = float(not any(len(found.scores) for found in detections))  # if no class occurs
+    precision = true_positives / sum(counts) if sum(counts) else 1.0
+    recall = true_positives / digits if digits else 1.0
+    if digits:
+        ap50 = float(np.mean([*average_precisions(truths, detections).values()]))
+    else:
+        ap50 = float(not any(len(found.scores) for found in detections))
     return DetectionScores(
-        ap50=float(np.mean([average_precision(curve) for curve in curves] or without)),
-        ap50_voc07=float(np.mean([average_precision_voc07(curve) for curve in curves] or without)),
+        ap50=ap50,
         precision=precision,
         recall=recall,
         f1=2 * precision * recall / (precision + recall) if precision + recall else 0.0,
-        right_count=float(
-            np.mean([mask.sum() == len(t.labels) for t, mask in zip(truths, counted, strict=True)])
+        count_accuracy=float(
+            np.mean([len(t.labels) == count for t, count in zip(truths, counts, strict=True)])
         ),
         scenes=len(truths),
         digits=digits,
     )
 
 
-def precision_recall(
-    truths: Sequence[Scene], detections: Sequence[DetectionsLike], label: int
-) -> PrecisionRecall:
-    """Precision and recall of the detections of one class over all scenes, matched as in VOC.
+def average_precisions(
+    truths: Sequence[Scene], detections: Sequence[DetectionsLike]
+) -> dict[int, float]:
+    """Computes each class's average precision at IoU 0.5 over all scenes, with pycocotools.
 
-    By descending score (by order where equal), a detection goes to the box of its class that it
-    overlaps most. It is right if their IoU is 0.5 or more and no earlier detection took the box.
+    Average precision is the area under the precision-recall curve, `AP = mean_k max_{r ≥ k/n} p(r)`
+    for k = 1 … n, where p(r) is the precision at recall r and n is the number of the class's
+    digits. Recall rises in steps of 1/n, so that this mean over n recall thresholds is the exact
+    area ("all-point" average precision), and not COCO's approximation by 101 thresholds.
+
+    Detections are matched as in COCO. By descending score (by order where scores are equal), a
+    detection takes the box of its class with the highest IoU among those that are still free. It
+    is right if that IoU is at least 0.5.
+
+    Args:
+      truths: the scenes with their boxes and labels.
+      detections: the detections of each scene, in the order of `truths`.
+
+    Returns:
+      The average precision, 0 to 1, of every class that occurs in the scenes, by label.
 
     Raises:
-        ValueError: there is not one `DetectionsLike` for each scene, or no scene has the class.
+      ArgumentError: the numbers of scenes and of detections differ.
+      DigitsJaxError: pycocotools is not installed.
+
+    References:
+      Lin et al., Microsoft COCO: Common Objects in Context, 2014; the evaluation code is cocoapi's.
     """
-    _check(truths, detections)
-    digits = sum(int((truth.labels == label).sum()) for truth in truths)
-    if not digits:
-        raise ArgumentError(f"no scene has a {label}: its recall is not defined")
-    mine = [found.labels == label for found in detections]
-    scores = [found.scores[mask] for found, mask in zip(detections, mine, strict=True)]
-    right = [
-        _right_boxes(truth.boxes_xyxy[truth.labels == label], found.boxes_xyxy[mask], own)
-        for truth, found, mask, own in zip(truths, detections, mine, scores, strict=True)
-    ]
-    found = np.cumsum(np.concatenate(right)[_descending(np.concatenate(scores))])
-    return PrecisionRecall(found / digits, found / np.arange(1, len(found) + 1))
+    check_pycocotools()
+    from pycocotools.cocoeval import COCOeval
 
-
-def average_precision(curve: PrecisionRecall) -> float:
-    """Area under the highest precision at each recall or beyond; 0 for an empty curve."""
-    return float(np.sum(np.diff(curve.recall, prepend=0) * _highest_from(curve.precision)))
-
-
-def average_precision_voc07(curve: PrecisionRecall) -> float:
-    """Mean of the highest precision at the recalls 0, 0.1, …, 1 or beyond; 0 for an empty curve."""
-    # k / 10 is the float nearest to it, as recall is; linspace's 0.3 is the float above.
-    first = np.searchsorted(curve.recall, np.arange(11) / 10)
-    return float(np.mean(np.append(_highest_from(curve.precision), 0.0)[first]))
+    _check_lengths(truths, detections)
+    all_labels = np.concatenate([truth.labels for truth in truths] or [np.zeros(0, np.int64)])
+    labels, digits = np.unique(all_labels, return_counts=True)
+    precisions = {}
+    with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints its progress
+        truth_index = _coco_index(len(truths), _truth_annotations(truths))
+        found_index = _coco_index(len(truths), _detection_annotations(detections))
+        for label, count in zip(labels.tolist(), digits.tolist(), strict=True):
+            evaluation = COCOeval(truth_index, found_index, "bbox")
+            params = evaluation.params
+            params.imgIds, params.catIds = list(range(len(truths))), [label]
+            params.iouThrs = np.array([IOU_THRESHOLD])
+            params.recThrs = np.arange(1, count + 1) / count
+            params.maxDets = [max(len(found.labels) for found in detections)]
+            params.areaRng, params.areaRngLbl = [[0, np.inf]], ["all"]
+            evaluation.evaluate()
+            evaluation.accumulate()
+            precisions[label] = float(evaluation.eval["precision"].mean())
+    return precisions
 
 
 def false_per_megapixel(images_pixels: Sequence[int], counts: Sequence[int]) -> float:
-    """False detections per 10⁶ pixels of images, given each image's pixels and false detections.
+    """Computes the number of false detections per 10⁶ pixels.
+
+    Args:
+      images_pixels: the number of pixels of each image.
+      counts: the number of false detections in each image.
 
     Raises:
-        ValueError: there is no pixel, or not one count for each image.
+      ArgumentError: there is no pixel, or the numbers of images and of counts differ.
     """
     if len(images_pixels) != len(counts) or not sum(images_pixels):
         raise ArgumentError(
@@ -146,47 +166,75 @@ def false_per_megapixel(images_pixels: Sequence[int], counts: Sequence[int]) -> 
     return sum(counts) / sum(images_pixels) * 1e6
 
 
-def _check(truths: Sequence[Scene], detections: Sequence[DetectionsLike]) -> None:
+def check_pycocotools() -> None:
+    """Refuses to go on without pycocotools: a command calls this before it starts to detect.
+
+    Raises:
+      DigitsJaxError: pycocotools is not installed.
+    """
+    try:
+        import pycocotools.cocoeval  # noqa: F401
+    except ImportError as error:
+        raise DigitsJaxError(
+            "average precision needs pycocotools, which is not installed; install it with "
+            "`pip install 'digits-jax[eval]'`"
+        ) from error
+
+
+def _check_lengths(truths: Sequence[Scene], detections: Sequence[DetectionsLike]) -> None:
     if len(truths) != len(detections):
         raise ArgumentError(
             f"expected detections of each scene, got {len(detections)} for {len(truths)} scenes"
         )
 
 
-def _descending(scores: Float[np.ndarray, " m"]) -> Int[np.ndarray, " m"]:
-    return np.argsort(-scores, kind="stable")
+def _coco_index(scenes: int, annotations: Iterable[dict[str, Any]]) -> Any:
+    """Makes pycocotools' index of annotations, which may be none (its `loadRes` needs one)."""
+    from pycocotools.coco import COCO
+
+    index = COCO()
+    index.dataset = {
+        "images": [{"id": scene} for scene in range(scenes)],
+        "categories": [{"id": label} for label in range(10)],
+        # COCOeval takes the id 0 for "not matched".
+        "annotations": [row | {"id": number} for number, row in enumerate(annotations, start=1)],
+    }
+    index.createIndex()
+    return index
 
 
-def _highest_from(precision: Float64[np.ndarray, " m"]) -> Float64[np.ndarray, " m"]:
-    return np.maximum.accumulate(precision[::-1])[::-1]
+def _truth_annotations(truths: Sequence[Scene]) -> Iterator[dict[str, Any]]:
+    for scene, truth in enumerate(truths):
+        for box, label in zip(truth.boxes_xyxy.tolist(), truth.labels.tolist(), strict=True):
+            yield _annotation(scene, box, label) | {"iscrowd": 0}
 
 
-def _right_boxes(
-    truth: Num[np.ndarray, "n 4"], found: Num[np.ndarray, "m 4"], scores: Float[np.ndarray, " m"]
-) -> Bool[np.ndarray, " m"]:
-    # In the order given, not of the scores.
-    right = np.zeros(len(found), bool)
-    if not len(truth):
-        return right
-    ious = box_iou(found, truth)
-    taken: set[int] = set()
-    for k in _descending(scores):
-        best = int(ious[k].argmax())
-        right[k] = ious[k, best] >= IOU_THRESHOLD and best not in taken
-        if right[k]:
-            taken.add(best)
-    return right
+def _detection_annotations(detections: Sequence[DetectionsLike]) -> Iterator[dict[str, Any]]:
+    for scene, found in enumerate(detections):
+        arrays = (found.boxes_xyxy.tolist(), found.labels.tolist(), found.scores.tolist())
+        for box, label, score in zip(*arrays, strict=True):
+            yield _annotation(scene, box, label) | {"score": score}
 
 
-def _right_centres(truth: Scene, found: DetectionsLike, counted: Bool[np.ndarray, " m"]) -> int:
+def _annotation(scene: int, box_xyxy: Sequence[int | float], label: int) -> dict[str, Any]:
+    x0, y0, x1, y1 = box_xyxy
+    width, height = x1 - x0, y1 - y0
+    box_xywh = [x0, y0, width, height]
+    return {"image_id": scene, "category_id": label, "bbox": box_xywh, "area": width * height}
+
+
+def _count_true_positives(
+    truth: Scene, found: DetectionsLike, over_threshold: Bool[np.ndarray, " m"]
+) -> int:
+    """Counts the detections over the threshold whose centre takes a box of their class."""
     low, high = truth.boxes_xyxy[:, :2], truth.boxes_xyxy[:, 2:]
-    boxes, labels = found.boxes_xyxy[counted], found.labels[counted]
+    boxes, labels = found.boxes_xyxy[over_threshold], found.labels[over_threshold]
     centres = (boxes[:, :2] + boxes[:, 2:]) / 2
     free = np.ones(len(truth.labels), bool)
-    for k in _descending(found.scores[counted]):
+    for k in np.argsort(-found.scores[over_threshold], kind="stable"):
         inside = ((low <= centres[k]) & (centres[k] < high)).all(axis=1)
         (candidates,) = np.nonzero(free & inside & (truth.labels == labels[k]))
         if len(candidates):
-            apart = centres[k] - (low + high)[candidates] / 2
-            free[candidates[(apart**2).sum(axis=1).argmin()]] = False
+            offsets = centres[k] - (low + high)[candidates] / 2
+            free[candidates[(offsets**2).sum(axis=1).argmin()]] = False
     return int((~free).sum())

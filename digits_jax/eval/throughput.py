@@ -1,4 +1,4 @@
-"""How fast training, classification, maps and detection are on the devices that there are."""
+"""Times training, classification, response maps and detection on this machine's devices."""
 
 import dataclasses
 import statistics
@@ -16,51 +16,61 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from digits_jax.data.mnist import TRAIN_EXAMPLES, Dataset
-from digits_jax.detect.detector import MAX_DETECTIONS, MAX_SIZE, MIN_SCORE, MIN_SIZE, pad_to_bucket
-from digits_jax.detect.peaks import find_peaks, pyramid_levels, pyramid_sizes
+from digits_jax.detect.config import DEFAULT_CONFIG
+from digits_jax.detect.padding import pad_to_bucket
+from digits_jax.detect.peaks import pyramid_levels, pyramid_sizes
+from digits_jax.detect.pipeline import find_peaks
 from digits_jax.eval.flops import count_flops
 from digits_jax.models.cnn import INPUT_SIDE, Params, classify
 from digits_jax.models.fcn.response_maps import response_maps
 from digits_jax.models.fcn.tiling import map_size, pyramid_maps
 from digits_jax.models.mixed_precision import compute_dtype_of
+from digits_jax.train.batch import Batch
 from digits_jax.train.config import CONFIGS
 from digits_jax.train.multi_step import make_multi_step
-from digits_jax.train.step import Batch, TrainState, initial_state, train_step
+from digits_jax.train.step import TrainState, initial_state, train_step
 
-PRODUCT = {"cpu": 2048}  # rows and columns of the product that says what a device can do
-PRODUCT_ELSEWHERE = 8192
-STEPS = {"cpu": 1}  # of training in a call
-STEPS_ELSEWHERE = 100
+# A large matrix product measures the rate that a device can reach.
+MATMUL_SIDE_CPU = 2048  # rows and columns of each factor
+MATMUL_SIDE_ACCELERATOR = 8192
+# An accelerator runs many training steps in one call, as `train` does.
+TRAIN_STEPS_CPU = 1
+TRAIN_STEPS_ACCELERATOR = 100
 
 
 class Task(NamedTuple):
-    """Something to time, as often as is liked."""
+    """A program with its arguments, to be called and timed any number of times."""
 
-    name: str
-    size: str
-    precision: str
-    devices: int
-    unit: str  # of what a call does `items` of
-    items: int
-    flop: int  # of a call's products
+    name: str  # "train", "classify", "maps" or "detect"
+    size: str  # of a batch or an image
+    precision: str  # of the matrix products: "highest", "high" or "default"
+    devices: int  # number of devices that share the work
+    unit: str  # what `items` counts: "images" or "windows"
+    items: int  # number of items that a call processes
+    flop: int  # floating-point operations of a call's matrix products
     call: Callable[[], Any]
 
 
 @dataclasses.dataclass(frozen=True)
 class Measurement:
-    """A task's throughput: medians over the rounds, and how far these spread."""
+    """The measured throughput of one task: medians and quartiles over the rounds."""
 
     task: str
     size: str
-    precision: str  # of the products
+    precision: str
     devices: int
     unit: str
-    per_second: float
-    per_second_quartiles: tuple[float, float]
-    compile_seconds: float  # the first call less the median of the others
-    gflop: float  # of the products, a call
-    share_of_limit: float  # of the rate of a large product in the same round, on as many devices
-    peak_memory_gib: float  # so far: of the process on CPU, else of the device where it holds most
+    per_second: float  # items a second, median
+    per_second_quartiles: tuple[float, float]  # lower and upper
+    compile_seconds: float  # time of the first call minus the median of the others
+    gflop: float  # 10⁹ floating-point operations of a call's matrix products
+    matmul_share: float  # rate in operations a second, divided by a large matrix product's
+    peak_memory_gib: float  # so far: of the process on CPU, else of the device that used most
+
+
+def matmul_side(platform: str) -> int:
+    """Returns the rows and columns of the large matrix product that a platform is measured by."""
+    return MATMUL_SIDE_CPU if platform == "cpu" else MATMUL_SIDE_ACCELERATOR
 
 
 def make_tasks(
@@ -70,57 +80,66 @@ def make_tasks(
     image_sizes: Sequence[int],
     precision: lax.Precision,
 ) -> Iterator[Task]:
-    """What there is to time on so many of the default platform's devices.
+    """Makes the tasks to time on the first devices of the default platform.
 
-    Training and classification share a batch of digits out; the maps and detection take an image
-    for each device. Images are noise, so that nothing is blank and skipped.
+    Training and classification split a batch over the devices. Response maps and detection process
+    one image a device. Images are noise, so that no part of them is blank and skipped.
+
+    Args:
+      params: the network's parameters.
+      devices: the number of devices to use.
+      batch_sizes: of training and classification; one that the devices cannot share evenly is
+        left out.
+      image_sizes: sides in pixels of the square images for maps and detection.
+      precision: of the matrix products.
     """
     mesh = Mesh(jax.devices()[:devices], ("data",))
     replicated, sharded = NamedSharding(mesh, P()), NamedSharding(mesh, P("data"))
     params = jax.device_put(params, replicated)
-    named = partial(Task, precision=precision.name.lower(), devices=devices)
+    task = partial(Task, precision=precision.name.lower(), devices=devices)
     for batch_size in batch_sizes:
         if batch_size % devices:
-            continue  # no whole number each
+            continue
         size = f"batch {batch_size}"
-        yield named("train", size, unit="images", **_training(batch_size, mesh, precision))
+        yield task("train", size, unit="images", **_training_task(batch_size, mesh, precision))
         images = jax.device_put(_noise(batch_size, INPUT_SIDE), sharded)
-        read = jax.jit(partial(_classify, precision=precision))
-        yield named(
+        forward = jax.jit(partial(_classify, precision=precision))
+        yield task(
             "classify",
             size,
             unit="images",
             items=batch_size,
-            flop=count_flops(read, params, images),
-            call=partial(read, params, images),
+            flop=count_flops(forward, params, images),
+            call=partial(forward, params, images),
         )
     for side in image_sizes:
         image = _noise(devices, side)
-        look = jax.jit(partial(response_maps, precision=precision))
-        yield named(
+        maps = jax.jit(partial(response_maps, precision=precision))
+        yield task(
             "maps",
             f"{side}×{side}",
             unit="windows",
             items=devices * map_size(side) ** 2,
-            flop=count_flops(look, params, image),
-            call=partial(look, params, image),
+            flop=count_flops(maps, params, image),
+            call=partial(maps, params, image),
         )
-        sizes = pyramid_sizes(MIN_SIZE, MAX_SIZE)
-        levels = pyramid_levels((side, side), sizes)
+        sizes = pyramid_sizes(
+            DEFAULT_CONFIG.min_size, DEFAULT_CONFIG.max_size, DEFAULT_CONFIG.peaks
+        )
+        levels = pyramid_levels((side, side), sizes, DEFAULT_CONFIG.peaks)
         find = partial(
             find_peaks,
-            sizes=sizes,
-            capacity=MAX_DETECTIONS,
+            config=DEFAULT_CONFIG,
             precision=precision,
         )
-        whole = jnp.asarray(pad_to_bucket(np.asarray(image[..., 0]))[..., None])
-        arguments = (params, whole, jnp.full((devices, 2), side), MIN_SCORE)
-        yield named(
+        padded, extents = pad_to_bucket(list(np.asarray(image[..., 0])))
+        arguments = (params, jnp.asarray(padded), extents, DEFAULT_CONFIG.min_score)
+        yield task(
             "detect",
             f"{side}×{side}",
             unit="images",
             items=devices,
-            # Of noise all maps are needed; find_peaks itself decides that only when it runs.
+            # find_peaks skips blank tiles at run time, and noise has none: count all maps.
             flop=count_flops(
                 partial(pyramid_maps, levels=levels, precision=precision), params, image
             ),
@@ -128,115 +147,128 @@ def make_tasks(
         )
 
 
-def measure(chosen: Sequence[Task], rounds: int, said: Callable[[str], None]) -> list[Measurement]:
-    """Times tasks of one number of devices and one precision, in turn, so often.
+def measure(
+    tasks: Sequence[Task], rounds: int, on_compile: Callable[[str], None]
+) -> list[Measurement]:
+    """Times tasks in turn. In each round every task and a large matrix product run once.
 
     Args:
-      chosen: as `make_tasks` gives them.
-      rounds: in each of which every task runs once, and a large product to compare them with.
-      said: receives a line before each task is compiled.
+      tasks: the tasks of one `make_tasks`: all have the same number of devices and precision.
+      rounds: the number of timed calls of each task.
+      on_compile: receives a line of text before each task is compiled.
+
+    Returns:
+      One measurement for each task, in the order of `tasks`.
     """
-    limit = _limit(chosen[0].devices, lax.Precision[chosen[0].precision.upper()])
-    first = {}
-    for task in (limit, *chosen):
-        said(f"compiling {task.name}, {task.size}, {task.precision}, {task.devices} devices")
-        first[task] = _seconds(task)
-    times: dict[Task, list[float]] = {task: [] for task in first}
+    matmul = _matmul_task(tasks[0].devices, lax.Precision[tasks[0].precision.upper()])
+    first_seconds = {}
+    for task in (matmul, *tasks):
+        on_compile(f"compiling {task.name}, {task.size}, {task.precision}, {task.devices} devices")
+        first_seconds[task] = _time_call(task)
+    seconds: dict[Task, list[float]] = {task: [] for task in first_seconds}
     for _ in range(rounds):
-        for task, seconds in times.items():
-            seconds.append(_seconds(task))
-    rates = [limit.flop / seconds for seconds in times.pop(limit)]
-    return [_measured(task, first[task], seconds, rates) for task, seconds in times.items()]
+        for task, times in seconds.items():
+            times.append(_time_call(task))
+    matmul_rates = [matmul.flop / time_ for time_ in seconds.pop(matmul)]
+    return [
+        _to_measurement(task, first_seconds[task], times, matmul_rates)
+        for task, times in seconds.items()
+    ]
 
 
-def _measured(
-    task: Task, first: float, seconds: list[float], limit_rates: list[float]
+def _to_measurement(
+    task: Task, first_seconds: float, seconds: list[float], matmul_rates: list[float]
 ) -> Measurement:
-    shares = [task.flop / s / rate for s, rate in zip(seconds, limit_rates, strict=True)]
-    per_second = np.quantile([task.items / s for s in seconds], [0.25, 0.5, 0.75]).tolist()
+    shares = [task.flop / s / rate for s, rate in zip(seconds, matmul_rates, strict=True)]
+    low, median, high = np.quantile([task.items / s for s in seconds], [0.25, 0.5, 0.75]).tolist()
     return Measurement(
-        task.name,
-        task.size,
-        task.precision,
-        task.devices,
-        task.unit,
-        round(per_second[1], 2),
-        (round(per_second[0], 2), round(per_second[2], 2)),
-        round(max(0.0, first - statistics.median(seconds)), 2),
-        round(task.flop / 1e9, 3),
-        round(statistics.median(shares), 3),
-        round(_peak_memory() / 2**30, 2),
+        task=task.name,
+        size=task.size,
+        precision=task.precision,
+        devices=task.devices,
+        unit=task.unit,
+        per_second=round(median, 2),
+        per_second_quartiles=(round(low, 2), round(high, 2)),
+        compile_seconds=round(max(0.0, first_seconds - statistics.median(seconds)), 2),
+        gflop=round(task.flop / 1e9, 3),
+        matmul_share=round(statistics.median(shares), 3),
+        peak_memory_gib=round(_peak_memory_bytes() / 2**30, 2),
     )
 
 
-def _seconds(task: Task) -> float:
-    begun = time.perf_counter()
+def _time_call(task: Task) -> float:
+    """Returns the seconds that a call takes until its results are ready."""
+    start = time.perf_counter()
     jax.block_until_ready(task.call())
-    return time.perf_counter() - begun
+    return time.perf_counter() - start
 
 
-def _training(batch_size: int, mesh: Mesh, precision: lax.Precision) -> dict[str, Any]:
-    factors: Any = jnp.dtype(compute_dtype_of(precision)).name
-    recipe = dataclasses.replace(CONFIGS["paper"], batch_size=batch_size, factors=factors)
+def _training_task(batch_size: int, mesh: Mesh, precision: lax.Precision) -> dict[str, Any]:
+    """Makes the fields of a task that trains on random digits, as many as MNIST has."""
+    dtype: Any = jnp.dtype(compute_dtype_of(precision)).name
+    config = dataclasses.replace(CONFIGS["paper"], batch_size=batch_size, compute_dtype=dtype)
     replicated = NamedSharding(mesh, P())
     rng = np.random.default_rng(0)
-    digits = Dataset(
+    dataset = Dataset(
         rng.integers(0, 256, (TRAIN_EXAMPLES, INPUT_SIDE, INPUT_SIDE), np.uint8),
         rng.integers(0, 10, TRAIN_EXAMPLES, np.uint8),
     )
     key = jax.random.key(0)
-    initial = initial_state(recipe, key)
-    state, digits, key = jax.device_put((initial, digits, key), replicated)
+    initial = initial_state(config, key)
+    state, dataset, key = jax.device_put((initial, dataset, key), replicated)
     platform = mesh.devices.flat[0].platform
-    steps = STEPS.get(platform, STEPS_ELSEWHERE)
-    advance = make_multi_step(recipe, mesh, looped=steps > 1)
-    states: list[TrainState] = [state]
+    steps = TRAIN_STEPS_CPU if platform == "cpu" else TRAIN_STEPS_ACCELERATOR
+    multi_step = make_multi_step(config, mesh, max_steps=steps)
+    states: list[TrainState] = [state]  # the latest alone: each call donates its argument
 
     def call() -> Any:
         with jax.default_matmul_precision(precision.name.lower()):
-            state, metrics = advance(states.pop(), digits, key, steps)
+            state, metrics = multi_step(states.pop(), dataset, key, steps)
         states.append(state)
         return state, metrics
 
     batch = Batch(
         _noise(batch_size, INPUT_SIDE), jnp.zeros(batch_size, jnp.uint8), jnp.ones(batch_size)
     )
-    step = partial(train_step, recipe=recipe, mesh=mesh)
+    step = partial(train_step, config=config, mesh=mesh)
     flop = steps * count_flops(step, initial, batch, jax.random.key(0))
     return {"items": steps * batch_size, "flop": flop, "call": call}
 
 
-def _limit(devices: int, precision: lax.Precision) -> Task:
-    """A large product on each device."""
-    platform = jax.devices()[0].platform
-    side = PRODUCT.get(platform, PRODUCT_ELSEWHERE)
+def _matmul_task(devices: int, precision: lax.Precision) -> Task:
+    """Makes the task that multiplies two large matrices on each device."""
+    side = matmul_side(jax.devices()[0].platform)
     mesh = Mesh(jax.devices()[:devices], ("data",))
     sharded = NamedSharding(mesh, P("data"))
-    factors = compute_dtype_of(precision)
-    left = jax.device_put(jnp.ones((devices, side, side), factors), sharded)
-    product = jax.jit(partial(jnp.matmul, precision=precision, preferred_element_type=jnp.float32))
-    flop = 2 * devices * side**3
-    call = partial(product, left, left)
+    matrices = jnp.ones((devices, side, side), compute_dtype_of(precision))
+    matrices = jax.device_put(matrices, sharded)
+    matmul = jax.jit(partial(jnp.matmul, precision=precision, preferred_element_type=jnp.float32))
     return Task(
-        "product", f"{side}³", precision.name.lower(), devices, "products", devices, flop, call
+        name="product",
+        size=f"{side}³",
+        precision=precision.name.lower(),
+        devices=devices,
+        unit="products",
+        items=devices,
+        flop=2 * devices * side**3,
+        call=partial(matmul, matrices, matrices),
     )
 
 
 def _classify(params: Params, images: jax.Array, *, precision: lax.Precision) -> jax.Array:
     with jax.default_matmul_precision(precision.name.lower()):
-        return classify(params, images, factors=compute_dtype_of(precision))
+        return classify(params, images, compute_dtype=compute_dtype_of(precision))
 
 
 def _noise(n: int, side: int) -> jax.Array:
     return jax.random.uniform(jax.random.key(n), (n, side, side, 1))
 
 
-def _peak_memory() -> int:
-    """Bytes."""
+def _peak_memory_bytes() -> int:
     if jax.devices()[0].platform == "cpu":
         import resource
 
         unit = 1 if sys.platform == "darwin" else 1024
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-    used = [device.memory_stats() or {} for device in jax.devices()]
-    return max(int(stats.get("peak_bytes_in_use", 0)) for stats in used)
+    stats = [device.memory_stats() or {} for device in jax.devices()]
+    return max(int(each.get("peak_bytes_in_use", 0)) for each in stats)

@@ -18,11 +18,11 @@ def box_iou(
     Returns:
       `[a, b]` float64, 0–1.
     """
-    one = boxes.astype(np.float64)[:, None]
-    other = others.astype(np.float64)[None]
-    corner = np.minimum(one[..., 2:], other[..., 2:]) - np.maximum(one[..., :2], other[..., :2])
-    intersection = corner.clip(min=0).prod(axis=-1)
-    union = _area(one) + _area(other) - intersection
+    a = boxes.astype(np.float64)[:, None]
+    b = others.astype(np.float64)[None]
+    sides = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])
+    intersection = sides.clip(min=0).prod(axis=-1)
+    union = _area(a) + _area(b) - intersection
     return intersection / np.where(union > 0, union, 1)
 
 

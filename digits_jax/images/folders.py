@@ -1,4 +1,4 @@
-"""The images that a command is given: files, and those in folders; and the pages of each."""
+"""The image files that a command reads: files, files in folders, and the pages of each file."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,28 +13,28 @@ from digits_jax.images.read import ImageError, count_pages
 
 
 class Page(NamedTuple):
-    """What is read at once: an image file's only page, or one of several."""
+    """One page of an image file."""
 
     image: Path
-    number: int | None = None  # from 0; None for a file of one page
-    error: ImageError | None = None  # why the pages cannot be counted
+    number: int | None = None  # from 0; None if the file has only one page
+    error: ImageError | None = None  # why the pages of the file cannot be counted
 
 
-def list_images(paths: Sequence[Path], *, but: Path | None = None) -> list[Path]:
-    """The files, and the images in the folders and theirs, sorted; each once.
+def list_images(paths: Sequence[Path], *, exclude: Path | None = None) -> list[Path]:
+    """Lists files, and the image files in folders and their subfolders; each file once.
 
-    In folders what is hidden is left out, and so are links to other folders, and files whose
-    suffix is of no format that Pillow reads.
+    The files of a folder are sorted. Hidden files and folders, links to folders, and files whose
+    suffix belongs to no format that Pillow reads are left out of folders.
 
     Args:
-      paths: files, which are taken whatever they are, and folders.
-      but: a folder in them that is left out.
+      paths: files, which are listed whatever their suffix, and folders.
+      exclude: a subfolder to leave out.
 
     Raises:
-      ImageError: there is not one image.
+      ImageError: there is no image.
       OSError: a folder cannot be read.
     """
-    images = list(dict.fromkeys(image for path in paths for image in _images_in(path, but)))
+    images = list(dict.fromkeys(image for path in paths for image in _images_in(path, exclude)))
     if not images:
         raise ImageError(
             f"{', '.join(map(str, paths))} holds no images: expected files that end in .png, .jpg, "
@@ -44,7 +44,10 @@ def list_images(paths: Sequence[Path], *, but: Path | None = None) -> list[Path]
 
 
 def list_pages(images: Iterable[Path]) -> Iterator[Page]:
-    """The pages of each image, counted when they are asked for; one that cannot be read has one."""
+    """Yields the pages of each image file; a file is opened only when its first page is requested.
+
+    A file that cannot be read yields one page, with the error.
+    """
     for image in images:
         try:
             count = count_pages(image)
@@ -54,37 +57,39 @@ def list_pages(images: Iterable[Path]) -> Iterator[Page]:
             yield from [Page(image)] if count == 1 else (Page(image, k) for k in range(count))
 
 
-def _images_in(path: Path, but: Path | None) -> list[Path]:
+def _images_in(path: Path, exclude: Path | None) -> list[Path]:
     if not path.is_dir():
         return [path]
-    left_out = but.resolve() if but else None
+    excluded = exclude.resolve() if exclude else None
     images = []
-    for folder, inner, names in os.walk(path, onerror=_raise):
-        inside = Path(folder)
-        inner[:] = [
-            name for name in inner if name[0] != "." and (inside / name).resolve() != left_out
+    for parent, subfolders, names in os.walk(path, onerror=_raise):
+        folder = Path(parent)
+        subfolders[:] = [
+            name for name in subfolders if name[0] != "." and (folder / name).resolve() != excluded
         ]
         images += [
             file
-            for file in (inside / name for name in names if name[0] != ".")
-            # A link that leads nowhere is an image that is missing; a pipe would wait for ever.
-            if file.suffix.lower() in _suffixes() and (file.is_file() or file.is_symlink())
+            for file in (folder / name for name in names if name[0] != ".")
+            # A broken link is listed, so that it is reported as missing. A pipe is not: reading
+            # from it would block.
+            if file.suffix.lower() in _readable_suffixes() and (file.is_file() or file.is_symlink())
         ]
     return sorted(images)
 
 
 def _raise(error: OSError) -> None:
-    raise error  # rather than leave the folder out
+    raise error  # os.walk would skip the folder silently
 
 
 @cache
-def _suffixes() -> frozenset[str]:
-    """Of the formats that Pillow reads, and does not only know."""
-    suffixes = Image.registered_extensions()  # which loads the formats, too
+def _readable_suffixes() -> frozenset[str]:
+    """Returns the suffixes of the formats that Pillow can read, in lower case."""
+    formats = Image.registered_extensions()  # by suffix; the call also loads Pillow's plugins
     readers = {name: reader for name, (reader, _) in Image.OPEN.items()}
-    read = {
+    # Stubs identify a format and cannot decode it, and neither can the MPEG plugin.
+    readable = {
         name
         for name, reader in readers.items()
         if name != "MPEG" and not (isinstance(reader, type) and issubclass(reader, StubImageFile))
     }
-    return frozenset(suffix for suffix, name in suffixes.items() if name in read)
+    return frozenset(suffix for suffix, name in formats.items() if name in readable)

@@ -1,86 +1,97 @@
-"""One digit's image, framed as MNIST's makers framed theirs, and drawn as with their pens."""
+"""MNIST's format: a digit scaled and centred in 28×28 px, with strokes as wide as MNIST's."""
 
 import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image
 from scipy import ndimage
 
-from digits_jax.images.ink import INK_THRESHOLD, mask_to_box
+from digits_jax.images.mask_box import INK_THRESHOLD, mask_to_box
 from digits_jax.runtime.errors import ArgumentError
 
-MNIST_SIDE = 28  # pixels a side of MNIST's images, which the network takes
-MNIST_DIGIT_SIDE = 20  # pixels of the longer side of the digit in them
-# Of strokes in 28×28 px, on training digits (5, 50 and 95 % of them: 1.7, 2.5 and 3.6 px), and on
-# validation digits drawn with other pens.
-THIN, THICK = 1.7, 4.5  # px: thinner and thicker strokes ...
-WIDENED, NARROWED = 2.5, 3.6  # ... become so wide
-FINE = 160  # px of a digit's longer side, in which its strokes' width is measured and changed
+MNIST_SIDE = 28  # px a side of MNIST's images, the input size of the network
+MNIST_DIGIT_SIDE = 20  # px of the longer side of the digit in them
+
+# Stroke widths in MNIST's 28×28 px. Training digits have 1.7, 2.5 and 3.6 px (5, 50 and 95 %); the
+# values were chosen on validation digits drawn with other pens.
+MIN_STROKE_PX = 1.7  # thinner strokes are widened ...
+WIDENED_STROKE_PX = 2.5  # ... to this width
+MAX_STROKE_PX = 4.5  # wider strokes are narrowed ...
+NARROWED_STROKE_PX = 3.6  # ... to this width
+STROKE_IMAGE_SIDE_PX = 160  # longer side of the scaled digit whose stroke width is changed
 
 
 def frame_digit(image: UInt8[np.ndarray, "h w"]) -> UInt8[np.ndarray, "28 28"]:
-    """Scales a digit to fit 20×20 px, its aspect kept, and centres its mass in 28×28.
+    """Scales a digit to 20×20 px at most, and centres it by its centre of mass in 28×28 px.
 
-    The brightest pixel becomes 255; what is fainter than a seventh of it counts as paper when the
-    digit's box is cut out.
+    The aspect ratio is preserved, and the brightest pixel becomes 255. Pixels fainter than
+    `INK_THRESHOLD` of the brightest count as paper when the digit is cropped. LeCun et al. (1998),
+    Gradient-based learning applied to document recognition, section III.A, frame MNIST so.
 
     Args:
-      image: `[h, w]` uint8, one digit, ink bright; what has 28×28 px already stays as it is.
+      image: `[h, w]` uint8, one digit, bright ink. An image of 28×28 px is returned unchanged.
 
     Raises:
-      ValueError: all pixels are the same.
+      ArgumentError: all pixels are the same.
     """
     if image.min() == image.max():
-        raise ArgumentError(f"expected a bright digit on black, got pixels of {image.max()} alone")
+        raise ArgumentError(
+            f"expected a bright digit on black, got pixels of {image.max()} alone; "
+            "give an image with a digit"
+        )
     if image.shape == (MNIST_SIDE, MNIST_SIDE):
         return image
-    scaled = _scaled(_cut_out(image), MNIST_DIGIT_SIDE)
+    scaled = _resize_longer_side(_crop_to_ink(image), MNIST_DIGIT_SIDE)
     digit = scaled / scaled.max()
     height, width = digit.shape
-    top, left = _start(digit.sum(axis=1)), _start(digit.sum(axis=0))
+    top, left = _centring_offset(digit.sum(axis=1)), _centring_offset(digit.sum(axis=0))
     framed = np.zeros((MNIST_SIDE, MNIST_SIDE), np.uint8)
     framed[top : top + height, left : left + width] = np.rint(255 * digit)
     return framed
 
 
 def normalise_stroke_width(image: UInt8[np.ndarray, "_ _"]) -> UInt8[np.ndarray, "_ _"]:
-    """Draws a digit anew, with strokes that MNIST's pens could have drawn, if its own are not such.
+    """Redraws a digit whose strokes are thinner or wider than those of MNIST's digits.
 
-    Their width is four times their pixels' mean distance from the edge, which it is for a strip.
-    Wider or narrower strokes are what is farther from the edge, or nearer to it, than half of the
-    difference (a level of the signed distance).
+    With d the distance of a pixel of ink from the edge, the stroke width is 4 mean(d), as it is for
+    a long strip. A stroke is widened or narrowed by moving its edge: the new ink is where the
+    signed distance from the old edge exceeds half of the difference of the widths.
 
     Args:
-      image: `[h, w]` uint8, one digit, ink bright.
+      image: `[h, w]` uint8, one digit, bright ink.
 
     Returns:
-      The same, or the digit cut out and scaled, on black.
+      The same array if its stroke width is usual, or if it has 28×28 px or only one grey value.
+      Otherwise the digit, cropped and scaled, on black.
     """
     if image.min() == image.max() or image.shape == (MNIST_SIDE, MNIST_SIDE):
         return image
-    drawn = _scaled(_cut_out(image), FINE)
-    # Room to grow, and for the digit's edge to be one.
-    inside = np.pad(drawn > drawn.max() / 2, FINE // 8)
+    digit = _resize_longer_side(_crop_to_ink(image), STROKE_IMAGE_SIDE_PX)
+    # Padded, so that strokes can grow, and that the digit's border is an edge.
+    inside = np.pad(digit > digit.max() / 2, STROKE_IMAGE_SIDE_PX // 8)
     distance = ndimage.distance_transform_edt(inside) - ndimage.distance_transform_edt(~inside)
-    # Half a pixel of each distance is edge.
-    width = (4 * distance[inside].mean() - 2) * MNIST_DIGIT_SIDE / FINE
-    usual = WIDENED if width < THIN else NARROWED if width > THICK else width
-    if usual == width:
+    # Distances are to the centres of pixels: each is half a pixel too large.
+    width = (4 * distance[inside].mean() - 2) * MNIST_DIGIT_SIDE / STROKE_IMAGE_SIDE_PX
+    if width < MIN_STROKE_PX:
+        target = WIDENED_STROKE_PX
+    elif width > MAX_STROKE_PX:
+        target = NARROWED_STROKE_PX
+    else:
         return image
-    distance += (usual - width) / 2 * FINE / MNIST_DIGIT_SIDE
+    distance += (target - width) / 2 * STROKE_IMAGE_SIDE_PX / MNIST_DIGIT_SIDE
     return np.rint(255 * np.clip(distance + 0.5, 0, 1)).astype(np.uint8)
 
 
-def _cut_out(image: UInt8[np.ndarray, "_ _"]) -> Float[np.ndarray, "_ _"]:
+def _crop_to_ink(image: UInt8[np.ndarray, "_ _"]) -> Float[np.ndarray, "_ _"]:
     x0, y0, x1, y1 = mask_to_box(image > INK_THRESHOLD * image.max())
     return image[y0:y1, x0:x1].astype(np.float32)
 
 
-def _scaled(digit: Float[np.ndarray, "_ _"], longest: int) -> Float[np.ndarray, "_ _"]:
-    height, width = (max(1, round(side * longest / max(digit.shape))) for side in digit.shape)
+def _resize_longer_side(digit: Float[np.ndarray, "_ _"], side: int) -> Float[np.ndarray, "_ _"]:
+    height, width = (max(1, round(length * side / max(digit.shape))) for length in digit.shape)
     return np.asarray(Image.fromarray(digit).resize((width, height), Image.Resampling.BILINEAR))
 
 
-def _start(mass: np.ndarray) -> int:
-    """Where along an axis a digit begins, so that its centre of mass is nearest to pixel 14."""
+def _centring_offset(mass: np.ndarray) -> int:
+    """Returns where the digit starts along an axis if its centre of mass is nearest to pixel 14."""
     centre = float(mass @ np.arange(len(mass)) / mass.sum())
     return min(max(round(MNIST_SIDE / 2 - centre), 0), MNIST_SIDE - len(mass))

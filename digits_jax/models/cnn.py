@@ -11,47 +11,57 @@ from digits_jax.models.mixed_precision import mixed_precision_matmul
 from digits_jax.models.pooled_conv import convolve_and_pool
 from digits_jax.runtime.errors import ArgumentError
 
-INPUT_SIDE = 28  # pixels a side of a digit's image
+INPUT_SIDE = 28  # height and width of the input, pixels
 NUM_CLASSES = 10
 
 Params = dict[str, dict[str, Float[Array, "..."]]]  # by layer, then "kernel" and "bias"
 
 
 class CNN(nn.Module):
-    """Layers 1–8 of section 3.1; layer 9, the softmax, is `jax.nn.softmax` of the logits."""
+    """Computes layers 1–8 of section 3.1; layer 9, the softmax, is `jax.nn.softmax` of the logits.
 
-    factors: DTypeLike = jnp.float32  # of the products of layers 1, 4 (both on CPU alone) and 6
+    Attributes:
+      compute_dtype: the dtype that dots round their factors to, in layers 1 and 4 (on CPU only)
+        and in layer 6.
+    """
+
+    compute_dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, images: Float[Array, "n 28 28 1"]) -> Float[Array, "n 10"]:
-        x = PooledConvolution(32, self.factors, name="conv1")(images)  # 1 and 2: [n, 14, 14, 32]
+        dtype = self.compute_dtype
+        x = PooledConvolution(32, dtype, name="conv1")(images)  # 1 and 2: [n, 14, 14, 32]
         x = nn.relu(x)  # 3
-        # 4 and 5: [n, 7, 7, 64]; no relu, as in the paper
-        x = PooledConvolution(64, self.factors, name="conv2")(x)
+        x = PooledConvolution(64, dtype, name="conv2")(x)  # 4 and 5: [n, 7, 7, 64]
+        # The paper has no relu here.
         x = x.reshape(x.shape[0], 7 * 7 * 64)
         x = nn.Dense(1024, dot_general=self._dot_general, name="dense1")(x)  # 6
         x = nn.relu(x)  # 7
         return nn.Dense(NUM_CLASSES, name="dense2")(x)  # 8
 
     def _dot_general(self, x: Array, w: Array, *_: Any, **__: Any) -> Array:
-        return mixed_precision_matmul(x, w, self.factors)
+        return mixed_precision_matmul(x, w, self.compute_dtype)
 
 
 class PooledConvolution(nn.Module):
-    """A 5×5 convolution of stride 1 that keeps the image's size, and the largest of each 2×2 cell.
+    """Convolves with 5×5 kernels (stride 1, SAME padding) and takes the maximum of each 2×2 cell.
 
-    The bias, one a channel, is added to the largest, which is the same as to all four.
+    The bias is added after the maximum, which gives the same result as adding it before.
+
+    Attributes:
+      features: output channels.
+      compute_dtype: as for `convolve_and_pool`.
     """
 
     features: int
-    factors: DTypeLike = jnp.float32
+    compute_dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x: Float[Array, "n h w c"]) -> Float[Array, "n h//2 w//2 o"]:
         shape = (5, 5, x.shape[-1], self.features)
         kernel = self.param("kernel", nn.initializers.lecun_normal(), shape)
         bias = self.param("bias", nn.initializers.zeros, (self.features,))
-        return convolve_and_pool(x, kernel, self.factors) + bias[None, None, None, :]
+        return convolve_and_pool(x, kernel, self.compute_dtype) + bias[None, None, None, :]
 
 
 def init(key: Key[Array, ""]) -> Params:
@@ -68,26 +78,26 @@ def init(key: Key[Array, ""]) -> Params:
 
 
 def classify(
-    params: Params, images: Float[Array, "n 28 28 1"], *, factors: DTypeLike = jnp.float32
+    params: Params, images: Float[Array, "n 28 28 1"], *, compute_dtype: DTypeLike = jnp.float32
 ) -> Float[Array, "n 10"]:
-    """The logits f_θ(x) of each image; `jax.nn.softmax` of them gives the probabilities.
+    """Returns the logits f_θ(x) of each image; their `jax.nn.softmax` gives the probabilities.
 
     Args:
       params: as `init` or `load_checkpoint` return them.
       images: `[n, 28, 28, 1]` float32 in 0–1, ink bright.
-      factors: what the factors of the large layers' products are rounded to, float32 or bfloat16;
-        on GPU and TPU of the dense layer's alone.
+      compute_dtype: the dtype that the large layers round the factors of their dots to, float32 or
+        bfloat16; all accumulate in float32. On GPU and TPU only the dense layer does so.
 
     Returns:
       `[n, 10]` float32 logits.
 
     Raises:
-      ValueError: when traced with images of another shape or dtype.
+      ArgumentError: the images have another shape or dtype (raised during tracing).
     """
     if images.shape[1:] != (INPUT_SIDE, INPUT_SIDE, 1) or images.dtype != jnp.float32:
         raise ArgumentError(
-            f"classify takes images [n, 28, 28, 1] of float32 in 0–1; "
-            f"got {list(images.shape)} of {images.dtype}"
+            f"expected images [n, 28, 28, 1] of float32 in 0–1, got {list(images.shape)} of "
+            f"{images.dtype}; resize them and divide uint8 pixels by 255"
         )
-    logits: Any = CNN(factors).apply({"params": params}, images)
+    logits: Any = CNN(compute_dtype).apply({"params": params}, images)
     return logits

@@ -1,6 +1,6 @@
-"""Matrix products whose factors may be rounded to bfloat16, and which sum in float32 even so.
+"""Matrix products (dots) of float32 or bfloat16 factors that accumulate in float32.
 
-Where the processor multiplies bfloat16 natively, such a product takes half of the time.
+A bfloat16 dot takes half of the time where the processor multiplies bfloat16 natively.
 """
 
 from collections.abc import Callable
@@ -18,26 +18,26 @@ Dot = Callable[[Array, Array], Array]
 def matmul(
     a: Float[Array, "*b m k"], b: Float[Array, "k n"], precision: lax.Precision | None = None
 ) -> Float[Array, "*b m n"]:
-    """The product of two arrays of one dtype, float32 or bfloat16, summed in float32."""
+    """Multiplies two arrays of one dtype, float32 or bfloat16, and accumulates in float32."""
     return jnp.dot(a, b, precision=precision, preferred_element_type=jnp.float32)
 
 
 def compute_dtype_of(precision: lax.Precision) -> DTypeLike:
-    """What a precision rounds factors to: `DEFAULT` to bfloat16, whatever the hardware."""
+    """Returns the compute dtype of a precision: bfloat16 for `DEFAULT`, whatever the hardware."""
     return jnp.bfloat16 if precision is lax.Precision.DEFAULT else jnp.float32
 
 
 def dot_with_precision(precision: lax.Precision) -> Dot:
-    """The product of two arrays whose factors are rounded as the precision says.
+    """Returns a dot that rounds both factors to the compute dtype of the precision.
 
-    So are the gradients in them that come back.
+    The gradients with respect to the factors are rounded in the same way.
     """
-    factors = compute_dtype_of(precision)
-    return lambda a, b: matmul(a.astype(factors), b.astype(factors), precision)
+    compute_dtype = compute_dtype_of(precision)
+    return lambda a, b: matmul(a.astype(compute_dtype), b.astype(compute_dtype), precision)
 
 
 def transpose(a: Float[Array, "m k"]) -> Float[Array, "k m"]:
-    """The transpose; of bfloat16 moved in memory, since XLA multiplies its columns slowly."""
+    """Transposes a matrix; one of bfloat16 is copied, since XLA multiplies its columns slowly."""
     if a.dtype != jnp.bfloat16:
         return a.T
     return lax.optimization_barrier(a.T.reshape(-1)).reshape(a.shape[::-1])
@@ -45,37 +45,38 @@ def transpose(a: Float[Array, "m k"]) -> Float[Array, "k m"]:
 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
 def mixed_precision_matmul(
-    a: Float[Array, "m k"], b: Float[Array, "k n"], factors: DTypeLike
+    a: Float[Array, "m k"], b: Float[Array, "k n"], compute_dtype: DTypeLike
 ) -> Float[Array, "m n"]:
-    """The product of two float32 matrices, and its gradients, after rounding all their factors.
+    """Multiplies two float32 matrices in a compute dtype and accumulates in float32.
 
-    Differentiable in reverse mode alone.
+    The gradient's matrix products round their factors in the same way. The function can be
+    differentiated in reverse mode only.
 
     Args:
       a: `[m, k]` float32.
       b: `[k, n]` float32.
-      factors: float32, which rounds nothing, or bfloat16.
+      compute_dtype: the dtype that the factors are rounded to: float32 (no rounding) or bfloat16.
 
     Returns:
       `[m, n]` float32.
     """
-    return matmul(a.astype(factors), b.astype(factors))
+    return matmul(a.astype(compute_dtype), b.astype(compute_dtype))
 
 
 def _forward(
-    a: Float[Array, "m k"], b: Float[Array, "k n"], factors: DTypeLike
+    a: Float[Array, "m k"], b: Float[Array, "k n"], compute_dtype: DTypeLike
 ) -> tuple[Float[Array, "m n"], tuple[Float[Array, "m k"], Float[Array, "k n"]]]:
-    rounded = a.astype(factors), b.astype(factors)
+    rounded = a.astype(compute_dtype), b.astype(compute_dtype)
     return matmul(*rounded), rounded
 
 
 def _backward(
-    factors: DTypeLike,
+    compute_dtype: DTypeLike,
     rounded: tuple[Float[Array, "m k"], Float[Array, "k n"]],
     gradient: Float[Array, "m n"],
 ) -> tuple[Float[Array, "m k"], Float[Array, "k n"]]:
     a, b = rounded
-    gradient = gradient.astype(factors)
+    gradient = gradient.astype(compute_dtype)
     return matmul(gradient, b.T), matmul(transpose(a), gradient)
 
 

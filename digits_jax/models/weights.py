@@ -1,7 +1,6 @@
-"""Trained parameters in one small file: safetensors, with float16 on disk and float32 in memory."""
+"""Reads and writes trained parameters as safetensors: float16 on disk, float32 in memory."""
 
 import json
-import os
 from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
@@ -10,49 +9,56 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import safetensors.numpy
-from jaxtyping import Float16
+from jaxtyping import Array, Float, Float16
 from safetensors import SafetensorError, safe_open
 
 from digits_jax.models.cnn import Params, init
 from digits_jax.runtime.errors import DigitsJaxError
+from digits_jax.runtime.files import atomic_write
 
-PRETRAINED = "pretrained.safetensors"  # in the package
+PRETRAINED = "pretrained.safetensors"  # file in this package
 REMEDY = (
     "digits_jax.models.weights.save_weights writes such a file from a trained network's parameters"
 )
 
 
 class WeightsError(DigitsJaxError):
-    """Weights that are not the network's, or cannot be read; the message says what to do."""
+    """Weights are unreadable or belong to another network; the message says what to do."""
 
 
-def save_weights(path: str | Path, params: Params, header: Mapping[str, str]) -> None:
-    """Writes parameters as float16, whole or not at all: the same bytes for the same arguments.
+def save_weights(
+    path: str | Path,
+    params: Mapping[str, Mapping[str, Float[Array | np.ndarray, "..."]]],
+    header: Mapping[str, str],
+) -> None:
+    """Writes parameters as float16 in one atomic step; equal arguments give equal bytes.
 
     Args:
-      path: the file to write; its folder exists.
-      params: as `init` or `load_checkpoint` return them.
-      header: what to say of them, such as where they come from; `read_weights_header` reads it.
+      path: the file to write; its folder must exist.
+      params: as `init` or `load_checkpoint` return them: JAX or NumPy arrays in any memory layout.
+      header: facts about the parameters, such as their origin; `read_weights_header` reads them.
 
     Raises:
       WeightsError: the parameters are not the network's, or not finite in float16.
     """
-    path = Path(path)
-    flat = {f"{layer}.{name}": leaf for layer, of in params.items() for name, leaf in of.items()}
-    _require_same({name: leaf.shape for name, leaf in flat.items()}, "the parameters to save")
-    with np.errstate(over="ignore"):  # refused below
-        half = {name: np.asarray(leaf).astype(np.float16) for name, leaf in flat.items()}
-    _require_finite(half, "the parameters to save")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(_in_order(safetensors.numpy.save(half, dict(header))))
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    flat = {
+        f"{layer}.{name}": array
+        for layer, arrays in params.items()
+        for name, array in arrays.items()
+    }
+    _check_shapes({name: array.shape for name, array in flat.items()}, "the parameters to save")
+    with np.errstate(over="ignore"):  # _check_finite reports it
+        # Safetensors writes memory as it lies, so that views must become contiguous first.
+        half = {
+            name: np.asarray(array).astype(np.float16, order="C") for name, array in flat.items()
+        }
+    _check_finite(half, "the parameters to save")
+    with atomic_write(Path(path)) as temporary:
+        temporary.write_bytes(_sort_header(safetensors.numpy.save(half, dict(header))))
 
 
-def _in_order(file: bytes) -> bytes:
-    """The same file with sorted header: safetensors shuffles what `save` is told about it."""
+def _sort_header(file: bytes) -> bytes:
+    """Sorts the header's keys, whose order safetensors leaves to chance."""
     end = 8 + int.from_bytes(file[:8], "little")
     header = json.dumps(json.loads(file[8:end]), sort_keys=True, separators=(",", ":")).encode()
     header += b" " * (-len(header) % 8)  # so that the arrays stay aligned
@@ -60,17 +66,17 @@ def _in_order(file: bytes) -> bytes:
 
 
 def load_weights(path: str | Path) -> Params:
-    """Reads parameters that `save_weights` wrote.
+    """Reads the parameters that `save_weights` wrote.
 
     Returns:
       The parameters as float32, on the default device.
 
     Raises:
-      WeightsError: there is no such file, it is damaged, or it is of another network.
+      WeightsError: the file is missing, damaged, or belongs to another network.
     """
-    flat = _read(Path(path))
-    _require_same({name: array.shape for name, array in flat.items()}, str(path))
-    _require_finite(flat, str(path))
+    flat = _read_arrays(Path(path))
+    _check_shapes({name: array.shape for name, array in flat.items()}, str(path))
+    _check_finite(flat, str(path))
     params: Params = {}
     for name, array in flat.items():
         layer, leaf = name.split(".")
@@ -79,51 +85,56 @@ def load_weights(path: str | Path) -> Params:
 
 
 def read_weights_header(path: str | Path) -> dict[str, str]:
-    """What `save_weights` was told to say of the parameters.
+    """Returns the header that `save_weights` was given.
 
     Raises:
-      WeightsError: there is no such file, or it is damaged.
+      WeightsError: the file is missing or damaged.
     """
     try:
         with safe_open(path, framework="numpy") as file:
             return dict(file.metadata() or {})
     except (OSError, SafetensorError) as error:
-        raise _unreadable(Path(path), error) from error
+        raise _unreadable_error(Path(path), error) from error
 
 
-def load_pretrained() -> Params:
-    """The parameters that come with the package.
+def load_pretrained(path: str | Path | None = None) -> Params:
+    """Returns the trained parameters that come with the package.
+
+    Args:
+      path: another weights file to read instead, as `save_weights` writes them.
 
     Returns:
       The parameters as float32, on the default device.
 
     Raises:
-      WeightsError: this copy of the package has none, or they are damaged.
+      WeightsError: this copy of the package has no weights, or they are damaged.
     """
-    released = resources.files("digits_jax.models") / PRETRAINED
-    if not released.is_file():
-        raise WeightsError(
-            f"this copy of digits_jax comes without trained weights: expected {released}. Train "
-            "with `make train` and use digits_jax.load_checkpoint('runs/standard'), or write the "
-            f"file with digits_jax.models.weights.save_weights('{released}', params, {{}})"
-        )
-    with resources.as_file(released) as path:
+    if path is not None:
         return load_weights(path)
+    file = resources.files("digits_jax.models") / PRETRAINED
+    if not file.is_file():
+        raise WeightsError(
+            f"this copy of digits_jax comes without trained weights: expected {file}. Train "
+            "with `make train` and use digits_jax.load_checkpoint('runs/standard'), or write the "
+            f"file with digits_jax.models.weights.save_weights('{file}', params, {{}})"
+        )
+    with resources.as_file(file) as on_disk:
+        return load_weights(on_disk)
 
 
-def _read(path: Path) -> dict[str, Float16[np.ndarray, "..."]]:
+def _read_arrays(path: Path) -> dict[str, Float16[np.ndarray, "..."]]:
     try:
         with safe_open(path, framework="numpy") as file:
-            stored = {name: file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118
-            others = [f"{name} is {dtype}" for name, dtype in stored.items() if dtype != "F16"]
-            if others:
-                raise WeightsError(_differs(str(path), others, "F16 everywhere"))
-            return {name: file.get_tensor(name) for name in stored}
+            dtypes = {name: file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118
+            wrong = [f"{name} is {dtype}" for name, dtype in dtypes.items() if dtype != "F16"]
+            if wrong:
+                raise WeightsError(_mismatch_message(str(path), wrong, "F16 everywhere"))
+            return {name: file.get_tensor(name) for name in dtypes}
     except (OSError, SafetensorError) as error:
-        raise _unreadable(path, error) from error
+        raise _unreadable_error(path, error) from error
 
 
-def _unreadable(path: Path, error: Exception) -> WeightsError:
+def _unreadable_error(path: Path, error: Exception) -> WeightsError:
     if path.is_dir():
         reason = "it is a folder"  # the system would say "No such device"
     elif not path.exists():
@@ -136,29 +147,32 @@ def _unreadable(path: Path, error: Exception) -> WeightsError:
     )
 
 
-def _require_same(shapes: Mapping[str, tuple[int, ...]], what: str) -> None:
+def _check_shapes(shapes: Mapping[str, tuple[int, ...]], source: str) -> None:
     network = jax.eval_shape(lambda: init(jax.random.key(0)))
-    expected = {f"{of}.{name}": leaf.shape for of in network for name, leaf in network[of].items()}
+    expected = {
+        f"{layer}.{name}": array.shape
+        for layer, arrays in network.items()
+        for name, array in arrays.items()
+    }
     missing = [f"{name} is missing" for name in expected if name not in shapes]
     unknown = [f"{name} is not the network's" for name in shapes if name not in expected]
-    other = [
+    wrong = [
         f"{name} is {list(shapes[name])} where the network's is {list(shape)}"
         for name, shape in expected.items()
         if name in shapes and shapes[name] != shape
     ]
-    if missing or unknown or other:
-        raise WeightsError(_differs(what, [*missing, *unknown, *other], ", ".join(expected)))
+    if missing or unknown or wrong:
+        problems = [*missing, *unknown, *wrong]
+        raise WeightsError(_mismatch_message(source, problems, ", ".join(expected)))
 
 
-def _require_finite(arrays: Mapping[str, Float16[np.ndarray, "..."]], what: str) -> None:
-    broken = [f"{name} is not finite" for name, array in arrays.items() if not _finite(array)]
-    if broken:
-        raise WeightsError(_differs(what, broken, "finite numbers of at most 65504"))
+def _check_finite(arrays: Mapping[str, Float16[np.ndarray, "..."]], source: str) -> None:
+    problems = [
+        f"{name} is not finite" for name, array in arrays.items() if not np.isfinite(array).all()
+    ]
+    if problems:
+        raise WeightsError(_mismatch_message(source, problems, "finite numbers of at most 65504"))
 
 
-def _finite(array: Float16[np.ndarray, "..."]) -> bool:
-    return bool(np.isfinite(array).all())
-
-
-def _differs(what: str, differences: Iterable[str], expected: str) -> str:
-    return f"{what}: {'; '.join(differences)}. Expected {expected}; {REMEDY}"
+def _mismatch_message(source: str, problems: Iterable[str], expected: str) -> str:
+    return f"{source}: {'; '.join(problems)}. Expected {expected}; {REMEDY}"

@@ -1,1 +1,1 @@
-"""Files, progress, devices and compiled programs: nothing here knows of digits."""
+"""Files, progress, devices and compiled programs; no module here depends on the domain."""

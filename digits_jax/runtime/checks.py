@@ -1,4 +1,4 @@
-"""Checks of arguments, with one wording for all of them."""
+"""Range checks of arguments, with the same message for all of them."""
 
 import math
 
@@ -14,18 +14,18 @@ def check_range(
     unit: str = "",
     error: type[ArgumentError] = ArgumentError,
 ) -> None:
-    """Refuses a number that is not in `low` … `high`, ends included, or that is not finite.
+    """Raises an error if a number is below `low`, above `high`, infinite or NaN.
 
     Args:
-      name: of the argument, as its caller knows it.
+      name: the argument's name, as the caller knows it.
       value: the number to check.
       low: the smallest allowed number.
       high: the largest allowed number.
-      unit: what the number counts, such as "px"; it is only printed.
+      unit: the unit of the number, such as "px", for the message.
       error: the class to raise.
 
     Raises:
-      ArgumentError: the number is outside the range, infinite or NaN.
+      ArgumentError: the number is not allowed.
     """
     if math.isfinite(value) and low <= value <= high:
         return

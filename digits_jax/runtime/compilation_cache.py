@@ -1,4 +1,4 @@
-"""The cache folder: MNIST once verified, and the programs that XLA has compiled."""
+"""The cache folder, and the compiled programs that are stored in it for later processes."""
 
 import hashlib
 import os
@@ -21,46 +21,56 @@ from digits_jax.runtime.files import atomic_write
 from digits_jax.runtime.hardware import cpu_features
 from digits_jax.runtime.jax_config import temporary_jax_config
 
-MAX_CACHE_BYTES = 2**30  # bytes of compiled programs; the least recently used go first
-MAX_EXECUTABLES = 64  # programs of some 3 MB that `aot_cached` keeps
-EXECUTABLES_SUFFIX = "whole"  # the folder, beside JAX's, of the programs that `aot_cached` keeps
+PACKAGE_FOLDER = Path(__file__).parents[1]
+MAX_CACHE_BYTES = 2**30  # of JAX's cache; the least recently used programs are deleted first
+MAX_EXECUTABLES = 64  # programs of about 3 MB that `aot_cached` stores
+EXECUTABLES_SUFFIX = "whole"  # of the folder, beside JAX's, that `aot_cached` uses
 
 
 def cache_folder() -> Path:
-    """`DIGITS_JAX_CACHE`, or the platform's place for an application's caches."""
+    """Returns `$DIGITS_JAX_CACHE`, or else the platform's folder for caches of applications."""
     return Path(os.environ.get("DIGITS_JAX_CACHE") or user_cache_dir("digits-jax"))
 
 
 def enable_compilation_cache() -> None:
-    """Has JAX keep what it compiles in the cache folder, for the next process.
+    """Makes JAX store compiled programs in the cache folder, for later processes.
 
-    Programs for a CPU hold its instructions, so each kind of host has a folder of its own, and each
-    jaxlib. A folder that JAX has been told of (`JAX_COMPILATION_CACHE_DIR`) is left as it is, and
-    one that cannot be written to costs a warning and no more.
+    Programs for a CPU depend on its instruction set and on jaxlib, so each combination of CPU
+    features and jaxlib version has a folder of its own. If `JAX_COMPILATION_CACHE_DIR` is set, JAX
+    uses that folder, and this function changes nothing. If the folder cannot be written, JAX warns
+    and goes on.
     """
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-        jax.config.update("jax_compilation_cache_dir", str(_programs()))
+        jax.config.update("jax_compilation_cache_dir", str(_programs_folder()))
         jax.config.update("jax_compilation_cache_max_size", MAX_CACHE_BYTES)
-        # However quick to compile: a command has many small programs.
+        # Programs that compile quickly are stored, too: a command has many of them.
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 
-def aot_cached(function: Any, **static: Any) -> Callable[..., Any]:
-    """A jitted function as programs that the next process does not even trace.
+def aot_cached(
+    function: Any, *, on_compile: Callable[..., None] | None = None, **static: Any
+) -> Callable[..., Any]:
+    """Returns a jitted function whose compiled programs later processes load without tracing.
 
-    JAX looks up what it has compiled by the lowered program, and to get there takes as long as to
-    import it. Here the shapes of the arguments and the package's own source say which it is. Where
-    programs are not kept by `enable_compilation_cache`, or there are several devices, it is the function.
-    Not for several threads.
+    JAX's own cache looks programs up by their lowered form, and lowering takes as long as importing
+    JAX. Here the key is the shapes of the arguments and the source of the package.
+
+    Programs are stored only if `enable_compilation_cache` has been called and there is one device;
+    otherwise the function is called as it is. Not safe for several threads.
 
     Args:
-      function: of `jax.jit`, the same whatever the values of its arguments.
-      static: those of its arguments that are part of the program.
+      function: a function that `jax.jit` returned.
+      on_compile: called before a program is compiled, with the arguments of the call. It is never
+        called if the function itself is returned.
+      static: its static arguments.
     """
-    folder = _programs().with_name(f"{_programs().name}-{EXECUTABLES_SUFFIX}")
-    told = jax.config.values
-    keeps = told["jax_compilation_cache_dir"] == str(_programs())
-    if not (keeps and told["jax_enable_compilation_cache"] and jax.device_count() == 1):
+    folder = _programs_folder().with_name(f"{_programs_folder().name}-{EXECUTABLES_SUFFIX}")
+    config = jax.config.values
+    is_enabled = (
+        config["jax_compilation_cache_dir"] == str(_programs_folder())
+        and config["jax_enable_compilation_cache"]
+    )
+    if not (is_enabled and jax.device_count() == 1):
         return lambda *args: function(*args, **static)
     programs: dict[str, Compiled] = {}
 
@@ -69,53 +79,55 @@ def aot_cached(function: Any, **static: Any) -> Callable[..., Any]:
         leaves, tree = jax.tree.flatten(shapes)
         name = f"{function.__module__}.{function.__name__} {tree} {leaves} {sorted(static.items())}"
         if name not in programs:
-            path = folder / hashlib.sha256(f"{_makers()} {name}".encode()).hexdigest()[:32]
-            programs[name] = _loaded(path) or _compiled(path, function.lower(*args, **static))
+            key = hashlib.sha256(f"{_environment_hash()} {name}".encode()).hexdigest()[:32]
+            program = _load(folder / key)
+            if program is None:
+                if on_compile:
+                    on_compile(*args)
+                program = _compile_and_store(folder / key, function.lower(*args, **static))
+            programs[name] = program
         return programs[name](*args)
 
     return call
 
 
-def _loaded(path: Path) -> Compiled | None:
+def _load(path: Path) -> Compiled | None:
     try:
-        digest, program = path.read_bytes().split(b"\n", 1)
-        if digest != _digest(program):
+        checksum, program = path.read_bytes().split(b"\n", 1)
+        if checksum != _checksum(program):
             return None
         return deserialize_and_load(*pickle.loads(program))
-    except Exception:  # not there, or of what is not here: it is made anew
+    except Exception:  # missing, damaged or of another version: the caller compiles it again
         return None
 
 
-def _compiled(path: Path, lowered: Lowered) -> Compiled:
+def _compile_and_store(path: Path, lowered: Lowered) -> Compiled:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _forget_the_oldest(path.parent)
+        _delete_oldest_executables(path.parent)
         with atomic_write(path) as temporary:
-            temporary.touch()
-            # A program that comes from JAX's own cache cannot be written again.
-            with _without_cache():
+            temporary.touch()  # fails before the long compilation if the folder is not writable
+            # A program that JAX loads from its own cache cannot be serialised again.
+            with _compilation_cache_disabled():
                 program = lowered.compile()
             pickled = pickle.dumps(serialize(program))
-            temporary.write_bytes(_digest(pickled) + b"\n" + pickled)
+            temporary.write_bytes(_checksum(pickled) + b"\n" + pickled)
         return program
-    except (
-        OSError,
-        ValueError,
-        RuntimeError,
-    ):  # not to be written to, or not to be written: JAX may have it
+    except (OSError, ValueError, RuntimeError):  # not writable or not serialisable
         return lowered.compile()
 
 
-def _forget_the_oldest(folder: Path) -> None:
-    with suppress(FileNotFoundError):  # another process does the same
+def _delete_oldest_executables(folder: Path, max_executables: int = MAX_EXECUTABLES) -> None:
+    """Deletes the oldest programs, so that there is room for one more."""
+    with suppress(FileNotFoundError):  # another process may delete the same files
         files = [file for file in folder.iterdir() if not file.name.startswith(".")]
         files.sort(key=lambda file: file.stat().st_mtime, reverse=True)
-        for file in files[MAX_EXECUTABLES - 1 :]:
+        for file in files[max_executables - 1 :]:
             file.unlink()
 
 
 @contextmanager
-def _without_cache() -> Iterator[None]:
+def _compilation_cache_disabled() -> Iterator[None]:
     with temporary_jax_config(jax_enable_compilation_cache=False):
         reset_cache()
         try:
@@ -124,27 +136,39 @@ def _without_cache() -> Iterator[None]:
             reset_cache()
 
 
-def _digest(data: bytes) -> bytes:
+def _checksum(data: bytes) -> bytes:
     return hashlib.sha256(data).hexdigest().encode()
 
 
 @cache
-def _makers() -> str:
-    """All that decides what becomes of a function: the package, JAX and Flax, the device."""
-    (device,) = jax.devices()
-    told = jax.config.values, os.environ.get("XLA_FLAGS"), jax.__version__, flax.__version__
-    digest = hashlib.sha256(
-        str((told, device.device_kind, device.client.platform_version)).encode()
-    )
-    for module in sorted(Path(__file__).parents[1].rglob("*.py")):
-        digest.update(module.read_bytes())
+def _environment_hash(source_folder: Path = PACKAGE_FOLDER) -> str:
+    """Returns a hash of all that a compiled program depends on, apart from its arguments.
+
+    That is the source of the package, the versions and options of JAX and Flax, and the device.
+
+    Args:
+      source_folder: the folder whose Python modules are hashed, with those of its subfolders.
+    """
+    (device,) = jax.local_devices()[:1]
+    versions = jax.__version__, flax.__version__, device.client.platform_version
+    options = jax.config.values, os.environ.get("XLA_FLAGS")
+    text = str((options, versions, device.device_kind))
+    return hashlib.sha256(f"{text} {_source_hash(source_folder)}".encode()).hexdigest()
+
+
+def _source_hash(folder: Path) -> str:
+    """Returns a hash of the paths and contents of all Python modules in a folder."""
+    digest = hashlib.sha256()
+    for module in sorted(folder.rglob("*.py")):
+        content = hashlib.sha256(module.read_bytes()).hexdigest()
+        digest.update(f"{module.relative_to(folder).as_posix()} {content}\n".encode())
     return digest.hexdigest()
 
 
-def _programs() -> Path:
-    return cache_folder() / "programs" / f"{jaxlib.version.__version__}-{_host()}"
+def _programs_folder() -> Path:
+    return cache_folder() / "programs" / f"{jaxlib.version.__version__}-{_cpu_hash()}"
 
 
 @cache
-def _host() -> str:
+def _cpu_hash() -> str:
     return hashlib.sha256(cpu_features().encode()).hexdigest()[:12]

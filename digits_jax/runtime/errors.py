@@ -1,14 +1,14 @@
-"""The errors that the package raises on purpose: each says what was expected, what came, what to do."""
+"""The package's own errors: messages say what was expected, what came and what to do."""
 
 
 class DigitsJaxError(Exception):
-    """The root of the package's own errors: catch it to catch them all.
+    """Base class of the package's own errors.
 
-    The command line prints its message and exits with `exit_code`.
+    The command line prints the message and exits with `exit_code`.
     """
 
     exit_code = 1
 
 
 class ArgumentError(DigitsJaxError, ValueError):
-    """An argument of a function or a command is outside its range."""
+    """An argument of a function or an option of a command is not allowed."""

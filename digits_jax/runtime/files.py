@@ -1,70 +1,95 @@
-"""Where commands write what they were asked for."""
+"""Output files and folders of commands: checks, names, and atomic writing."""
 
 import os
-import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
-from typing import BinaryIO
-
-BLOCK = 2**16  # bytes read at once from a file's end
+from uuid import uuid4
 
 
 def make_output_folder(path: Path) -> None:
-    """Makes a folder, where there is none yet."""
+    """Creates a folder and its parents if it does not exist.
+
+    Raises:
+      FileExistsError: the path is a file.
+    """
     if path.exists() and not path.is_dir():
-        raise FileExistsError(f"{path} is a file: expected a folder to write to; name another")
+        raise FileExistsError(f"{path} is a file: expected a folder to write to; name another path")
     path.mkdir(parents=True, exist_ok=True)
 
 
 def check_output_file(path: Path) -> None:
-    """Makes a file's folder, and makes sure that the file can be replaced."""
-    if path.exists() and not path.is_file():  # replacing it would remove a folder or a device
-        raise FileExistsError(f"{path} is no file: expected one to write to; name another")
+    """Creates the parents of a file, and checks that the path is a file or does not exist.
+
+    Raises:
+      FileExistsError: the path is a folder or a device, which would be replaced.
+    """
+    if path.exists() and not path.is_file():
+        raise FileExistsError(
+            f"{path} is not a file: expected a file to write to; name another path"
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
 
 
 class AnnotatedPaths:
-    """The pictures of images in a folder: all different, also where case makes no difference."""
+    """Gives each image, and each page of it, a PNG file of its own in one folder.
+
+    The names are those of the images, with a number where two would be the same. Names that differ
+    only in case count as the same, as on macOS and Windows. No image is overwritten.
+    """
 
     def __init__(self, images: Sequence[Path], folder: Path):
         make_output_folder(folder)
         self._folder = folder
-        # Never over an image itself.
-        self._taken = {_key(image) for image in images}
-        self._of_image = {}
-        last = Counter[str]()  # number of each stem
+        self._used = {_path_key(image) for image in images}
+        self._by_image = {}
+        last_number = Counter[str]()  # by stem, so that many equal stems take linear time
         for image in images:
             stem = image.stem.casefold()
-            path, last[stem] = self._free(image.stem, last[stem] + 1)
-            self._of_image[image] = path
-            self._taken.add(_key(path))
+            path, last_number[stem] = self._unused_path(image.stem, last_number[stem] + 1)
+            self._by_image[image] = path
+            self._used.add(_path_key(path))
 
     def path(self, image: Path, page: int | None) -> Path:
-        """The picture of an image, or of one of its pages."""
-        path = self._of_image[image]
-        return path if page is None else self._free(f"{path.stem}-page{page}", 1)[0]
+        """Returns the path for an image, or for one of its pages.
 
-    def _free(self, stem: str, first: int) -> tuple[Path, int]:
-        """The first path that is not taken, and its number, from the first on."""
-        for number in count(first):
+        Args:
+          image: one of the images given to the constructor.
+          page: number of the page, or None if the file has only one.
+        """
+        path = self._by_image[image]
+        return path if page is None else self._unused_path(f"{path.stem}-page{page}", 1)[0]
+
+    def _unused_path(self, stem: str, first_number: int) -> tuple[Path, int]:
+        """Returns the first unused path, counting up from a number, and its number."""
+        for number in count(first_number):
             path = self._folder / (f"{stem}.png" if number == 1 else f"{stem}-{number}.png")
-            if _key(path) not in self._taken:
+            if _path_key(path) not in self._used:
                 break
         return path, number
 
 
-def _key(path: Path) -> str:
+def _path_key(path: Path) -> str:
     return str(path.resolve()).casefold()
 
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Where to write what becomes the file, whole or not at all."""
-    path = path.resolve()  # a link stays one
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    """Yields a temporary path whose file replaces `path` at the end of the `with` block.
+
+    The file is written completely or not at all: if the block raises, `path` keeps its old content
+    and the temporary file is removed. Several threads and processes may write the same file.
+
+    Args:
+      path: the file to write; its folder exists. A link stays a link, and its target is replaced.
+
+    Yields:
+      A hidden path in the same folder, with the same suffix.
+    """
+    path = path.resolve()
+    temporary = path.with_name(f".{path.stem}.{uuid4().hex[:12]}{path.suffix}")
     try:
         yield temporary
         os.replace(temporary, path)
@@ -72,51 +97,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def part_of(path: Path) -> Path:
-    """Where what becomes a file grows line by line."""
-    path = path.resolve()  # a link stays one
-    return path.with_name(f"{path.name}.part")
-
-
-def prepare_part(path: Path, *, resume: bool) -> Path:
-    """Makes ready what `growing` lengthens: nothing, or what an earlier run has finished.
-
-    That is in the part that it left, whose last line goes if it is torn, or where it came to its
-    end, in the file.
-
-    Raises:
-      FileExistsError: there is such a part, and it is not to be gone on with.
-    """
-    part = part_of(path)
-    if resume and not part.exists() and path.exists():
-        with atomic_write(part) as temporary:
-            shutil.copyfile(path, temporary)
-    if part.exists() and part.stat().st_size:
-        if not resume:
-            raise FileExistsError(
-                f"{part} holds what an interrupted run has finished: expected none; go on with it "
-                "by --resume, or remove it to begin anew"
-            )
-        with part.open("rb+") as file:
-            file.truncate(_end_of_lines(file))
-    return part
-
-
-def _end_of_lines(file: BinaryIO) -> int:
-    """The size of a file without what follows its last end of a line."""
-    end = file.seek(0, os.SEEK_END)
-    while end > 0:
-        start = max(0, end - BLOCK)
-        file.seek(start)
-        newline = file.read(end - start).rfind(b"\n")
-        if newline >= 0:
-            return start + newline + 1
-        end = start
-    return 0
-
-
-@contextmanager
-def growing(path: Path) -> Iterator[Path]:
-    """Where to add lines to what becomes the file at the end; what stops before can go on."""
-    yield part_of(path)
-    os.replace(part_of(path), path.resolve())
+def write_text_atomically(path: Path, text: str) -> None:
+    """Writes a UTF-8 text file completely or not at all."""
+    with atomic_write(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")

@@ -1,26 +1,35 @@
-"""What processor this is."""
+"""The name and the features of the processor."""
 
 import platform
 from pathlib import Path
 
-DESCRIBED = Path("/proc/cpuinfo")  # by Linux
+CPUINFO = Path("/proc/cpuinfo")  # exists on Linux
 
 
-def processor_name() -> str:
-    """The processor's name where the system tells it, else the kind of machine."""
-    for line in _lines():
+def processor_name(cpuinfo: Path = CPUINFO) -> str:
+    """Returns the processor's model name, or the architecture if the name is not known.
+
+    Args:
+      cpuinfo: Linux's description of the processors.
+    """
+    for line in _lines(cpuinfo):
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
 
 
-def cpu_features() -> str:
-    """What a program compiled here may ask of the processor: the same on equal processors."""
-    known = {line for line in _lines() if line.startswith(("model name", "flags", "Features"))}
-    return platform.machine() + platform.processor() + "".join(sorted(known))
+def cpu_features(cpuinfo: Path = CPUINFO) -> str:
+    """Returns a text that is the same on processors that can run the same compiled programs.
+
+    Args:
+      cpuinfo: Linux's description of the processors.
+    """
+    prefixes = ("model name", "flags", "Features")  # "Features" are those of ARM processors
+    lines = {line for line in _lines(cpuinfo) if line.startswith(prefixes)}
+    return platform.machine() + platform.processor() + "".join(sorted(lines))
 
 
-def _lines() -> list[str]:
-    if not DESCRIBED.exists():
+def _lines(cpuinfo: Path) -> list[str]:
+    if not cpuinfo.exists():
         return []
-    return DESCRIBED.read_text(encoding="utf-8", errors="replace").splitlines()
+    return cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines()

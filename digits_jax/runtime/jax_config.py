@@ -1,4 +1,4 @@
-"""JAX's options, set for a while."""
+"""Temporary changes of JAX's configuration."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,19 +8,22 @@ import jax
 
 
 @contextmanager
-def temporary_jax_config(**values: Any) -> Iterator[None]:
-    """JAX's configuration with these values; what it had before comes back.
+def temporary_jax_config(**options: Any) -> Iterator[None]:
+    """Sets options of JAX for a `with` block, and restores their values after it.
 
-    It is the whole process's: not for several threads at once.
+    The configuration belongs to the whole process, so do not use this in several threads at once.
+
+    Args:
+      options: names and values, as for `jax.config.update`.
     """
-    before = {name: getattr(jax.config, name) for name in values}
+    previous = {name: getattr(jax.config, name) for name in options}
     try:
-        _set(values)
+        _update(options)
         yield
     finally:
-        _set(before)
+        _update(previous)
 
 
-def _set(values: dict[str, Any]) -> None:
-    for name, value in values.items():
+def _update(options: dict[str, Any]) -> None:
+    for name, value in options.items():
         jax.config.update(name, value)

@@ -1,4 +1,4 @@
-"""Reading ahead of what is asked for, by threads."""
+"""Reads items ahead of their use, in threads."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -6,33 +6,34 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 Item = TypeVar("Item")
-Read = TypeVar("Read")
+Result = TypeVar("Result")
 
 
 def prefetch(
-    read: Callable[[Item], Read], items: Iterable[Item], *, workers: int = 4, ahead: int = 8
-) -> Iterator[tuple[Item, Read]]:
-    """Yields each item with what `read` returns for it, in order, while threads read the next ones.
+    read: Callable[[Item], Result], items: Iterable[Item], *, workers: int = 4, ahead: int = 8
+) -> Iterator[tuple[Item, Result]]:
+    """Yields each item with the result of `read`, in order, while threads read the next items.
 
     Args:
-      read: called once an item, in a thread. What it raises is raised when the item's turn comes.
+      read: called once for each item, in a thread. An error that it raises is raised when the item
+        would be yielded.
       items: what to read, such as paths. At most `ahead` + 1 of them are taken in advance.
       workers: the number of threads.
-      ahead: the most items that wait, read, before they are asked for.
+      ahead: the largest number of results that wait to be yielded.
 
     Yields:
-      Pairs of an item and what was read.
+      Pairs of an item and its result.
     """
     pool = ThreadPoolExecutor(workers)
-    waiting: deque[tuple[Item, Future[Read]]] = deque()
+    queue: deque[tuple[Item, Future[Result]]] = deque()
     try:
         for item in items:
-            waiting.append((item, pool.submit(read, item)))
-            if len(waiting) > ahead:
-                first, reading = waiting.popleft()
-                yield first, reading.result()
-        while waiting:
-            first, reading = waiting.popleft()
-            yield first, reading.result()
+            queue.append((item, pool.submit(read, item)))
+            if len(queue) > ahead:
+                first, future = queue.popleft()
+                yield first, future.result()
+        while queue:
+            first, future = queue.popleft()
+            yield first, future.result()
     finally:
         pool.shutdown(cancel_futures=True)

@@ -1,70 +1,91 @@
-"""What a person sees while a command goes on."""
+"""Messages, results and progress bars that do not overwrite each other on a terminal."""
 
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from typing import TypeVar
 
 from tqdm import tqdm
 
-LINE_SECONDS = 30.0  # between two lines where there is no terminal to draw a bar on
+LINE_INTERVAL_S = 30.0  # between two lines of progress if standard error is not a terminal
 
 Item = TypeVar("Item")
 
 
 def log(text: str) -> None:
-    """Prints a line to standard error, above a progress bar if there is one."""
+    """Prints a line to standard error, above the progress bar if there is one."""
     tqdm.write(text, file=sys.stderr)
 
 
 def emit(text: str) -> None:
-    """Prints a line of a command's result to standard output, without spoiling a progress bar."""
+    """Prints a line of a command's result to standard output, above the progress bar."""
     tqdm.write(text, file=sys.stdout)
     sys.stdout.flush()
 
 
 def progress(items: Iterable[Item], unit: str, total: int) -> Iterator[Item]:
-    """Yields the items, and shows how many of the total are done unless there is only one.
+    """Yields items and shows how many are done, if there is more than one.
 
-    On a terminal that is a bar, elsewhere a plain line now and then.
+    Args:
+      items: what to yield.
+      unit: what the items are, in the singular, such as "image".
+      total: how many items there are.
     """
-    live = total > 1 and sys.stderr.isatty()
-    last_line = time.monotonic()
-    bar = tqdm(items, unit=unit, total=total, disable=not live, dynamic_ncols=True)
-    for done, item in enumerate(bar):
-        now = time.monotonic()
-        if not live and now - last_line >= LINE_SECONDS:
-            last_line = now
-            log(f"{unit} {done}/{total}")
-        yield item
+    if total <= 1:
+        yield from items
+        return
+    with closing(ProgressBar(total, unit)) as bar:
+        for done, item in enumerate(items, start=1):
+            yield item
+            bar.update(done)
 
 
 class ProgressBar:
-    """Of a training run: a bar on a terminal; elsewhere a plain line now and then."""
+    """Shows how much is done on standard error: as a bar on a terminal, otherwise as lines.
 
-    def __init__(self, total: int, step: int):
-        self._live = sys.stderr.isatty()
+    Args:
+      total: the number of units of the whole run.
+      unit: what is counted, in the singular, such as "step".
+      initial: the number of units that an earlier run has done.
+      line_interval_s: seconds between two lines if standard error is not a terminal.
+    """
+
+    def __init__(
+        self, total: int, unit: str, initial: int = 0, *, line_interval_s: float = LINE_INTERVAL_S
+    ):
+        self._on_terminal = sys.stderr.isatty()
         self._bar = tqdm(
             total=total,
-            initial=step,
-            unit="step",
-            disable=not self._live,
+            initial=initial,
+            unit=unit,
+            disable=not self._on_terminal,
             dynamic_ncols=True,
-            bar_format="{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}, {remaining} left{postfix}]",
+            bar_format="{l_bar}{bar}| {n_fmt}/{total_fmt} "
+            "[{elapsed}, {remaining} remaining{postfix}]",
         )
-        self._total, self._first, self._begun = total, step, time.monotonic()
-        self._last_line = self._begun
+        self._total, self._unit, self._initial = total, unit, initial
+        self._line_interval_s = line_interval_s
+        self._start = self._last_line = time.monotonic()
 
-    def update(self, step: int, loss: float, accuracy: float, images_per_second: float) -> None:
-        text = f"loss {loss:.4f}, accuracy {accuracy:.4f}, {images_per_second:,.0f} images/s"
+    def update(self, done: int, text: str = "") -> None:
+        """Shows how many units are done, and a text.
+
+        Args:
+          done: units done so far, including the initial ones; more than those.
+          text: the state of the run, such as its loss.
+        """
         now = time.monotonic()
-        if self._live:
+        if self._on_terminal:
             self._bar.set_postfix_str(text, refresh=False)
-            self._bar.update(step - self._bar.n)
-        elif now - self._last_line >= LINE_SECONDS:
+            self._bar.update(done - self._bar.n)
+        elif now - self._last_line >= self._line_interval_s:
             self._last_line = now
-            left = (now - self._begun) / (step - self._first) * (self._total - step)
-            log(f"step {step}/{self._total}: {text}, {left / 60:.1f} min left")
+            remaining_s = (now - self._start) / (done - self._initial) * (self._total - done)
+            parts = [text] if text else []
+            parts.append(f"{remaining_s / 60:.1f} min remaining")
+            log(f"{self._unit} {done}/{self._total}: {', '.join(parts)}")
 
     def close(self) -> None:
+        """Removes the bar from the terminal's last line, so that other output can follow."""
         self._bar.close()

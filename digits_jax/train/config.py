@@ -1,157 +1,229 @@
-"""Recipes: everything that decides what a training run does, but for its seed."""
+"""Training configurations: everything that decides what a run does, except its seed."""
 
 import dataclasses
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
+import tyro
+
+from digits_jax.runtime.checks import check_range
 from digits_jax.runtime.errors import ArgumentError
 
-if TYPE_CHECKING:  # only training pays for the import
-    import optax
+# Names of fields up to version 0.1, which `run.json` and the command line understand as well.
+FORMER_NAMES = {
+    "translate_px": "shift",
+    "compute_dtype": "factors",
+    "rotation_deg": "turn",
+    "shear": "slant",
+    "aspect": "stretch",
+    "elastic_sigma_px": "bend",
+    "negative_off_centre": "off_centre",
+    "negative_wrong_size": "wrong_size",
+    "negative_shapes": "shapes",
+    "negative_textures": "textures",
+    "negative_blank": "blank",
+    "jittered_crops": "near_misses",
+}
+EARLY_EVALUATIONS = (10, 30, 100, 300, 1000)  # steps; the paper's Figure 4 has a log axis
 
 
 class ConfigError(ArgumentError):
-    """A recipe that cannot be followed."""
+    """A training configuration is contradictory, out of range or unknown."""
 
     exit_code = 2
 
 
+def _with_former_name(field: str) -> Any:
+    """Returns the mark by which the command line takes a field by its former name as well.
+
+    `--help` lists aliases before names, so the alias is the field's present name.
+    """
+    return tyro.conf.arg(name=FORMER_NAMES[field], aliases=[f"--{field.replace('_', '-')}"])
+
+
 @dataclasses.dataclass(frozen=True)
 class TrainConfig:
-    """How a network is trained. Two runs of one recipe and one seed are the same run.
+    """How a network is trained. Two runs with equal configuration and seed give equal results.
 
-    A finished run that is continued with more steps follows the longer recipe's learning rates from
-    there on; with the one-cycle schedule that is not the run which had them from the beginning.
+    A finished run can be continued with more steps. It then follows the learning rates of the
+    longer run from there on. With the one-cycle schedule the result differs from that of a run
+    which had all the steps from the beginning.
+
+    The comment above a field is its text in `digits-jax train --help`.
     """
 
-    # Digits in a step, over all devices together.
+    # Each training step uses this many digits, over all devices together (at least 1).
     batch_size: int
-    # Optimizer updates in the whole run.
+    # The whole run makes this many optimizer updates (at least 1).
     steps: int
-    # adam (Kingma and Ba, 2015) as in section 3.1, or sgd: plain descent as in section 2.1.
+    # The optimizer is adam (Kingma and Ba, 2015; section 3.1 of the paper) or sgd, which is plain
+    # gradient descent (section 2.1).
     optimizer: Literal["adam", "sgd"]
-    # α of section 2.1, a step; of the one-cycle schedule, its peak.
+    # Updates are scaled by this learning rate, α in section 2.1 (above 0), which is the peak of the
+    # one-cycle schedule.
     learning_rate: float
-    # constant; or one-cycle: a rise over the first 30 % of the steps, then a cosine to zero.
+    # The learning rate is constant, or it follows one cycle: it rises over the first 30 % of the
+    # steps and then falls to zero along a cosine.
     schedule: Literal["constant", "one-cycle"]
-    # The farthest that a digit is shifted each way, in pixels, drawn anew each time it is used.
-    shift: int
-    # Steps between two evaluations, each followed by a checkpoint.
+    # Digits are moved by up to this many pixels along each axis, drawn anew at each use (0 to 27).
+    translate_px: Annotated[int, _with_former_name("translate_px")]
+    # The run is evaluated and saved each time it has made this many more steps (at least 1), and
+    # early on also after 10, 30, 100, 300 and 1000 steps.
     evaluate_every: int
-    # What the factors of the large layers' products are rounded to; sums are of float32 always. (On
-    # GPU and TPU only the dense layer's: those of convolutions are as the hardware rounds them.)
-    factors: Literal["float32", "bfloat16"] = "float32"
-    # The most by which a digit is scaled up or down, as a factor, log-uniform; 1 leaves its size.
+    # The large layers round the inputs of their matrix products to this type and add up in float32;
+    # on GPU and TPU this holds for the dense layer alone, because the hardware rounds convolutions.
+    compute_dtype: Annotated[Literal["float32", "bfloat16"], _with_former_name("compute_dtype")] = (
+        "float32"
+    )
+    # Digits are made larger or smaller by up to this factor, log-uniformly (1 to 2; 1 keeps the
+    # size).
     scale: float = 1.0
-    # The most by which a digit is turned, in degrees (by two shears: 3 % more at 10°), ...
-    turn: float = 0.0
-    # ... slanted, in px sideways for each px up, ...
-    slant: float = 0.0
-    # ... made taller or broader, as a factor, ...
-    stretch: float = 1.0
-    # ... and bent: standard deviation of its pixels' displacements, px, of the most bent digits.
-    bend: float = 0.0
-    # Mean number of other digits and shapes around a window's subject, 0–3.
+    # Digits are rotated by up to this angle in degrees, either way (0 to 45), by two shears that
+    # change their length by up to 3 % at 10°.
+    rotation_deg: Annotated[float, _with_former_name("rotation_deg")] = 0.0
+    # Digits are slanted either way by up to this many pixels sideways per pixel of height (0 to 1).
+    shear: Annotated[float, _with_former_name("shear")] = 0.0
+    # Digits are made taller and narrower, or lower and broader, by up to this factor along each
+    # axis (1 to 2; 1 keeps the aspect ratio).
+    aspect: Annotated[float, _with_former_name("aspect")] = 1.0
+    # Digits are bent by smooth random displacements of their pixels, whose standard deviation is
+    # drawn for each digit from 0 up to this many pixels (0 to 5).
+    elastic_sigma_px: Annotated[float, _with_former_name("elastic_sigma_px")] = 0.0
+    # Windows show this many other digits and shapes around their centre, on average (0 to 3).
     neighbours: float = 0.0
-    # Shares of the batch that are background, whose target is uniform over the classes (0–1): ...
-    off_centre: float = 0.0  # digits beside the window's centre,
-    wrong_size: float = 0.0  # digits, or parts of one, of another size,
-    shapes: float = 0.0  # letters, signs, lines, curves and figures,
-    textures: float = 0.0  # noise, slopes of grey, and clutter like that of photographs,
-    blank: float = 0.0  # nothing, on any grey.
-    # Share of the batch that are near misses: digits and parts of one that are not quite in their
-    # place or of their size, whose target is as far from uniform as they are centred.
-    near_misses: float = 0.0
+    # This share of the batch (0 to 1) is negatives that show a digit beside the window's centre;
+    # the target of every negative is the uniform distribution over the classes.
+    negative_off_centre: Annotated[float, _with_former_name("negative_off_centre")] = 0.0
+    # This share of the batch (0 to 1) is negatives that show a digit, or a part of one, of a wrong
+    # size.
+    negative_wrong_size: Annotated[float, _with_former_name("negative_wrong_size")] = 0.0
+    # This share of the batch (0 to 1) is negatives that show letters, signs, lines, curves and
+    # figures.
+    negative_shapes: Annotated[float, _with_former_name("negative_shapes")] = 0.0
+    # This share of the batch (0 to 1) is negatives that show noise, gradients of grey, and clutter
+    # as in photographs.
+    negative_textures: Annotated[float, _with_former_name("negative_textures")] = 0.0
+    # This share of the batch (0 to 1) is negatives that show an empty window of any grey.
+    negative_blank: Annotated[float, _with_former_name("negative_blank")] = 0.0
+    # This share of the batch (0 to 1) is jittered crops, which show a digit or a part of one
+    # somewhat off its place or size, and whose target is the less certain the farther off it is.
+    jittered_crops: Annotated[float, _with_former_name("jittered_crops")] = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("batch_size", "steps", "evaluate_every"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} must be at least 1; got {getattr(self, name)}")
-        if not 0 <= self.shift < 28:
-            raise ConfigError(f"shift must be 0 to 27 pixels; got {self.shift}")
-        if not 1 <= self.scale <= 2:
-            raise ConfigError(f"scale must be 1 to 2; got {self.scale}")
-        if not 1 <= self.stretch <= 2:
-            raise ConfigError(f"stretch must be 1 to 2; got {self.stretch}")
-        if not 0 <= self.turn <= 45:
-            raise ConfigError(f"turn must be 0 to 45 degrees; got {self.turn}")
-        if not 0 <= self.slant <= 1:
-            raise ConfigError(f"slant must be 0 to 1; got {self.slant}")
-        if not 0 <= self.bend <= 5:
-            raise ConfigError(f"bend must be 0 to 5 pixels; got {self.bend}")
-        if not 0 <= self.neighbours <= 3:
-            raise ConfigError(f"neighbours must be 0 to 3; got {self.neighbours}")
-        shares = (*self.background_shares(), self.near_misses)
-        if min(shares) < 0 or not sum(shares) < 1:
-            names = "off_centre, wrong_size, shapes, textures, blank and near_misses"
-            raise ConfigError(f"{names} must be shares whose sum is below 1; got {shares}")
-        if not 0 < self.learning_rate < float("inf"):
-            raise ConfigError(f"learning_rate must be positive; got {self.learning_rate}")
+        """Checks the ranges of all fields.
 
-    def background_shares(self) -> tuple[float, ...]:
-        """The shares of the kinds of background window, in their order above."""
-        return self.off_centre, self.wrong_size, self.shapes, self.textures, self.blank
+        Raises:
+          ConfigError: a field is outside its range.
+        """
+        for name, low, high, unit in (
+            ("batch_size", 1, float("inf"), "digits"),
+            ("steps", 1, float("inf"), ""),
+            ("evaluate_every", 1, float("inf"), "steps"),
+            ("translate_px", 0, 27, "pixels"),
+            ("scale", 1, 2, ""),
+            ("rotation_deg", 0, 45, "degrees"),
+            ("shear", 0, 1, "pixels per pixel"),
+            ("aspect", 1, 2, ""),
+            ("elastic_sigma_px", 0, 5, "pixels"),
+            ("neighbours", 0, 3, ""),
+        ):
+            check_range(name, getattr(self, name), low, high, unit=unit, error=ConfigError)
+        if not 0 < self.learning_rate < float("inf"):
+            raise ConfigError(
+                f"expected learning_rate to be above 0 and finite; got {self.learning_rate}"
+            )
+        shares = {name: getattr(self, name) for name in SHARES}
+        if not (min(shares.values()) >= 0 and sum(shares.values()) < 1):
+            given = ", ".join(f"{name} {share:g}" for name, share in shares.items())
+            raise ConfigError(f"expected shares from 0 whose sum is below 1; got {given}")
+
+    def negative_shares(self) -> tuple[float, ...]:
+        """Returns the share of the batch of each kind of negative, in the order of `NEGATIVES`."""
+        return tuple(getattr(self, name) for name in NEGATIVES)
 
     @property
     def composes(self) -> bool:
-        """Whether windows are composed, rather than digits shifted and nothing else."""
-        asked = (self.neighbours, self.turn, self.slant, self.bend, self.near_misses)
-        return any((*asked, *self.background_shares())) or self.scale > 1 or self.stretch > 1
+        """Whether windows are composed. If not, digits are only moved by whole pixels."""
+        amounts = (
+            *(self.neighbours, self.rotation_deg, self.shear, self.elastic_sigma_px),
+            *(self.jittered_crops, *self.negative_shares()),
+        )
+        return any(amounts) or self.scale > 1 or self.aspect > 1
 
-    def learning_rates(self) -> "optax.Schedule":
-        """The learning rate as a function of the step, counted from 0."""
-        import optax
+    def is_evaluation_step(self, step: int) -> bool:
+        """Returns whether a run is evaluated and saved after this many steps."""
+        return step in (*EARLY_EVALUATIONS, self.steps) or step % self.evaluate_every == 0
 
-        if self.schedule == "constant":
-            return optax.constant_schedule(self.learning_rate)
-        return optax.cosine_onecycle_schedule(self.steps, self.learning_rate)
 
-    def tx(self) -> "optax.GradientTransformation":
-        """The optimizer: θ := θ − α·∇L for sgd, Adam's rescaled gradient for adam."""
-        import optax
+NEGATIVES = (
+    *("negative_off_centre", "negative_wrong_size", "negative_shapes"),
+    *("negative_textures", "negative_blank"),
+)
+SHARES = (*NEGATIVES, "jittered_crops")
 
-        build = {"adam": optax.adam, "sgd": optax.sgd}[self.optimizer]
-        return build(self.learning_rates())
 
-    def evaluates_at(self, step: int) -> bool:
-        """Whether a run pauses after this many steps to evaluate and save.
+def to_former_names(config: TrainConfig) -> dict[str, Any]:
+    """Returns the fields of a configuration by the names that they had up to version 0.1."""
+    return {
+        FORMER_NAMES.get(name, name): value for name, value in dataclasses.asdict(config).items()
+    }
 
-        Early on also at 10, 30, 100, 300 and 1000 steps: the paper's Figure 4 has a log axis.
-        """
-        return step in (10, 30, 100, 300, 1000, self.steps) or step % self.evaluate_every == 0
+
+def from_former_names(fields: Mapping[str, Any]) -> TrainConfig:
+    """Returns the configuration whose fields are given by their former names.
+
+    Raises:
+      TypeError: a field is missing or unknown.
+      ConfigError: a field is outside its range.
+    """
+    names = {former: name for name, former in FORMER_NAMES.items()}
+    return TrainConfig(**{names.get(name, name): value for name, value in fields.items()})
+
+
+def get_config(name: str) -> TrainConfig:
+    """Returns one of `CONFIGS` by its name.
+
+    Raises:
+      ConfigError: there is none of that name.
+    """
+    if name not in CONFIGS:
+        raise ConfigError(f"expected a config named {' or '.join(CONFIGS)}; got {name!r}")
+    return CONFIGS[name]
 
 
 CONFIGS = {
-    # Section 3.1; the batch size is ours, as the paper never states it: see experiments/LOG.md.
+    # As in section 3.1. The paper does not state its batch size; experiments/LOG.md tells how this
+    # one was chosen.
     "paper": TrainConfig(
         batch_size=1024,
         steps=20_000,
         optimizer="adam",
         learning_rate=1e-4,
         schedule="constant",
-        shift=6,
+        translate_px=6,
         evaluate_every=1000,
     ),
-    # The same network and digits, with a fifth of the images: see experiments/LOG.md.
+    # The same network and digits with a fifth of the training images, and with negatives.
     "standard": TrainConfig(
         batch_size=256,
         steps=16_000,
         optimizer="adam",
         learning_rate=2e-3,
         schedule="one-cycle",
-        shift=3,
-        factors="bfloat16",
+        translate_px=3,
+        compute_dtype="bfloat16",
         scale=1.25,
-        turn=10.0,
-        slant=0.15,
-        stretch=1.1,
-        bend=1.0,
+        rotation_deg=10.0,
+        shear=0.15,
+        aspect=1.1,
+        elastic_sigma_px=1.0,
         neighbours=1.2,
-        off_centre=0.05,
-        wrong_size=0.12,
-        shapes=0.12,
-        textures=0.17,
-        blank=0.02,
-        near_misses=0.2,
+        negative_off_centre=0.05,
+        negative_wrong_size=0.12,
+        negative_shapes=0.12,
+        negative_textures=0.17,
+        negative_blank=0.02,
+        jittered_crops=0.2,
         evaluate_every=2000,
     ),
 }

@@ -1,12 +1,9 @@
-"""A whole training run: from nothing, or from its last checkpoint, to the end."""
+"""A whole training run: from the start, or from its last checkpoint, to the end."""
 
-import signal
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
-from types import FrameType
 
 import jax
 import jax.numpy as jnp
@@ -19,20 +16,15 @@ from digits_jax.runtime.devices import data_mesh
 from digits_jax.runtime.errors import DigitsJaxError
 from digits_jax.runtime.progress import ProgressBar, log
 from digits_jax.train.checkpoints import Checkpoints, RunningMetrics, load_best, open_checkpoints
-from digits_jax.train.config import CONFIGS, ConfigError, TrainConfig
+from digits_jax.train.config import TrainConfig, get_config
 from digits_jax.train.evaluate import accuracy
 from digits_jax.train.multi_step import make_multi_step, steps_per_dispatch
+from digits_jax.train.negatives.draw import NegativePictures, draw_negatives, negatives_sha256
 from digits_jax.train.plots import plot_training_curve
+from digits_jax.train.schedule import learning_rate_schedule
+from digits_jax.train.signals import Interrupted, collect_signals
 from digits_jax.train.step import TrainState, initial_state
-from digits_jax.train.workdir import Evaluation, MetricsLog, RunInfo, start_run
-
-
-class Interrupted(DigitsJaxError):
-    """The run was asked to stop by a signal and has saved itself."""
-
-    def __init__(self, signum: int, step: int):
-        super().__init__(f"stopped by {signal.Signals(signum).name} after step {step}; saved")
-        self.signum = signum
+from digits_jax.train.workdir import Evaluation, MetricsLog, RunInfo, record_negatives, start_run
 
 
 class Diverged(DigitsJaxError):
@@ -40,152 +32,149 @@ class Diverged(DigitsJaxError):
 
 
 def train(
-    recipe: TrainConfig | str = "standard",
+    config: TrainConfig | str = "standard",
     workdir: str | Path = "runs/standard",
     seed: int = 0,
     *,
     data_dir: Path | None = None,
+    mnist: Mnist | None = None,
+    max_steps_per_call: int | None = None,
+    draw_negatives: Callable[[], NegativePictures] = draw_negatives,
 ) -> Params:
-    """Trains to the recipe's last step, going on from the work folder's newest checkpoint.
+    """Trains to the last step of the configuration, from the work folder's newest checkpoint on.
 
-    The same recipe and seed give the same parameters, bit for bit on CPU, however often the run
-    was stopped or killed on the way.
+    The same configuration and seed give the same parameters, bit for bit on CPU, however often the
+    run was stopped or killed.
 
     Args:
-      recipe: a `TrainConfig`, or the name of one in `CONFIGS`.
-      workdir: where checkpoints, `metrics.jsonl` and `training_curve.png` go.
-      seed: of the initial parameters, the sampling and the shifts.
+      config: a `TrainConfig`, or the name of one in `CONFIGS`.
+      workdir: the folder for `run.json`, `metrics.jsonl`, `checkpoints/` and `training_curve.png`.
+      seed: of the initial parameters, the sampling and the augmentation.
       data_dir: a folder that holds MNIST; see `load_mnist`.
+      mnist: the digits to train on, instead of those of `load_mnist(data_dir)`.
+      max_steps_per_call: the most steps of one call of the compiled program. The default is
+        `steps_per_dispatch` of the devices.
+      draw_negatives: returns the negative pictures, if the configuration composes windows.
 
     Returns:
-      The parameters of the kept checkpoint with the best validation accuracy.
+      The parameters of the checkpoint with the best validation accuracy.
 
     Raises:
-      RecipeError: there is no recipe of that name.
+      ConfigError: there is no configuration of that name.
       WorkdirError: the folder belongs to another run.
-      DataError: MNIST could not be had.
-      Diverged: the loss was not finite.
+      DataError: MNIST could not be loaded.
+      Diverged: the loss or the parameters were not finite.
       Interrupted: a SIGINT or SIGTERM came during training; the state was saved.
     """
-    recipe, workdir = _recipe(recipe), Path(workdir)
-    mnist = load_mnist(data_dir, log)
-    start_run(workdir, RunInfo(recipe, seed, MNIST_SHA256))
-    with open_checkpoints(workdir) as checkpoints, _watch_signals() as received:
-        _train(recipe, workdir, seed, mnist, checkpoints, received)
+    config = config if isinstance(config, TrainConfig) else get_config(config)
+    workdir = Path(workdir)
+    mnist = mnist or load_mnist(data_dir, log)
+    run = RunInfo(config, seed, MNIST_SHA256)
+    start_run(workdir, run)
+
+    def draw_and_record() -> NegativePictures:
+        negatives = draw_negatives()
+        record_negatives(workdir, run._replace(negatives_sha256=negatives_sha256(negatives)))
+        return negatives
+
+    with open_checkpoints(workdir) as checkpoints, collect_signals() as received:
+        _train(run, workdir, mnist, checkpoints, received, max_steps_per_call, draw_and_record)
     plot_training_curve(workdir)
     return load_best(workdir)[1]
 
 
-def _recipe(recipe: TrainConfig | str) -> TrainConfig:
-    if isinstance(recipe, TrainConfig):
-        return recipe
-    if recipe not in CONFIGS:
-        raise ConfigError(f"there is no recipe {recipe!r}; there are {', '.join(CONFIGS)}")
-    return CONFIGS[recipe]
-
-
 def _train(
-    recipe: TrainConfig,
+    run: RunInfo,
     workdir: Path,
-    seed: int,
     mnist: Mnist,
     checkpoints: Checkpoints,
-    received: list[int],
+    received_signals: list[int],
+    max_steps_per_call: int | None,
+    draw_negatives: Callable[[], NegativePictures],
 ) -> None:
-    mesh = data_mesh(recipe.batch_size)
+    config = run.config
+    mesh = data_mesh(config.batch_size)
     replicated = NamedSharding(mesh, P())
-    init_key, run_key = jax.random.split(jax.random.key(seed))
-    restored = checkpoints.restore_newest(recipe, replicated, log)
-    state, progress = restored or (initial_state(recipe, init_key), RunningMetrics())
+    init_key, run_key = jax.random.split(jax.random.key(run.seed))
+    restored = checkpoints.restore_newest(config, replicated, log)
+    state, progress = restored or (initial_state(config, init_key), RunningMetrics())
     step = int(state.step)
-    record = MetricsLog(workdir, until_step=step)
-    if step >= recipe.steps:
-        log(f"{workdir} is finished: {step:,} of {recipe.steps:,} steps are done")
+    metrics_log = MetricsLog(workdir, until_step=step)
+    if step >= config.steps:
+        log(f"{workdir} is finished: {step:,} of {config.steps:,} steps are done")
         return
     devices = f"{mesh.size} × {mesh.devices.flat[0].device_kind}"
-    log(f"{'going on' if step else 'beginning'} at step {step:,} of {recipe.steps:,} on {devices}")
-    longest = steps_per_dispatch(mesh)
-    advance = make_multi_step(recipe, mesh, looped=longest > 1)
+    verb = "continuing" if step else "beginning"
+    log(f"{verb} at step {step:,} of {config.steps:,} on {devices}")
+    max_steps = max_steps_per_call or steps_per_dispatch(mesh)
+    multi_step = make_multi_step(config, mesh, max_steps=max_steps, draw_negatives=draw_negatives)
     state, run_key, mnist = jax.device_put((state, run_key, mnist), replicated)
-    with closing(ProgressBar(recipe.steps, step)) as bar:
-        while step < recipe.steps:
-            count = _steps_to_pause(recipe, step, longest)
+    with closing(ProgressBar(config.steps, "step", initial=step)) as bar:
+        while step < config.steps:
+            count = _steps_to_evaluation(config, step, max_steps)
             begun = time.monotonic()
-            state, sums = advance(state, mnist.train, run_key, count)
+            state, sums = multi_step(state, mnist.train, run_key, count)
             sums = jax.device_get(sums)
-            progress = progress.after(sums, count, time.monotonic() - begun)
+            progress = progress.add(sums, count, time.monotonic() - begun)
             step += count
-            pause, stop = recipe.evaluates_at(step), received[:1]
+            is_evaluation, stop = config.is_evaluation_step(step), received_signals[:1]
             if sums.bad_step >= 0:
-                raise _diverged(int(sums.bad_step), recipe, checkpoints)
-            if (pause or stop) and not _finite(state.params):
-                raise _diverged(step - 1, recipe, checkpoints)
-            bar.update(step, progress.mean_loss, progress.mean_accuracy, progress.rate(recipe))
-            if pause:
-                row, progress = _evaluate(state, progress, recipe, mnist)
+                raise _diverged(int(sums.bad_step), config, checkpoints)
+            if (is_evaluation or stop) and not _is_finite(state.params):
+                raise _diverged(step - 1, config, checkpoints)
+            speed = progress.images_per_second(config.batch_size)
+            loss, train_accuracy = progress.mean_loss, progress.mean_accuracy
+            text = f"loss {loss:.4f}, accuracy {train_accuracy:.4f}, {speed:,.0f} images/s"
+            bar.update(step, text)
+            if is_evaluation:
+                row = _evaluate(state, progress, config, mnist)
+                progress = RunningMetrics(seconds=row.seconds)
                 _log_evaluation(row)
-                record.append(row)
+                metrics_log.append(row)
                 checkpoints.save(state, progress, row.validation_accuracy)
             if stop:
-                if not pause:
+                if not is_evaluation:
                     checkpoints.save(state, progress, None)
                 raise Interrupted(stop[0], step)
 
 
-def _steps_to_pause(recipe: TrainConfig, step: int, longest: int) -> int:
-    return next(n for n in range(1, longest + 1) if n == longest or recipe.evaluates_at(step + n))
+def _steps_to_evaluation(config: TrainConfig, step: int, max_steps: int) -> int:
+    """Returns the number of steps to the next evaluation, or `max_steps` if that is fewer."""
+    for count in range(1, max_steps):
+        if config.is_evaluation_step(step + count):
+            return count
+    return max_steps
 
 
 def _evaluate(
-    state: TrainState, progress: RunningMetrics, recipe: TrainConfig, mnist: Mnist
-) -> tuple[Evaluation, RunningMetrics]:
+    state: TrainState, progress: RunningMetrics, config: TrainConfig, mnist: Mnist
+) -> Evaluation:
     begun = time.monotonic()
     validation = accuracy(state.params, mnist.validation)
     test = accuracy(state.params, mnist.test)
-    seconds = progress.seconds + time.monotonic() - begun
-    row = Evaluation(
+    return Evaluation(
         step=int(state.step),
         train_loss=progress.mean_loss,
         train_accuracy=progress.mean_accuracy,
         validation_accuracy=validation,
         test_accuracy=test,
-        images_per_second=progress.rate(recipe),
-        seconds=seconds,
+        images_per_second=progress.images_per_second(config.batch_size),
+        seconds=progress.seconds + time.monotonic() - begun,
     )
-    return row, RunningMetrics(seconds=seconds)
 
 
-def _finite(params: Params) -> bool:
+def _is_finite(params: Params) -> bool:
     return all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(params))
 
 
-def _diverged(step: int, recipe: TrainConfig, checkpoints: Checkpoints) -> Diverged:
+def _diverged(step: int, config: TrainConfig, checkpoints: Checkpoints) -> Diverged:
     saved = checkpoints.steps()
     return Diverged(
         f"the loss or the parameters are no longer finite at step {step + 1} "
-        f"(learning rate {float(recipe.learning_rates()(step)):g}); the last good checkpoint is "
-        f"{f'of step {saved[-1]}' if saved else 'none: it is too early'}. "
+        f"(learning rate {float(learning_rate_schedule(config)(step)):g}); the last good "
+        f"checkpoint is {f'of step {saved[-1]}' if saved else 'none: it is too early'}. "
         "Try a lower --learning-rate in another --workdir."
     )
-
-
-@contextmanager
-def _watch_signals() -> Iterator[list[int]]:
-    """Collects SIGINT and SIGTERM in a list, so that the run can save before it stops."""
-    received: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield received  # Python lets only the main thread handle signals
-        return
-
-    def note(signum: int, frame: FrameType | None) -> None:
-        received.append(signum)
-
-    before = {signum: signal.signal(signum, note) for signum in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield received
-    finally:
-        for signum, handler in before.items():
-            signal.signal(signum, handler)
 
 
 def _log_evaluation(row: Evaluation) -> None:

@@ -1,4 +1,4 @@
-"""The program that samples and trains on a mesh of devices, one step at a time or many."""
+"""The compiled program that samples, augments and trains on a mesh, one or many steps a call."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,123 +15,136 @@ from jaxtyping import Array, Int, Key
 from digits_jax.data.mnist import Dataset
 from digits_jax.runtime.errors import ArgumentError
 from digits_jax.runtime.jax_config import temporary_jax_config
-from digits_jax.train.augment import NegativePictures, draw_negatives, negatives_spec
+from digits_jax.train.augment import augment
+from digits_jax.train.batch import Batch, sample_batch
 from digits_jax.train.config import TrainConfig
-from digits_jax.train.step import Batch, Metrics, TrainState, apply_gradients, augment, sample_batch
+from digits_jax.train.negatives.draw import NegativePictures, draw_negatives, negatives_spec
+from digits_jax.train.step import Metrics, TrainState, apply_gradients
 
-# Steps whose windows a loop draws at once: these are many small operations, and on an accelerator
-# each costs its launch, whatever its size.
+# Steps whose batches a loop augments at once. Augmentation is many small operations, and on an
+# accelerator each of them costs its launch, whatever its size.
 BATCHES_AHEAD = 10
 
 Count = int | Int[Array, ""]
 MultiStep = Callable[[TrainState, Dataset, Key[Array, ""], Count], tuple[TrainState, Metrics]]
 
 
-class TrainingData(NamedTuple):
-    """What windows are made of."""
+class _TrainingData(NamedTuple):
+    """The pictures from which batches are made."""
 
     digits: Dataset
-    distractors: NegativePictures | None  # none where digits are shifted and nothing else
+    negatives: NegativePictures | None  # None if the configuration composes no windows
 
 
 def steps_per_dispatch(mesh: Mesh) -> int:
-    """How many steps are best run by one call.
+    """Returns the number of steps that one call should run to be fast.
 
-    One on CPU, since XLA there runs the body of a loop without spreading its element-wise work
-    over the cores; many on accelerators, where each call costs more than a small step.
+    That is 1 on CPU, where XLA runs the body of a loop without spreading its element-wise work over
+    the cores. It is 100 on accelerators, where each call costs more than a small step.
     """
     return 1 if mesh.devices.flat[0].platform == "cpu" else 100
 
 
-def make_multi_step(recipe: TrainConfig, mesh: Mesh, *, looped: bool) -> MultiStep:
-    """Makes the program that samples and trains on the mesh; its first call prepares it.
+def make_multi_step(
+    config: TrainConfig,
+    mesh: Mesh,
+    *,
+    max_steps: int,
+    draw_negatives: Callable[[], NegativePictures] = draw_negatives,
+    batches_ahead: int = BATCHES_AHEAD,
+) -> MultiStep:
+    """Makes the program that samples and trains on the mesh; its first call compiles it.
 
-    Step k draws all its randomness from `fold_in(key, k)`, so that a run can stop after any step
-    and go on as if it had not.
+    Step k takes all its randomness from `fold_in(key, k)`, so that a run can stop after any step
+    and continue as if it had not stopped.
 
     Args:
-      recipe: what a step does.
-      mesh: of `data_mesh`; what is committed to devices is to be replicated on it.
-      looped: whether a call does as many steps as it is asked to; else it does one, by a program
-        without a loop around it.
+      config: what a step does.
+      mesh: from `data_mesh`. Arrays that are committed to devices must be replicated on it.
+      max_steps: the most steps of one call. With 1, the program has no loop around the step.
+      draw_negatives: returns the negative pictures. It is called at most once, in a thread beside
+        the compilation, and only if the configuration composes windows. The first call raises what
+        it raises, before any step is done.
+      batches_ahead: the number of batches that a loop augments at once.
 
     Returns:
-      `advance(state, dataset, key, count) -> (state, metrics)`, which does `count` steps and
-      donates `state`; states, datasets and keys are to be of one shape in all calls. A program
-      without a loop raises a ValueError if the count is not 1.
+      `multi_step(state, dataset, key, count) -> (state, metrics)`, which does `count` steps and
+      donates `state`. States, datasets and keys must have the same shapes in all calls. It raises
+      an ArgumentError if `count` is not possible.
     """
     replicated, sharded = NamedSharding(mesh, P()), NamedSharding(mesh, P("data"))
 
-    def windows(step: Int[Array, ""], source: TrainingData, key: Key[Array, ""]) -> Batch:
-        sample_key, step_key = jax.random.split(jax.random.fold_in(key, step))
-        batch = sample_batch(sample_key, source.digits, recipe.batch_size)
+    def make_batch(step: Int[Array, ""], data: _TrainingData, key: Key[Array, ""]) -> Batch:
+        sample_key, augment_key = jax.random.split(jax.random.fold_in(key, step))
+        batch = sample_batch(sample_key, data.digits, config.batch_size)
         batch = lax.with_sharding_constraint(batch, sharded)
-        return augment(step_key, batch, recipe, source.distractors)
+        return augment(augment_key, batch, config, data.negatives)
 
-    def one(
-        state: TrainState, source: TrainingData, key: Key[Array, ""], _: Count
+    def run_one_step(
+        state: TrainState, data: _TrainingData, key: Key[Array, ""], _: Count
     ) -> tuple[TrainState, Metrics]:
-        return apply_gradients(state, windows(state.step, source, key), recipe=recipe, mesh=mesh)
+        return apply_gradients(state, make_batch(state.step, data, key), config=config, mesh=mesh)
 
-    def many(
-        state: TrainState, source: TrainingData, key: Key[Array, ""], count: Count
+    def run_loop(
+        state: TrainState, data: _TrainingData, key: Key[Array, ""], count: Count
     ) -> tuple[TrainState, Metrics]:
         end = state.step + count
 
-        def block(carry: tuple[TrainState, Metrics]) -> tuple[TrainState, Metrics]:
+        def run_block(carry: tuple[TrainState, Metrics]) -> tuple[TrainState, Metrics]:
             state, _ = carry
-            begin, ahead = state.step, jnp.arange(BATCHES_AHEAD)
-            batches = jax.vmap(windows, in_axes=(0, None, None))(begin + ahead, source, key)
+            begin, ahead = state.step, jnp.arange(batches_ahead)
+            batches = jax.vmap(make_batch, in_axes=(0, None, None))(begin + ahead, data, key)
 
-            def body(
+            def run_step(
                 k: Int[Array, ""], carry: tuple[TrainState, Metrics]
             ) -> tuple[TrainState, Metrics]:
                 state, sums = carry
                 batch = jax.tree.map(lambda array: array[k - begin], batches)
-                state, step = apply_gradients(state, batch, recipe=recipe, mesh=mesh)
-                bad_step = jnp.where(sums.bad_step < 0, step.bad_step, sums.bad_step)
-                sums = Metrics(sums.loss + step.loss, sums.accuracy + step.accuracy, bad_step)
-                return state, sums
+                state, metrics = apply_gradients(state, batch, config=config, mesh=mesh)
+                bad_step = jnp.where(sums.bad_step < 0, metrics.bad_step, sums.bad_step)
+                loss, accuracy = sums.loss + metrics.loss, sums.accuracy + metrics.accuracy
+                return state, Metrics(loss, accuracy, bad_step)
 
-            return lax.fori_loop(begin, jnp.minimum(begin + BATCHES_AHEAD, end), body, carry)
+            return lax.fori_loop(begin, jnp.minimum(begin + batches_ahead, end), run_step, carry)
 
         sums = Metrics(jnp.zeros(()), jnp.zeros(()), jnp.int32(-1))
-        return lax.while_loop(lambda carry: carry[0].step < end, block, (state, sums))
+        return lax.while_loop(lambda carry: carry[0].step < end, run_block, (state, sums))
 
     program = jax.jit(
-        many if looped else one,
+        run_loop if max_steps > 1 else run_one_step,
         donate_argnums=0,
         in_shardings=replicated,
         out_shardings=replicated,
     )
     compiled: Compiled | None = None
-    distractors: NegativePictures | None = None
+    negatives: NegativePictures | None = None
 
     def prepare(
         state: TrainState, dataset: Dataset, key: Key[Array, ""], count: Count
     ) -> tuple[Compiled, NegativePictures | None]:
-        """Compiles, and draws distractors meanwhile: either takes seconds."""
-        # Else a GPU compiles a generator anew for each of the sixty draws of a window. What the
-        # kernel draws goes through the memory, which is little here.
+        """Compiles the program and meanwhile draws the negatives: both take seconds."""
+        # Without this option a GPU compiles a generator anew for each of the sixty random draws of
+        # a window. The kernel's numbers go through the memory, which costs little here.
         gpu = mesh.devices.flat[0].platform == "gpu"
-        generator = {"jax_threefry_gpu_kernel_lowering": True} if gpu else {}
+        options = {"jax_threefry_gpu_kernel_lowering": True} if gpu else {}
         with ThreadPoolExecutor() as pool:
-            drawing = pool.submit(draw_negatives) if recipe.composes else None
-            source = TrainingData(dataset, negatives_spec() if drawing else None)
-            with temporary_jax_config(**generator):
-                lowered = program.lower(state, source, key, count)
+            drawing = pool.submit(draw_negatives) if config.composes else None
+            data = _TrainingData(dataset, negatives_spec() if drawing else None)
+            with temporary_jax_config(**options):
+                lowered = program.lower(state, data, key, count)
             compiled = lowered.compile()
             drawn = jax.device_put(drawing.result(), replicated) if drawing else None
         return compiled, drawn
 
-    def advance(
+    def multi_step(
         state: TrainState, dataset: Dataset, key: Key[Array, ""], count: Count
     ) -> tuple[TrainState, Metrics]:
-        if not looped and count != 1:
-            raise ArgumentError(f"this program does one step a call, not {count}")
-        nonlocal compiled, distractors
+        if count > max_steps or (max_steps == 1 and count != 1):
+            allowed = "1 step" if max_steps == 1 else f"at most {max_steps} steps"
+            raise ArgumentError(f"expected {allowed} a call; got {count}: make another program")
+        nonlocal compiled, negatives
         if compiled is None:
-            compiled, distractors = prepare(state, dataset, key, count)
-        return compiled(state, TrainingData(dataset, distractors), key, count)
+            compiled, negatives = prepare(state, dataset, key, count)
+        return compiled(state, _TrainingData(dataset, negatives), key, count)
 
-    return advance
+    return multi_step

@@ -1,30 +1,29 @@
-"""The training curve, as in the paper's Figure 4."""
+"""The plot of a run's accuracy, as in the paper's Figure 4."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from digits_jax.runtime.files import atomic_write
 from digits_jax.train.workdir import Evaluation, read_metrics
 
 
 def plot_training_curve(workdir: Path) -> Path | None:
-    """Draws a run's record as `training_curve.png`, whole or not at all.
+    """Plots a run's metrics as `training_curve.png`, written whole or not at all.
 
     Returns:
-      The picture's path, or None when the run has no evaluation yet.
+      The plot's path, or None if the run has no evaluation yet.
     """
     rows = read_metrics(workdir / "metrics.jsonl")
     if not rows:
         return None
     path = workdir / "training_curve.png"
-    temporary = workdir / f".training_curve.{os.getpid()}.png"
-    _draw(rows, temporary)
-    os.replace(temporary, path)
+    with atomic_write(path) as temporary:
+        _plot(rows, temporary)
     return path
 
 
-def _draw(rows: Sequence[Evaluation], path: Path) -> None:
-    # Imported here: drawing is the last thing a run does, and the slowest import.
+def _plot(rows: Sequence[Evaluation], path: Path) -> None:
+    # Imported here because plotting is the last thing a run does, and the slowest import.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -33,13 +32,13 @@ def _draw(rows: Sequence[Evaluation], path: Path) -> None:
     axes = figure.add_subplot()
     steps = [row.step for row in rows]
     train = [row.train_accuracy for row in rows]
-    axes.plot(steps, train, marker=".", label="training set, shifted, since the last point")
+    axes.plot(steps, train, marker=".", label="training set, augmented, since the last point")
     axes.plot(steps, [row.test_accuracy for row in rows], marker=".", label="test set")
     axes.set(xscale="log", xlabel="training iterations", ylabel="accuracy", ylim=(0, 1.01))
-    final = rows[-1]
+    last = rows[-1]
     axes.annotate(
-        f"{final.test_accuracy:.2%}",
-        (final.step, final.test_accuracy),
+        f"{last.test_accuracy:.2%}",
+        (last.step, last.test_accuracy),
         xytext=(-6, -14),
         textcoords="offset points",
         ha="right",

@@ -1,122 +1,45 @@
-"""One training step as pure functions."""
+"""One training step as pure functions: loss, gradient, update."""
 
 from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from jax import lax
 from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 from jax.typing import DTypeLike
-from jaxtyping import Array, Float, Int, Key, UInt8
+from jaxtyping import Array, Float, Int, Key
 
-from digits_jax.data.mnist import Dataset
 from digits_jax.models.cnn import NUM_CLASSES, Params, classify, init
-from digits_jax.runtime.errors import ArgumentError
-from digits_jax.train.augment import NegativePictures, compose_windows
+from digits_jax.train.augment import augment
+from digits_jax.train.batch import Batch
 from digits_jax.train.config import TrainConfig
+from digits_jax.train.negatives.draw import NegativePictures
+from digits_jax.train.schedule import make_optimizer
 
 
 class TrainState(NamedTuple):
-    """All that a run carries from one step to the next."""
+    """Everything that a run carries from one step to the next."""
 
-    step: Int[Array, ""]  # updates done
+    step: Int[Array, ""]  # number of updates done
     params: Params
     opt_state: Any
 
 
-class Batch(NamedTuple):
-    """Windows to learn from: pixels in 0–1, ink bright, and the classes of their digits."""
-
-    images: Float[Array, "n 28 28 1"]
-    labels: UInt8[Array, " n"]
-    centred: Float[Array, " n"]  # how far the digit is in its place; 0: background
-
-
 class Metrics(NamedTuple):
-    """Sums over the steps of one dispatch; divide by the number of steps."""
+    """Sums over the steps of one dispatch; divide them by the number of steps."""
 
     loss: Float[Array, ""]
     accuracy: Float[Array, ""]
-    bad_step: Int[Array, ""]  # the first step whose loss was not finite, else −1
+    bad_step: Int[Array, ""]  # the first step whose loss was not finite, or −1
 
 
-def to_network_input(images: UInt8[Array | np.ndarray, "n 28 28"]) -> Float[Array, "n 28 28 1"]:
-    """Grey levels 0–255 as the network takes them: float32 in 0–1 with a channel axis."""
-    return jnp.asarray(images)[..., None].astype(jnp.float32) / 255
-
-
-def sample_batch(key: Key[Array, ""], dataset: Dataset, n: int) -> Batch:
-    """Draws n digits of the dataset uniformly, with replacement."""
-    rows = jax.random.randint(key, (n,), 0, dataset.labels.shape[0])
-    return Batch(to_network_input(dataset.images[rows]), dataset.labels[rows], jnp.ones(n))
-
-
-def translate(
-    key: Key[Array, ""], images: Float[Array, "n 28 28 1"], limit: int
-) -> Float[Array, "n 28 28 1"]:
-    """Moves each image by its own whole number of pixels, filling with zeros (section 3.1).
-
-    Both offsets are uniform on −limit … limit, in pixels.
-    """
-    n, height, width, _ = images.shape
-    padded = jnp.pad(images, ((0, 0), (limit, limit), (limit, limit), (0, 0)))
-    offsets = jax.random.randint(key, (n, 2), 0, 2 * limit + 1)
-
-    def cut(image: Float[Array, "H W 1"], offset: Int[Array, "2"]) -> Float[Array, "h w 1"]:
-        return lax.dynamic_slice(image, (offset[0], offset[1], 0), (height, width, 1))
-
-    return jax.vmap(cut)(padded, offsets)
-
-
-def augment(
-    key: Key[Array, ""],
-    batch: Batch,
-    recipe: TrainConfig,
-    distractors: NegativePictures | None = None,
-) -> Batch:
-    """What the recipe makes of a batch of digits: shifted ones (section 3.1), or whole windows.
-
-    Raises:
-      ValueError: the recipe composes windows, and there are no distractors.
-    """
-    if not recipe.composes:
-        return batch._replace(images=translate(key, batch.images, recipe.shift))
-    if distractors is None:
-        raise ArgumentError("this recipe composes windows, which takes `draw_distractors()`")
-    images, centred = compose_windows(key, batch.images[..., 0], distractors, recipe)
-    return batch._replace(images=images, centred=centred)
-
-
-def loss_and_accuracy(
-    params: Params, batch: Batch, mesh: Mesh, factors: DTypeLike = jnp.float32
-) -> tuple[Float[Array, ""], Float[Array, ""]]:
-    """The mean cross-entropy −Σ_j t_j log f_θ^j(x) (section 2.1), and the share of digits right.
-
-    t_j is c·I(y = j) + (1 − c)/10, where c is how far the digit y is centred: of a digit in its
-    place the loss is the paper's, of a background window it is least at uniform probabilities, and
-    of a near miss where the margin is c. For the accuracy only digits in their place count.
-    Each device of the mesh takes its part of the batch; differentiate it from outside, and the
-    gradient is that of the mean over the whole batch, whatever the number of devices.
-    """
-
-    # Unchecked, the transpose sums the devices' gradients of the replicated parameters.
-    @partial(jax.shard_map, mesh=mesh, in_specs=(P(), P("data")), out_specs=P(), check_vma=False)
-    def mean_over_devices(params: Params, batch: Batch) -> tuple[Array, Array]:
-        logits = classify(params, batch.images, factors=factors)
-        labels, centred = batch.labels.astype(jnp.int32), batch.centred[:, None]
-        targets = centred * jax.nn.one_hot(labels, NUM_CLASSES) + (1 - centred) / NUM_CLASSES
-        loss = optax.softmax_cross_entropy(logits, targets).mean()
-        digit = batch.centred == 1
-        right = digit & (jnp.argmax(logits, axis=-1) == labels)
-        counts = (right.astype(jnp.float32).sum(), digit.astype(jnp.float32).sum())
-        right, digits = lax.psum(counts, "data")
-        return lax.pmean(loss, "data"), right / jnp.maximum(digits, 1.0)
-
-    return mean_over_devices(params, batch)
+def initial_state(config: TrainConfig, key: Key[Array, ""]) -> TrainState:
+    """Returns fresh parameters and optimizer state, at step 0."""
+    params = init(key)
+    return TrainState(jnp.zeros((), jnp.int32), params, make_optimizer(config).init(params))
 
 
 def train_step(
@@ -124,37 +47,74 @@ def train_step(
     batch: Batch,
     key: Key[Array, ""],
     *,
-    recipe: TrainConfig,
+    config: TrainConfig,
     mesh: Mesh,
-    distractors: NegativePictures | None = None,
+    negatives: NegativePictures | None = None,
 ) -> tuple[TrainState, Metrics]:
-    """Shifts the batch, or composes windows, and moves the parameters against the gradient.
+    """Augments a batch of digits and updates the parameters.
 
-    Bind the recipe and the mesh with `functools.partial` for the plain
-    `train_step(state, batch, key) -> (state, metrics)`. A recipe that composes windows takes
-    distractors, too, of `draw_distractors`; under `jit` as an argument, since they are many.
+    Bind `config` and `mesh` with `functools.partial` to get the plain
+    `train_step(state, batch, key) -> (state, metrics)`.
+
+    Args:
+      state: the parameters and the optimizer's state.
+      batch: digits, as `sample_batch` returns them.
+      key: the source of the augmentation's randomness.
+      config: what a step does.
+      mesh: the devices that share the batch; see `data_mesh`.
+      negatives: the pictures of `draw_negatives()`; only needed if `config.composes`. Under `jit`,
+        pass them as an argument, since as constants they would make the program large.
 
     Raises:
-      ValueError: the recipe composes windows, and there are no distractors.
+      ArgumentError: the configuration composes windows, and negatives are missing.
     """
-    return apply_gradients(
-        state, augment(key, batch, recipe, distractors), recipe=recipe, mesh=mesh
-    )
+    batch = augment(key, batch, config, negatives)
+    return apply_gradients(state, batch, config=config, mesh=mesh)
 
 
 def apply_gradients(
-    state: TrainState, windows: Batch, *, recipe: TrainConfig, mesh: Mesh
+    state: TrainState, batch: Batch, *, config: TrainConfig, mesh: Mesh
 ) -> tuple[TrainState, Metrics]:
-    """Moves the parameters against the gradient of the loss of these windows."""
+    """Updates the parameters by the gradient of the loss of an augmented batch."""
     gradient = jax.value_and_grad(loss_and_accuracy, has_aux=True)
-    (loss, accuracy), grads = gradient(state.params, windows, mesh, recipe.factors)
-    updates, opt_state = recipe.tx().update(grads, state.opt_state, state.params)
+    (loss, accuracy), grads = gradient(state.params, batch, mesh, config.compute_dtype)
+    updates, opt_state = make_optimizer(config).update(grads, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
     bad_step = jnp.where(jnp.isfinite(loss), -1, state.step)
     return TrainState(state.step + 1, params, opt_state), Metrics(loss, accuracy, bad_step)
 
 
-def initial_state(recipe: TrainConfig, key: Key[Array, ""]) -> TrainState:
-    """Fresh parameters and optimizer state, at step 0."""
-    params = init(key)
-    return TrainState(jnp.zeros((), jnp.int32), params, recipe.tx().init(params))
+def loss_and_accuracy(
+    params: Params, batch: Batch, mesh: Mesh, compute_dtype: DTypeLike = jnp.float32
+) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    """Returns the mean cross-entropy and the share of digits classified correctly.
+
+    The cross-entropy of a window is −Σ_j t_j log f_θ^j(x) (section 2.1), with the target
+    t_j = c·I(y = j) + (1 − c)/10, where c is its target confidence and y its label. For a digit
+    (c = 1) that is the paper's loss. For a negative (c = 0) it is least at uniform probabilities.
+    For a jittered crop it is least where the margin is c. The accuracy counts digits only.
+
+    Each device of the mesh takes its part of the batch. Differentiate from outside: the gradient is
+    then that of the mean over the whole batch, whatever the number of devices.
+
+    Args:
+      params: the network's parameters.
+      batch: an augmented batch.
+      mesh: the devices that share the batch.
+      compute_dtype: the type to which the large layers round the inputs of their matrix products.
+    """
+
+    # Unchecked, the transpose sums the devices' gradients of the replicated parameters.
+    @partial(jax.shard_map, mesh=mesh, in_specs=(P(), P("data")), out_specs=P(), check_vma=False)
+    def mean_over_devices(params: Params, batch: Batch) -> tuple[Array, Array]:
+        logits = classify(params, batch.images, compute_dtype=compute_dtype)
+        labels, confidence = batch.labels.astype(jnp.int32), batch.target_confidence[:, None]
+        targets = confidence * jax.nn.one_hot(labels, NUM_CLASSES) + (1 - confidence) / NUM_CLASSES
+        loss = optax.softmax_cross_entropy(logits, targets).mean()
+        is_digit = batch.target_confidence == 1
+        is_correct = is_digit & (jnp.argmax(logits, axis=-1) == labels)
+        counts = (is_correct.astype(jnp.float32).sum(), is_digit.astype(jnp.float32).sum())
+        correct, digits = lax.psum(counts, "data")
+        return lax.pmean(loss, "data"), correct / jnp.maximum(digits, 1.0)
+
+    return mean_over_devices(params, batch)

@@ -1,4 +1,4 @@
-"""Where a picture goes in a window, and the interpolation that puts it there."""
+"""Resampling of pictures into windows: scale, offset, blur, and warps of every pixel."""
 
 from typing import NamedTuple
 
@@ -11,61 +11,77 @@ Images = Float[Array, "n 28 28"]
 
 
 class Placement(NamedTuple):
-    """Where in a window a 28×28 picture goes, and how sharp it is."""
+    """Where a 28×28 picture goes in its window, at which size, and how blurred."""
 
-    scale: Float[Array, " n"]
-    offset: Float[Array, "n 2"]  # of its centre from the window's, px
-    blur: Float[Array, " n"]  # width of the interpolating triangle, px of the picture, at least 1
+    scale: Float[Array, " n"]  # size in the window as a factor of the picture's own
+    offset: Float[Array, "n 2"]  # (y, x) from the window's centre to the picture's, px
+    blur: Float[Array, " n"]  # half width of the triangle filter, px of the picture, at least 1
 
 
 class Warp(NamedTuple):
-    """Where the pixels of a picture that is not put in its place as it is come from.
+    """The source coordinates of every window pixel, in px from the picture's centre.
 
-    Source coordinates in px from the picture's centre: first the rows are resampled, by window row
-    and picture column, then the columns, by window row and window column (Catmull and Smith, 1980).
+    Resampling is done in two passes: first along y, then along x (Catmull and Smith, 1980).
     """
 
-    rows: Float[Array, "n 28 28"]
-    columns: Float[Array, "n 28 28"]
+    rows: Float[Array, "n 28 28"]  # source y by window row and picture column
+    columns: Float[Array, "n 28 28"]  # source x by window row and window column
 
 
-def place_pictures(pictures: Images, place: Placement) -> Images:
+def place_pictures(pictures: Images, placement: Placement) -> Images:
     """Scales each picture and moves it to its place in a window, with linear interpolation.
 
-    A triangle filter along y and along x, y = A_y x A_xᵀ, as wide as a pixel of the coarser of the
-    two grids, or as the place asks for. Beyond the picture there is nothing.
+    y = A_y x A_xᵀ, where A_y and A_x are triangle filters along the two axes. A triangle is as wide
+    as a pixel of the coarser grid, or as `placement.blur` if that is wider. Outside the picture
+    everything is 0.
     """
-    along_y, along_x = (_filters(source_coordinates(place, axis), place) for axis in (0, 1))
+    along_y, along_x = (
+        _triangle_weights(source_coordinates(placement, axis), placement) for axis in (0, 1)
+    )
     return along_y.transpose(0, 2, 1) @ pictures @ along_x
 
 
-def warp_pictures(pictures: Images, place: Placement, warp: Warp) -> Images:
-    """`place_pictures` for a picture each of whose pixels has its own place: the same filters, one a pixel."""
+def warp_pictures(pictures: Images, placement: Placement, warp: Warp) -> Images:
+    """Resamples pictures at the source coordinates of a warp, with the filters of `place_pictures`.
+
+    Args:
+      pictures: `[n, 28, 28]` float32.
+      placement: its scale and blur give the filters' widths; its offset is not used.
+      warp: where each pixel of a window comes from.
+    """
     # [n, window row, picture row, picture column], then [.., .., picture column, window column]
-    rows = jnp.sum(_filters(warp.rows, place) * pictures[:, None], axis=2)
-    return jnp.sum(_filters(warp.columns, place) * rows[..., None], axis=2)
+    rows = jnp.sum(_triangle_weights(warp.rows, placement) * pictures[:, None], axis=2)
+    return jnp.sum(_triangle_weights(warp.columns, placement) * rows[..., None], axis=2)
 
 
 def pixel_centres() -> Float[Array, " 28"]:
+    """Returns the coordinates of the pixels' centres along an axis, in px from the middle."""
     return jnp.arange(INPUT_SIDE, dtype=jnp.float32) + 0.5 - INPUT_SIDE / 2
 
 
-def source_coordinates(place: Placement, axis: int) -> Float[Array, "n 28"]:
-    """Where a window's pixels come from along an axis, in px from the picture's centre."""
-    return (pixel_centres()[None] - place.offset[:, axis, None]) / place.scale[:, None]
+def source_coordinates(placement: Placement, axis: int) -> Float[Array, "n 28"]:
+    """Returns where a window's pixels come from along an axis, in px from the picture's centre."""
+    return (pixel_centres()[None] - placement.offset[:, axis, None]) / placement.scale[:, None]
 
 
-def _filters(source: Float[Array, "n *m 28"], place: Placement) -> Float[Array, "n *m 28 28"]:
-    """What each of a picture's 28 pixels along an axis counts at a source coordinate."""
-    each = (-1, *(1,) * (source.ndim - 1))
-    width = jnp.maximum(place.blur, 1 / place.scale).reshape(each)
-    apart = jnp.abs(
+def _triangle_weights(
+    source: Float[Array, "n *m 28"], placement: Placement
+) -> Float[Array, "n *m 28 28"]:
+    """Returns the weight of each of a picture's 28 pixels at each source coordinate."""
+    per_picture = (-1, *(1,) * (source.ndim - 1))
+    width = jnp.maximum(placement.blur, 1 / placement.scale).reshape(per_picture)
+    distance = jnp.abs(
         source[..., None, :] - pixel_centres().reshape((1,) * (source.ndim - 1) + (-1, 1))
     )
-    weights = jnp.maximum(0.0, 1 - apart / width[..., None])
-    # Their sum had the picture no end: of the nearest pixel, which is `off`, and those either side.
-    off = source - 0.5 - jnp.round(source - 0.5)
-    before, after = jnp.floor(width - off), jnp.floor(width + off)
-    less = jnp.abs(off) + before * ((before + 1) / 2 + off) + after * ((after + 1) / 2 - off)
-    total = 1 + before + after - less / width
+    weights = jnp.maximum(0.0, 1 - distance / width[..., None])
+    # The weights are normalised by their sum over a picture without borders, in closed form: that
+    # of the nearest pixel, at distance `nearest`, and of the pixels before and after it.
+    nearest = source - 0.5 - jnp.round(source - 0.5)
+    before, after = jnp.floor(width - nearest), jnp.floor(width + nearest)
+    distances = (
+        jnp.abs(nearest)
+        + before * ((before + 1) / 2 + nearest)
+        + after * ((after + 1) / 2 - nearest)
+    )
+    total = 1 + before + after - distances / width
     return weights / total[..., None, :]

@@ -1,44 +1,43 @@
-"""Work folders: what a run is (`run.json`) and how it went (`metrics.jsonl`)."""
+"""Work folders: the description of a run (`run.json`) and its metrics (`metrics.jsonl`)."""
 
 import dataclasses
 import json
 import os
+from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from digits_jax.runtime.errors import DigitsJaxError
-from digits_jax.train.config import TrainConfig
+from digits_jax.runtime.files import write_text_atomically
+from digits_jax.train.config import TrainConfig, from_former_names, to_former_names
+from digits_jax.train.negatives.draw import PACKAGES
 
 
 class WorkdirError(DigitsJaxError):
-    """A work folder that cannot be used as asked; the message says why and what to do."""
+    """A work folder cannot be used as asked; the message says why and what to do."""
 
 
 class RunInfo(NamedTuple):
-    """What makes a run the run it is; stored as `run.json`."""
+    """Everything that determines a run; stored as `run.json`."""
 
-    recipe: TrainConfig
+    config: TrainConfig
     seed: int
     data_sha256: str
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Writes a text file whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
+    # Of the negative pictures. None if the configuration composes no windows, and as long as the
+    # hash is unknown.
+    negatives_sha256: str | None = None
 
 
 def read_run(workdir: Path) -> RunInfo:
-    """Reads what the work folder was begun with.
+    """Reads the description of the run to which a work folder belongs.
 
     Raises:
       WorkdirError: the folder holds no run, or its `run.json` cannot be read.
     """
-    path = workdir / "run.json"
+    path = _run_path(workdir)
     try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
-        return RunInfo(TrainConfig(**stored["recipe"]), stored["seed"], stored["data_sha256"])
+        return _from_json(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         message = f"{workdir} holds no training run: there is no {path.name} in it"
         raise WorkdirError(message) from None
@@ -47,73 +46,122 @@ def read_run(workdir: Path) -> RunInfo:
 
 
 def start_run(workdir: Path, run: RunInfo) -> None:
-    """Marks the folder as this run's, or makes sure that it already is.
+    """Creates the work folder of a run, or checks that it already belongs to this run.
 
-    More steps than it was begun with are a longer run of the same recipe, and are recorded.
+    The configuration may have more steps than the folder's: that is a longer run of the same kind.
+    If the configuration composes windows, an existing folder's `run.json` is left as it is until
+    `record_negatives` has checked the pictures, too.
 
     Raises:
-      WorkdirError: the folder was begun with another recipe or seed, or is not a folder.
+      WorkdirError: the folder belongs to a run with another configuration or seed, or it is not a
+        folder.
     """
-    path = workdir / "run.json"
-    if path.exists():
-        begun = read_run(workdir)
-        old, new = _flat(begun), _flat(run)
-        different = [name for name in new if old[name] != new[name]]
-        if different == ["steps"] and new["steps"] > old["steps"]:
-            different = []
-        if different:
-            lines = [f"  {name}: {old[name]} there, {new[name]} now" for name in different]
-            raise WorkdirError(
-                f"{workdir} was begun differently:\n" + "\n".join(lines) + "\n"
-                "Continue it with what it was begun with (only --steps may grow), "
-                "or name another --workdir."
-            )
+    exists = _run_path(workdir).exists()
+    if exists:
+        _check_same_run(workdir, run)
+    if not (exists and run.config.composes):
+        _write_run(workdir, run)
+
+
+def record_negatives(workdir: Path, run: RunInfo) -> None:
+    """Records the run with the hash of its negative pictures, once they are drawn.
+
+    Raises:
+      WorkdirError: the run was begun with other pictures; the folder is left as it is.
+    """
+    begun = read_run(workdir).negatives_sha256
+    if begun not in (None, run.negatives_sha256):
+        packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+        raise WorkdirError(
+            f"{workdir} was begun with other negative pictures:\n"
+            f"  negatives_sha256: {begun} there, {run.negatives_sha256} now\n"
+            f"They are drawn with fonts, photographs and functions of other packages, here "
+            f"{packages}, whose versions change them. Continue the run with the versions with "
+            "which it was begun, or name another --workdir."
+        )
+    _write_run(workdir, run)
+
+
+def _check_same_run(workdir: Path, run: RunInfo) -> None:
+    old, new = _determining_fields(read_run(workdir)), _determining_fields(run)
+    different = [name for name in new if old[name] != new[name]]
+    if different == ["steps"] and new["steps"] > old["steps"]:
+        return
+    if different:
+        lines = [f"  {name}: {old[name]} there, {new[name]} now" for name in different]
+        raise WorkdirError(
+            f"{workdir} was begun differently:\n" + "\n".join(lines) + "\n"
+            "Continue it with what it was begun with (only --steps may grow), "
+            "or name another --workdir."
+        )
+
+
+def _determining_fields(run: RunInfo) -> dict[str, Any]:
+    return {**dataclasses.asdict(run.config), "seed": run.seed, "data_sha256": run.data_sha256}
+
+
+def _write_run(workdir: Path, run: RunInfo) -> None:
     try:
         workdir.mkdir(parents=True, exist_ok=True)
-        text = json.dumps({**run._asdict(), "recipe": dataclasses.asdict(run.recipe)}, indent=2)
-        write_atomically(path, text + "\n")
+        write_text_atomically(_run_path(workdir), json.dumps(_to_json(run), indent=2) + "\n")
     except OSError as error:
         raise WorkdirError(f"cannot write to the work folder {workdir}: {error}") from error
 
 
-def _flat(run: RunInfo) -> dict[str, Any]:
-    return {**dataclasses.asdict(run.recipe), "seed": run.seed, "data_sha256": run.data_sha256}
+def _to_json(run: RunInfo) -> dict[str, Any]:
+    # "recipe" is what version 0.1 reads; it goes after one release.
+    configs = {"config": dataclasses.asdict(run.config), "recipe": to_former_names(run.config)}
+    return {**configs, **{k: v for k, v in run._asdict().items() if k != "config"}}
+
+
+def _from_json(stored: Mapping[str, Any]) -> RunInfo:
+    if "config" in stored:
+        config = TrainConfig(**stored["config"])
+    else:
+        config = from_former_names(stored["recipe"])
+    negatives = stored.get("negatives_sha256")
+    return RunInfo(config, stored["seed"], stored["data_sha256"], negatives)
+
+
+def _run_path(workdir: Path) -> Path:
+    return workdir / "run.json"
 
 
 class Evaluation(NamedTuple):
     """One line of `metrics.jsonl`. Accuracies are shares, 0–1."""
 
     step: int
-    train_loss: float  # means over the shifted training digits since the last evaluation
-    train_accuracy: float
+    train_loss: float  # mean over the augmented digits since the last evaluation
+    train_accuracy: float  # likewise
     validation_accuracy: float
-    test_accuracy: float  # drawn, never acted on
+    test_accuracy: float  # plotted; nothing is chosen by it
     images_per_second: float
-    seconds: float  # of the run so far
+    seconds: float  # since the run began, without interruptions
 
 
 class MetricsLog:
     """`metrics.jsonl`: one JSON object per evaluation."""
 
     def __init__(self, workdir: Path, *, until_step: int):
-        """Opens the record and drops what a killed run wrote after its last checkpoint."""
+        """Opens the file and drops the evaluations of a killed run after its last checkpoint."""
         self._path = workdir / "metrics.jsonl"
-        kept = [row for row in read_metrics(self._path) if row.step <= until_step]
-        write_atomically(self._path, "".join(_line(row) for row in kept))
+        rows = [row for row in read_metrics(self._path) if row.step <= until_step]
+        write_text_atomically(self._path, "".join(_to_line(row) for row in rows))
 
     def append(self, row: Evaluation) -> None:
+        """Appends an evaluation and makes sure that it is on the disk."""
         with self._path.open("a", encoding="utf-8") as file:
-            file.write(_line(row))
+            file.write(_to_line(row))
             file.flush()
             os.fsync(file.fileno())
 
 
-def _line(row: Evaluation) -> str:
+def _to_line(row: Evaluation) -> str:
     return json.dumps(row._asdict()) + "\n"
 
 
 def read_metrics(path: Path) -> list[Evaluation]:
-    """Reads a record, but for a last line that was cut off in the writing."""
+    """Reads `metrics.jsonl` up to the first line that is not whole, such as a last one cut off."""
     if not path.exists():
         return []
     rows = []

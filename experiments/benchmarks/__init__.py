@@ -1,1 +1,1 @@
-"""Speed and memory, beside others."""
+"""Benchmarks: speed and memory, compared with other programs."""

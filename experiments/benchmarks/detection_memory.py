@@ -1,12 +1,12 @@
 """How much memory does detection in a large image take?
 
-A page full of digits: blank parts of an image are left out, which saves time and no memory, so that
---rows 1, with little but blank paper, tells nearly the same in a minute.
+Detects in a page full of digits. Detection skips blank parts of an image, which saves time and no
+memory: `--rows 1`, a page that is nearly blank, gives nearly the same figure in a minute.
 
-Command:   python experiments/detection_memory.py --side 4096
+Command:   python -m experiments.benchmarks.detection_memory --side 4096
 Hardware:  2 CPU cores without a GPU.
 Time:      12 minutes on 2 cores.
-Result:    experiments/results/detection_memory.json; the figures are in the README.
+Result:    experiments/results/detection_memory.json; the figure is in docs/results.md.
 """
 
 import resource
@@ -22,24 +22,24 @@ from experiments.common.provenance import provenance, write_result
 
 
 def main(side: int = 4096, rows: int = 14, min_size: float = 15, max_size: float = 100) -> None:
-    """Detects in one image, of rows of 300×300 scenes, and asks the system for the peak."""
-    across = -(-side // 300)
-    tiles = [scene.image for scene in scenes.compose("mnist-od", "validation", across, seed=0)]
-    written = np.concatenate([np.concatenate(np.roll(tiles, k, 0), 1) for k in range(rows)], 0)
-    written = written[:side, :side]
+    """Detects in one image of rows of 300×300 scenes and reads the process's peak memory."""
+    columns = -(-side // 300)
+    tiles = [scene.image for scene in scenes.compose("mnist-od", "validation", columns, seed=0)]
+    page = np.concatenate([np.concatenate(np.roll(tiles, k, 0), 1) for k in range(rows)], 0)
+    page = page[:side, :side]
     image = np.zeros((side, side), np.uint8)
-    image[: written.shape[0], : written.shape[1]] = written
+    image[: page.shape[0], : page.shape[1]] = page
     params = load_pretrained()
-    begun = time.monotonic()
-    found = detect.detect(params, image, min_size=min_size, max_size=max_size, capacity=4096)
+    start = time.monotonic()
+    found = detect.detect(params, image, min_size=min_size, max_size=max_size, max_detections=4096)
     result = {
         "question": f"How much memory does detection in a {side}×{side} image take?",
         **provenance(),
         "rows_of_scenes": rows,
         "sizes": [min_size, max_size],
         "detections": len(found.labels),
-        "overflow": found.overflow,
-        "seconds": round(time.monotonic() - begun, 1),
+        "overflow": found.truncated,
+        "seconds": round(time.monotonic() - start, 1),
         "peak_resident_gib": round(_peak_bytes() / 2**30, 3),
     }
     print(write_result("detection_memory", result))

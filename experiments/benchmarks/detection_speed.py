@@ -1,13 +1,13 @@
-"""What do images' sizes, the pyramid and a cold start cost in detection?
+"""How much time do large images, the pyramid of scales and a cold start cost in detection?
 
-The time a window takes in maps of larger and larger images; `detect` at its default sizes beside
-the maps of the same scales and no more; and the command from a cold process, its programs
-cached, beside a process that imports JAX and no more.
+Measures three things: the time a window takes in the response maps of larger and larger images;
+`detect` at its default sizes, beside the response maps of the same scales alone; and the command
+in a new process with its compiled programs cached, beside a process that only imports JAX.
 
-Command:   python experiments/detection_speed.py
+Command:   python -m experiments.benchmarks.detection_speed
 Hardware:  2 CPU cores, otherwise idle.
 Time:      10 to 25 minutes on 2 cores, most of them for 4096×4096 pixels.
-Result:    experiments/results/detection_speed.json; `musts.py` says what must hold.
+Result:    experiments/results/detection_speed.json; `speed_requirements` holds what is required.
 """
 
 import statistics
@@ -24,12 +24,14 @@ import tyro
 from PIL import Image
 
 from digits_jax.data import scenes
-from digits_jax.detect.detector import MAX_SIZE, MIN_SIZE, detect, response_maps
+from digits_jax.detect.config import DEFAULT_CONFIG
+from digits_jax.detect.detector import detect
 from digits_jax.detect.peaks import pyramid_levels, pyramid_sizes
+from digits_jax.models.fcn.response_maps import response_maps
 from digits_jax.models.fcn.tiling import map_size
 from digits_jax.models.weights import load_pretrained
+from experiments.common.interleave import Call, Contender, interleaved_rates, rate_ratio
 from experiments.common.provenance import provenance, write_result
-from experiments.common.turns import Call, Contender, ratio, take_turns
 
 
 def main(
@@ -38,42 +40,42 @@ def main(
     rounds: int = 7,
     rounds_of_sides: int = 3,
 ) -> None:
-    """Measures the three, one after the other."""
+    """Measures the three, one after the other. `rounds_of_sides` is for the sides of images."""
     result = {
         "question": "What do images' sizes, the pyramid and a cold start cost in detection?",
         **provenance(),
         "rounds": rounds,
         "rounds_of_sides": rounds_of_sides,
-        "time_of_a_window": _sizes(sides, rounds_of_sides),
-        "detect_in_times_of_its_maps": _pyramid(side, rounds),
+        "time_of_a_window": _window_times(sides, rounds_of_sides),
+        "detect_in_times_of_its_maps": _detect_over_maps(side, rounds),
         "cold_start": _cold_start(rounds),
     }
     print(write_result("detection_speed", result))
 
 
-def _sizes(sides: tuple[int, ...], rounds: int) -> dict[str, object]:
+def _window_times(sides: tuple[int, ...], rounds: int) -> dict[str, object]:
     contenders: dict[str, Contender] = {str(s): partial(_maps, (s,)) for s in sides}
-    # Several small images in a block, so that their rate is as steady as that of a large one.
-    rates = take_turns(contenders, rounds, block_seconds=5.0, warm_up=1)
-    windows = {s: [map_size(int(s)) ** 2 * rate for rate in of] for s, of in rates.items()}
+    # Blocks of 5 s take several small images, whose rate is then as steady as a large one's.
+    rates = interleaved_rates(contenders, rounds, block_seconds=5.0, warm_up=1)
+    windows = {s: [map_size(int(s)) ** 2 * r for r in each] for s, each in rates.items()}
     first = str(sides[0])
     return {
-        "microseconds": {s: round(1e6 / statistics.median(of), 1) for s, of in windows.items()},
+        "microseconds": {s: round(1e6 / statistics.median(each), 1) for s, each in windows.items()},
         "first": int(first),
-        "times_as_long": {s: ratio(windows, first, s) for s in windows if s != first},
+        "times_as_long": {s: rate_ratio(windows, first, s) for s in windows if s != first},
     }
 
 
-def _pyramid(side: int, rounds: int) -> dict[str, object]:
-    levels = [
-        level.height for level in pyramid_levels((side, side), pyramid_sizes(MIN_SIZE, MAX_SIZE))
-    ]
+def _detect_over_maps(side: int, rounds: int) -> dict[str, object]:
+    config = DEFAULT_CONFIG
+    sizes = pyramid_sizes(config.min_size, config.max_size, config.peaks)
+    levels = [level.height for level in pyramid_levels((side, side), sizes, DEFAULT_CONFIG.peaks)]
     contenders: dict[str, Contender] = {
         "detect": partial(_detect, side),
         "maps": partial(_maps, tuple(levels)),
     }
-    rates = take_turns(contenders, rounds, block_seconds=3.0, warm_up=1)
-    return {"side": side, "levels": levels, **ratio(rates, "maps", "detect")}
+    rates = interleaved_rates(contenders, rounds, block_seconds=3.0, warm_up=1)
+    return {"side": side, "levels": levels, **rate_ratio(rates, "maps", "detect")}
 
 
 def _cold_start(rounds: int) -> dict[str, object]:
@@ -89,14 +91,14 @@ def _cold_start(rounds: int) -> dict[str, object]:
         seconds: dict[str, list[float]] = {name: [] for name in commands}
         for round_ in range(rounds + 1):
             for name, command in commands.items():
-                begun = time.perf_counter()
+                start = time.perf_counter()
                 subprocess.run(command, check=True, capture_output=True)
                 if round_:  # the first one compiles
-                    seconds[name].append(time.perf_counter() - begun)
+                    seconds[name].append(time.perf_counter() - start)
     return {
         "image": list(scene.shape),
-        "seconds_median": {name: round(statistics.median(of), 2) for name, of in seconds.items()},
-        "seconds": {name: [round(s, 2) for s in of] for name, of in seconds.items()},
+        "seconds_median": {name: round(statistics.median(s), 2) for name, s in seconds.items()},
+        "seconds": {name: [round(s, 2) for s in each] for name, each in seconds.items()},
     }
 
 

@@ -1,14 +1,14 @@
-"""How much faster than window by window are the exact maps, and are they as exact as they say?
+"""How much faster than classifying window by window are the response maps, and are they exact?
 
-The maps of one image of noise, in turn with all who make the same ones: `patch_maps`, PyTorch (both
-memory formats) and ONNX Runtime, which classify every window; with PyTorch's à-trous network,
-which is one pass over the image and not exact; and with a large matrix product, whose rate says
-what the cores can do.
+Computes the maps of one image of noise, in turn with the peers that compute the same ones:
+`patch_maps`, PyTorch (both memory formats) and ONNX Runtime classify every window. PyTorch's
+à-trous network passes over the image once and is not exact. A large matrix product measures what
+the cores can do.
 
-Command:   python experiments/map_speed.py
+Command:   python -m experiments.benchmarks.map_speed
 Hardware:  2 CPU cores, otherwise idle; needs the extra [bench].
 Time:      4 to 8 minutes on 2 cores.
-Result:    experiments/results/map_speed.json; `musts.py` says which of its figures must hold.
+Result:    experiments/results/map_speed.json; `speed_requirements` holds what is required of it.
 """
 
 from functools import partial
@@ -18,27 +18,27 @@ import jax
 import numpy as np
 import tyro
 
-from digits_jax.detect.detector import patch_maps, response_maps
 from digits_jax.eval.flops import count_flops
 from digits_jax.models.export.onnx import classifier_to_onnx
+from digits_jax.models.fcn.response_maps import patch_maps, response_maps
 from digits_jax.models.fcn.tiling import map_size
 from digits_jax.models.weights import load_pretrained
+from experiments.common.interleave import Call, Contender, interleaved_rates, rate_ratio
 from experiments.common.peers import (
-    PRODUCT,
-    large_product,
-    share_of_product,
+    MATMUL,
+    large_matmul,
+    share_of_matmul,
     torch_a_trous,
     torch_network,
-    windows,
+    window_batches,
 )
 from experiments.common.provenance import provenance, write_result
-from experiments.common.turns import Call, Contender, ratio, take_turns
 
 EXACT, PATCHES, A_TROUS = "exact maps", "patch_maps", "pytorch à-trous"
 
 
 def main(side: int = 512, rounds: int = 5) -> None:
-    """Compares everybody's logits, then their speed."""
+    """Compares the logits of all contenders, then their speed."""
     contenders: dict[str, Contender] = {
         EXACT: partial(_ours, side),
         PATCHES: partial(_ours, side, patches=True),
@@ -47,13 +47,18 @@ def main(side: int = 512, rounds: int = 5) -> None:
         "onnxruntime": partial(_onnxruntime, side),
         A_TROUS: partial(_a_trous, side),
     }
-    small = {name: partial(of.func, 44, **of.keywords) for name, of in contenders.items()}  # type: ignore[attr-defined]
+    small = {
+        name: partial(contender.func, 44, **contender.keywords)  # type: ignore[attr-defined]
+        for name, contender in contenders.items()
+    }
     logits = {name: np.asarray(contender()()).reshape(-1, 10) for name, contender in small.items()}
-    rates = take_turns({**contenders, PRODUCT: large_product}, rounds, block_seconds=0.1, warm_up=1)
+    rates = interleaved_rates(
+        {**contenders, MATMUL: large_matmul}, rounds, block_seconds=0.1, warm_up=1
+    )
     flop = count_flops(response_maps, load_pretrained(), _noise(side)[None, ..., None])
     cells = map_size(side) ** 2
-    others = [name for name in contenders if name not in (EXACT, A_TROUS)]
-    peer = max(others, key=lambda name: float(np.median(rates[name])))
+    peers = [name for name in contenders if name not in (EXACT, A_TROUS)]
+    peer = max(peers, key=lambda name: float(np.median(rates[name])))
     result = {
         "question": "How much faster than window by window are the exact maps?",
         **provenance(["torch", "onnxruntime"]),
@@ -63,10 +68,10 @@ def main(side: int = 512, rounds: int = 5) -> None:
             name: round(1e6 / float(np.median(rates[name])) / cells, 1) for name in contenders
         },
         "fastest_peer": peer,
-        "times_faster_than_the_fastest_peer": ratio(rates, EXACT, peer),
-        "times_faster_than_patch_maps": ratio(rates, EXACT, PATCHES),
-        "times_the_time_of_a_trous": ratio(rates, A_TROUS, EXACT),
-        "share_of_the_rate_of_a_product": share_of_product(rates, EXACT, flop),
+        "times_faster_than_the_fastest_peer": rate_ratio(rates, EXACT, peer),
+        "times_faster_than_patch_maps": rate_ratio(rates, EXACT, PATCHES),
+        "times_the_time_of_a_trous": rate_ratio(rates, A_TROUS, EXACT),
+        "share_of_the_rate_of_a_product": share_of_matmul(rates, EXACT, flop),
         "largest_difference_of_logits": {
             name: float(np.abs(logits[name] - logits[PATCHES]).max()) for name in contenders
         },
@@ -81,9 +86,9 @@ def _noise(side: int) -> np.ndarray:
 
 def _ours(side: int, *, patches: bool = False) -> Call:
     params = load_pretrained()
-    way = jax.jit(patch_maps if patches else response_maps)
+    maps = jax.jit(patch_maps if patches else response_maps)
     image = jax.device_put(_noise(side)[None, ..., None])
-    return lambda: jax.block_until_ready(way(params, image)).logits
+    return lambda: jax.block_until_ready(maps(params, image)).logits
 
 
 def _torch(side: int, *, channels_last: bool = False) -> Call:
@@ -94,7 +99,7 @@ def _torch(side: int, *, channels_last: bool = False) -> Call:
 
     def call() -> Any:
         with torch.inference_mode():
-            batches = (torch.from_numpy(w).to(memory_format=layout) for w in windows(image))
+            batches = (torch.from_numpy(w).to(memory_format=layout) for w in window_batches(image))
             return torch.cat([network(batch) for batch in batches])
 
     return call
@@ -106,7 +111,7 @@ def _onnxruntime(side: int) -> Call:
     session = onnxruntime.InferenceSession(classifier_to_onnx(load_pretrained()))
     image = _noise(side)
     return lambda: np.concatenate(
-        [session.run(None, {"images": w.reshape(-1, 28, 28, 1)})[0] for w in windows(image)]
+        [session.run(None, {"images": w.reshape(-1, 28, 28, 1)})[0] for w in window_batches(image)]
     )
 
 

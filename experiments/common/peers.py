@@ -1,4 +1,4 @@
-"""What we are measured against: other frameworks' form of our network, and a large product."""
+"""The programs that experiments compare with: PyTorch's form of the network, a large product."""
 
 import statistics
 from collections.abc import Callable, Iterator, Mapping
@@ -8,36 +8,39 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from digits_jax.eval import throughput
+from digits_jax.eval.throughput import matmul_side
 from digits_jax.models.cnn import INPUT_SIDE, Params
 from digits_jax.models.export.onnx import channels_first
 from digits_jax.models.fcn.features import STRIDE
 
-AT_ONCE = 512  # windows that a peer classifies together: more of them are no faster
-PRODUCT = "a large product"  # the contender that `large_product` is
+PEER_BATCH = 512  # windows that a peer classifies together; larger batches are no faster
+MATMUL = "a large product"  # name of the contender `large_matmul`
 
 
-def large_product() -> Callable[[], Any]:
-    """A product of two large matrices of float32, by XLA: what the hardware can do."""
-    matrix, multiply = jnp.ones((_side(),) * 2), jax.jit(jnp.matmul)
+def large_matmul() -> Callable[[], Any]:
+    """Multiplies two large float32 matrices with XLA: a measure of what the hardware can do."""
+    matrix, multiply = jnp.ones((matmul_side(jax.default_backend()),) * 2), jax.jit(jnp.matmul)
     return lambda: jax.block_until_ready(multiply(matrix, matrix))
 
 
-def share_of_product(rates: Mapping[str, list[float]], contender: str, flop: int) -> float:
-    """A contender's operations a second, of which a call has so many, in times of the product's.
+def share_of_matmul(rates: Mapping[str, list[float]], contender: str, flop: int) -> float:
+    """Divides a contender's floating-point operations a second by `large_matmul`'s.
 
-    The median over the rounds, in which PRODUCT is to have had its turn, too.
+    Args:
+      rates: calls a second in each round, `large_matmul`'s among them under the name `MATMUL`.
+      contender: the contender's name.
+      flop: the floating-point operations of one of its calls.
+
+    Returns:
+      The median over the rounds.
     """
-    rounds = zip(rates[contender], rates[PRODUCT], strict=True)
-    return round(statistics.median(flop * r / (2 * _side() ** 3 * p) for r, p in rounds), 3)
-
-
-def _side() -> int:
-    return throughput.PRODUCT.get(jax.default_backend(), throughput.PRODUCT_ELSEWHERE)
+    matmul_flop = 2 * matmul_side(jax.default_backend()) ** 3
+    rounds = zip(rates[contender], rates[MATMUL], strict=True)
+    return round(statistics.median(flop * r / (matmul_flop * m) for r, m in rounds), 3)
 
 
 def torch_network(params: Params, *, channels_last: bool) -> Any:
-    """The nine layers as PyTorch's own modules, without the softmax."""
+    """Builds the network of PyTorch's own modules, up to the logits."""
     import torch
     from torch import nn
 
@@ -61,29 +64,29 @@ def torch_network(params: Params, *, channels_last: bool) -> Any:
 
 
 def torch_a_trous(params: Params) -> Any:
-    """The same layers over a whole image: the second pool at stride 1, the dense layers dilated.
+    """Builds the network over a whole image: second pool at stride 1, dilated dense layers.
 
-    Not exact: what a window would see as zeros beyond its edge are the neighbouring pixels here.
+    It is not exact. Beyond a window's edge it sees the neighbouring pixels instead of zeros.
     """
     from torch import nn
 
-    dense, last = nn.Conv2d(64, 1024, 7, dilation=2), nn.Conv2d(1024, 10, 1)
+    dense1, dense2 = nn.Conv2d(64, 1024, 7, dilation=2), nn.Conv2d(1024, 10, 1)
     network = torch_network(params, channels_last=False)
-    dense.weight.data = network[6].weight.data.reshape(1024, 64, 7, 7)
-    dense.bias.data = network[6].bias.data
-    last.weight.data = network[8].weight.data[:, :, None, None]
-    last.bias.data = network[8].bias.data
-    return nn.Sequential(*network[:4], nn.MaxPool2d(2, stride=1), dense, nn.ReLU(), last)
+    dense1.weight.data = network[6].weight.data.reshape(1024, 64, 7, 7)
+    dense1.bias.data = network[6].bias.data
+    dense2.weight.data = network[8].weight.data[:, :, None, None]
+    dense2.bias.data = network[8].bias.data
+    return nn.Sequential(*network[:4], nn.MaxPool2d(2, stride=1), dense1, nn.ReLU(), dense2)
 
 
-def a_step_in_a_graph(step: Callable[[], None], replays: int) -> Callable[[], None]:
-    """What PyTorch does in a step on a GPU, launched at once: so many replays of a CUDA graph."""
+def cuda_graph_call(step: Callable[[], None], replays: int) -> Callable[[], None]:
+    """Captures a PyTorch step in a CUDA graph; returns a call that replays it a number of times."""
     import torch
 
     torch.backends.cudnn.benchmark = True
     stream = torch.cuda.Stream()
     stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):  # compiles, and chooses algorithms
+    with torch.cuda.stream(stream):  # warm-up: compiles the step and chooses algorithms
         for _ in range(5):
             step()
     torch.cuda.current_stream().wait_stream(stream)
@@ -99,12 +102,12 @@ def a_step_in_a_graph(step: Callable[[], None], replays: int) -> Callable[[], No
     return call
 
 
-def windows(image: np.ndarray) -> Iterator[np.ndarray]:
-    """Every 28×28 window of an image at stride 2, row by row, `[n, 1, 28, 28]` at a time."""
-    cut = np.lib.stride_tricks.sliding_window_view(image, (INPUT_SIDE, INPUT_SIDE))[
+def window_batches(image: np.ndarray) -> Iterator[np.ndarray]:
+    """Yields all 28×28 windows of an image at stride 2, row by row, in batches `[n, 1, 28, 28]`."""
+    windows = np.lib.stride_tricks.sliding_window_view(image, (INPUT_SIDE, INPUT_SIDE))[
         ::STRIDE, ::STRIDE
     ]
-    columns = cut.shape[1]
-    for first in range(0, cut.shape[0] * columns, AT_ONCE):
-        number = np.arange(first, min(first + AT_ONCE, cut.shape[0] * columns))
-        yield np.ascontiguousarray(cut[number // columns, number % columns][:, None])
+    columns = windows.shape[1]
+    for first in range(0, windows.shape[0] * columns, PEER_BATCH):
+        number = np.arange(first, min(first + PEER_BATCH, windows.shape[0] * columns))
+        yield np.ascontiguousarray(windows[number // columns, number % columns][:, None])

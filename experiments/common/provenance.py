@@ -1,4 +1,4 @@
-"""What every result carries: where, when, by what code and command it was made."""
+"""Writes results as JSON, with the date, command, commit, hardware and versions behind them."""
 
 import datetime
 import json
@@ -16,18 +16,22 @@ import jax
 
 from digits_jax.runtime.hardware import processor_name
 
-RESULTS = Path(__file__).parents[1] / "results"
+ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "experiments" / "results"
 
 
 def provenance(packages: Sequence[str] = ()) -> dict[str, Any]:
-    """Date, command, commit, hardware and versions, for a result's header."""
-    root = Path(__file__).parents[2]
-    commit = _output("git", "-C", str(root), "rev-parse", "--short=12", "HEAD")
-    changed = _output("git", "-C", str(root), "status", "--porcelain", "--", "digits_jax")
+    """Returns the header of a result: date, command, commit, hardware and versions.
+
+    Args:
+      packages: the packages whose versions matter, beside JAX, Flax, Optax and NumPy.
+    """
+    commit = _output("git", "-C", str(ROOT), "rev-parse", "--short=12", "HEAD")
+    changed = _output("git", "-C", str(ROOT), "status", "--porcelain", "--", "digits_jax")
     names = ("jax", "jaxlib", "flax", "optax", "numpy", *packages)
     return {
         "date": datetime.date.today().isoformat(),
-        "command": shlex.join(["python", os.path.relpath(sys.argv[0], root), *sys.argv[1:]]),
+        "command": running_command(),
         "commit": commit + (" with uncommitted changes" if changed else ""),
         "hardware": {
             "processor": processor_name(),
@@ -38,8 +42,24 @@ def provenance(packages: Sequence[str] = ()) -> dict[str, Any]:
     }
 
 
+def running_command() -> str:
+    """Returns the command line of this process, such as `python -m experiments.studies.accuracy`.
+
+    The command is to be run in the repository's root.
+    """
+    spec = getattr(sys.modules["__main__"], "__spec__", None)  # None unless run with -m
+    program = ["-m", spec.name] if spec else [os.path.relpath(sys.argv[0], ROOT)]
+    return shlex.join(["python", *program, *sys.argv[1:]])
+
+
+def read_result(name: str, results: Path = RESULTS) -> dict[str, Any]:
+    """Reads a result that `write_result` wrote; returns an empty dictionary where there is none."""
+    path = results / f"{name}.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
 def write_result(name: str, result: dict[str, Any]) -> Path:
-    """Writes a result as JSON under experiments/results/."""
+    """Writes a result to experiments/results/NAME.json and returns the path."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
     path.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

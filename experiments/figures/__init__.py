@@ -1,1 +1,1 @@
-"""Figures and tables."""
+"""The figures and tables of the documentation."""

@@ -1,11 +1,13 @@
-"""The paper's Figures 1, 2, 5 and 6, the last two with the paper's training and with `standard`;
-pages, as they are seen, as they are normalised, and what is found on them; and what still fails.
+"""Draws the paper's Figures 1, 2, 5 and 6, and examples of pages and of failures.
 
-Command:   python experiments/figures.py --paper runs/paper-0
+Figures 5 and 6 are drawn with the weights of `standard` and of `paper`. Pages are shown as they
+are, normalised, and with their detections.
+
+Command:   python -m experiments.figures.paper_figures --paper runs/paper-0
 Hardware:  any; needs the extra [bench].
 Time:      two minutes on 2 cores.
-Result:    experiments/results/figure_*.png, pages.png and failures.png, which the README shows in
-           part. The flower in the last is dany13's (CC BY 2.0), from scikit-learn.
+Result:    experiments/results/figure_*.png, pages.png and failures.png, which the documentation
+           shows in part. The flower in the last is dany13's (CC BY 2.0), from scikit-learn.
 """
 
 from pathlib import Path
@@ -24,59 +26,65 @@ from digits_jax.data.mnist import load_mnist
 from digits_jax.detect.inputs import default_min_score
 from digits_jax.detect.visualize import draw_detections, draw_response_maps
 from digits_jax.images.normalise import normalise
+from digits_jax.images.pixels import uint8_to_float
 from digits_jax.models.cnn import INPUT_SIDE, Params
 from experiments.common.provenance import RESULTS
 
 
 def main(
-    released: str = "released",
+    pretrained: str = "pretrained",
     paper: str | None = None,
     native_seed: int = 4,
     mixed_seed: int = 9,
 ) -> None:
-    """Draws all of them; scenes are of test digits, their number and places by the seeds.
+    """Draws all figures, of scenes of test digits.
 
-    Without the work folder of a run of `paper`, its pictures stay as they are.
+    Args:
+        pretrained: Weights of `standard`.
+        paper: Work folder of a run of `paper`; without it, its figures stay as they are.
+        native_seed: Seed of the scene in Figures 5 and 6.
+        mixed_seed: Seed of the scene in Figure 2.
     """
     digits = load_mnist().test.images[: 8 * 20].reshape(8, 20, INPUT_SIDE, INPUT_SIDE)
-    sheet = digits.transpose(0, 2, 1, 3).reshape(8 * INPUT_SIDE, 20 * INPUT_SIDE)
-    Image.fromarray(np.asarray(sheet)).save(RESULTS / "figure_1.png")
+    grid = digits.transpose(0, 2, 1, 3).reshape(8 * INPUT_SIDE, 20 * INPUT_SIDE)
+    Image.fromarray(np.asarray(grid)).save(RESULTS / "figure_1.png")
 
-    params = resolve_weights(released)
+    params = resolve_weights(pretrained)
     mixed = scenes.compose("mnist-od", "test", 1, mixed_seed)[0].image
     draw_detections(mixed, detect.detect(params, mixed)).save(RESULTS / "figure_2.png")
 
-    rows = [_page(params, family, seed) for family, seed in (("page", 2), ("coloured", 1))]
+    rows = [_draw_page(params, name, seed) for name, seed in (("page", 2), ("textured", 1))]
     Image.fromarray(np.concatenate(rows)).save(RESULTS / "pages.png")
 
-    failures = [_found(params, picture) for picture in (_flower(), _discs(), _thick_ink())]
+    failures = [_draw_found(params, picture) for picture in (_flower(), _discs(), _thick_ink())]
     Image.fromarray(np.concatenate(failures, axis=1)).save(RESULTS / "failures.png")
 
     native = scenes.compose("native", "test", 1, native_seed)[0].image
-    pixels = jnp.asarray(native[None, ..., None], jnp.float32) / 255
-    drawn = {"standard": params} | ({"paper": resolve_weights(paper)} if paper else {})
-    for name, weights in drawn.items():
+    pixels = uint8_to_float(jnp.asarray(native[None, ..., None]))
+    networks = {"standard": params} | ({"paper": resolve_weights(paper)} if paper else {})
+    for name, weights in networks.items():
         maps = jax.device_get(detect.response_maps(weights, pixels))
         files = (RESULTS / f"figure_{number}_{name}.png" for number in (5, 6))
         draw_response_maps(native, maps, *files)
 
 
-def _page(params: Params, family: str, seed: int) -> np.ndarray:
-    """A scene as it is seen, its ink, and its digits, side by side."""
-    picture = scenes.compose(family, "test", 1, seed)[0].image
+def _draw_page(params: Params, dataset: str, seed: int) -> np.ndarray:
+    """Draws a scene, its ink and its detections side by side."""
+    picture = scenes.compose(dataset, "test", 1, seed)[0].image
     ink = np.dstack([normalise(picture)] * 3)
-    return np.concatenate([picture, ink, _found(params, picture)], axis=1)
+    return np.concatenate([picture, ink, _draw_found(params, picture)], axis=1)
 
 
-def _found(params: Params, picture: np.ndarray) -> np.ndarray:
-    """A picture with the digits that are found in it."""
-    least = default_min_score(picture, normalised=True)
-    found = draw_detections(picture, detect.detect(params, normalise(picture), min_score=least))
-    return np.asarray(found.resize(picture.shape[1::-1]))
+def _draw_found(params: Params, picture: np.ndarray) -> np.ndarray:
+    """Draws the detections in a picture."""
+    min_score = default_min_score(picture, normalised=True)
+    detections = detect.detect(params, normalise(picture), min_score=min_score)
+    annotated = draw_detections(picture, detections)
+    return np.asarray(annotated.resize(picture.shape[1::-1]))
 
 
 def _flower() -> np.ndarray:
-    """The right half of scikit-learn's."""
+    """Cuts the right half out of scikit-learn's flower."""
     import sklearn.datasets
 
     file = Path(sklearn.datasets.__file__).parent / "images" / "flower.jpg"
@@ -84,7 +92,7 @@ def _flower() -> np.ndarray:
 
 
 def _discs() -> np.ndarray:
-    """Discs and wheels, dark on light."""
+    """Draws discs and wheels, dark on light."""
     page = Image.new("RGB", (300, 300), "#ddd5c5")
     draw = ImageDraw.Draw(page)
     for number, radius in enumerate((12, 20, 30)):
@@ -92,14 +100,14 @@ def _discs() -> np.ndarray:
         draw.circle((x, y), radius, fill="#28242c")
         draw.circle((x, y + 130), radius, outline="#28242c", width=4)
         for angle in np.arange(0, np.pi, np.pi / 3):
-            across, down = radius * np.cos(angle), radius * np.sin(angle)
-            ends = (x - across, y + 130 - down, x + across, y + 130 + down)
-            draw.line(ends, fill="#28242c", width=3)
+            dx, dy = radius * np.cos(angle), radius * np.sin(angle)
+            spoke = (x - dx, y + 130 - dy, x + dx, y + 130 + dy)
+            draw.line(spoke, fill="#28242c", width=3)
     return np.asarray(page)
 
 
 def _thick_ink() -> np.ndarray:
-    """Test digits of 100 px by thicker and thicker pens, dark on light."""
+    """Draws test digits of 100 px with thicker and thicker strokes, dark on light."""
     page = Image.new("L", (300, 300))
     for number, digit in enumerate(load_mnist().test.images[:9].reshape(9, INPUT_SIDE, INPUT_SIDE)):
         row, column = divmod(number, 3)

@@ -1,143 +1,253 @@
-"""Writes the README's tables of results from the JSON under experiments/results/.
+"""Writes the tables of results in README.md and docs/ from the JSON under experiments/results/.
 
-Command:   python experiments/readme.py
+Command:   python -m experiments.figures.tables
 Hardware:  any.
 Time:      a second.
-Result:    the parts of README.md between their markers.
+Result:    the parts of README.md, docs/results.md and docs/speed.md between markers, such as
+           `<!-- training: written by … -->` and `<!-- end of training -->`.
 """
 
-import json
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from experiments.benchmarks.musts import last_runs, read_runs, table
-from experiments.common.provenance import RESULTS
+import tyro
 
-README = Path(__file__).parents[2] / "README.md"
-PARTS = ("training", "detection", "speed")  # each between <!-- NAME: … --> and <!-- end of NAME -->
+from experiments.benchmarks.speed_requirements import format_table, read_runs, select_last_runs
+from experiments.common.detection_results import read_detection_rows
+from experiments.common.provenance import RESULTS, ROOT, read_result
 
-
-RUNS = {  # result's name: what the table calls it
+COMMAND = "python -m experiments.figures.tables"
+TRAINING_RUNS = {  # name of the result: name in the table
     "accuracy_standard": "`standard`",
     "accuracy_paper": "`paper`",
     "accuracy_paper_256": "`paper` with batch 256",
     "accuracy_without_background": "digits alone",
 }
+SCENE_DATASETS = ("native", "savi-d", "mnist-od", "page", "textured")
+PHOTOGRAPHS = {  # name of the image set: text of the README
+    "photographs, normalised": "photographs, as the commands read them",
+    "photographs": "photographs, not normalised",
+}
+DEFAULT_SIZES = [15.0, 100.0]
+Row = dict[str, Any]
 
 
-def training() -> str:
-    """The training results as Markdown."""
+def main(root: Path = ROOT, results: Path = RESULTS) -> None:
+    """Writes all tables.
+
+    Args:
+        root: Folder with README.md and docs/.
+        results: Folder with the results.
+    """
+    texts = {}
+    for file, parts in PARTS.items():
+        texts[file] = (root / file).read_text(encoding="utf-8")
+        for name, render in parts.items():
+            texts[file] = replace_part(texts[file], name, render(results))
+    for file, text in texts.items():
+        (root / file).write_text(text, encoding="utf-8")
+
+
+def replace_part(text: str, name: str, content: str) -> str:
+    """Replaces what stands between a part's two markers.
+
+    Raises:
+      ValueError: a marker is missing.
+    """
+    begin, end = f"<!-- {name}: written by {COMMAND} -->", f"<!-- end of {name} -->"
+    before, found_begin, rest = text.partition(begin)
+    _, found_end, after = rest.partition(end)
+    if not found_begin or not found_end:
+        raise ValueError(f"expected the lines {begin} and {end}; add them where the table belongs")
+    return f"{before}{begin}\n{content}\n{end}{after}"
+
+
+def render_summary(results: Path = RESULTS) -> str:
+    """Renders the README's table: the pretrained weights with default settings."""
+    detection = _pretrained_rows(results)
+    run = _pretrained_run(results)
     lines = [
-        "| run | on | test accuracy | errors | validation | by iteration 1000 | minutes |",
-        "|---|---|---|---|---|---|---|",
+        f"| MNIST, 10,000 test digits | accuracy | {run['test_accuracy']:.2%} |",
+        *(
+            f"| `{name}`, {detection[name]['scenes']} scenes | F1 / AP50 | "
+            f"{detection[name]['f1']:.3f} / {detection[name]['ap50']:.3f} |"
+            for name in SCENE_DATASETS
+        ),
+        *(
+            f"| {text}, {detection[name]['megapixels']:.1f} megapixels | "
+            f"false detections a megapixel | {detection[name]['false_per_megapixel']:.1f} |"
+            for name, text in PHOTOGRAPHS.items()
+        ),
     ]
-    named = [(name, run) for file, name in RUNS.items() for run in _runs(file)]
-    lines += [_row(name, run) for name, run in named]
-    lines.append("")
-    made: dict[tuple[str, str], list[str]] = {}
-    for name, run in named:
-        made.setdefault((name, _made(run)), []).append(str(run["seed"]))
-    lines += [f"- {name}, seed {', '.join(seeds)}: {how}." for (name, how), seeds in made.items()]
-    return "\n".join(lines)
+    used = {"accuracy": run} | {n: detection[n] for n in (*SCENE_DATASETS, *PHOTOGRAPHS)}
+    commits: dict[str, list[str]] = {}
+    for name, row in used.items():
+        commits.setdefault(row["commit"].split()[0][:7], []).append(name)
+    commit, *others = sorted(commits, key=lambda commit: -len(commits[commit]))
+    exceptions = "".join(f", {', '.join(commits[other])} at {other}" for other in others)
+    platforms = " and ".join(dict.fromkeys(map(_platform, used.values())))
+    dates = " to ".join(sorted({row["date"] for row in used.values()}))
+    footer = f"<sub>{platforms}; {dates}; commit {commit}{exceptions}.</sub>"
+    return "\n".join([*_header("test images", "metric", "result"), *lines, "", footer])
 
 
-def detection() -> str:
-    """The detection results as Markdown."""
-    rows = _read("detection").get("rows", [])
-    if not rows:
-        return ""
-    scenes = [row for row in rows if "f1" in row]
-    figures = ("precision", "recall", "f1", "right_count", "ap50", "ap50_voc07")
+def render_training(results: Path = RESULTS) -> str:
+    """Renders the results of training runs."""
+    columns = ("run", "on", "test accuracy", "errors", "validation", "by iteration 1000", "minutes")
+    runs = [
+        (name, run)
+        for file, name in TRAINING_RUNS.items()
+        for run in read_result(file, results).get("runs", [])
+    ]
+    lines = [_training_line(name, run) for name, run in runs]
+    seeds: dict[tuple[str, str], list[str]] = {}
+    for name, run in runs:
+        seeds.setdefault((name, _provenance(run)), []).append(str(run["seed"]))
+    footer = [f"{name}, seed {', '.join(s)}: {origin}" for (name, origin), s in seeds.items()]
+    return "\n".join([*_header(*columns), *lines, *_footer(footer)])
+
+
+def render_detection(results: Path = RESULTS) -> str:
+    """Renders the results of detection in scenes."""
+    metrics = ("precision", "recall", "f1", "count_accuracy", "ap50")
+    titles = ("precision", "recall", "F1", "count accuracy", "AP50")
+    rows = [row for row in read_detection_rows(results=results) if "f1" in row]
     lines = [
-        "| weights | sizes | scenes | precision | recall | F1 | right count | AP50 | AP50, VOC07 "
-        "| s an image |",
-        "|---|---|---|---|---|---|---|---|---|---|",
-    ]
-    lines += [
-        f"| {row['weights']} | {_sizes(row)} | {row['scenes']} of `{row['images']}` | "
-        + " | ".join(f"{row[figure]:.3f}" for figure in figures)
-        + f" | {row['seconds_per_image']:.1f} |"
-        for row in scenes
-    ]
-    lines += [
-        "",
-        "| weights | sizes | images without a digit | megapixels | detections | a megapixel |",
-        "|---|---|---|---|---|---|",
-    ]
-    for row in (row for row in rows if "megapixels" in row):
-        found = row["megapixels"] * row["false_per_megapixel"]
-        lines.append(
-            f"| {row['weights']} | {_sizes(row)} | {row['images']} | {row['megapixels']:.2f} | "
-            f"{found:.0f} | {row['false_per_megapixel']:.1f} |"
+        _line(
+            *(f"`{row['weights']}`", _sizes(row), f"{row['scenes']} of `{row['images']}`"),
+            *(f"{row[metric]:.3f}" for metric in metrics),
+            f"{row['seconds_per_image']:.1f}",
         )
-    made = {f"- {row['weights']}: {_made(row)}." for row in rows}
-    if foreign := _read("foreign"):
-        found = " and ".join(f"{row['f1']:.3f} of {row['digits']}" for row in foreign["rows"])
-        made.add(f"- F1 on pages of digits that are not MNIST's: {found}; {_made(foreign)}.")
-    if memory := _read("detection_memory"):
-        made.add(
-            f"- {memory['question']} {memory['peak_resident_gib']:.2f} GiB with sizes "
-            f"{memory['sizes'][0]:g}–{memory['sizes'][1]:g}, with {memory['rows_of_scenes']} rows "
-            f"of digits' scenes, 300 px each; "
-            f"{_made(memory)}."
-        )
-    return "\n".join([*lines, "", *sorted(made)])
+        for row in rows
+    ]
+    other = read_result("other_handwriting", results)
+    for row in other.get("rows", []):
+        row = {"count_accuracy": row.get("right_count"), **row}
+        scenes = f"{row['scenes']} of `page`, {row['digits']}"
+        shown = (f"{row[metric]:.3f}" for metric in metrics)
+        lines.append(_line("`pretrained`", _sizes({"sizes": DEFAULT_SIZES}), scenes, *shown, ""))
+    footer = _detection_footer(rows)
+    if other:
+        footer.append(f"UCI digits; handwriting fonts: {_provenance(other)}")
+    footer.append("The scenes are of seed 0")
+    header = _header("weights", "sizes", "scenes", *titles, "s an image")
+    return "\n".join([*header, *lines, *_footer(footer)])
 
 
-def speed() -> str:
-    """The last runs of `make bench` as Markdown."""
-    runs = read_runs()
-    made = dict.fromkeys(
-        f"- {_made({**run, 'command': 'make bench'})}; the fastest peers: "
-        + ", ".join(f"{peer} ({of})" for of, peer in run["peers"].items())
-        + "."
-        for run in last_runs(runs)
+def render_no_digits(results: Path = RESULTS) -> str:
+    """Renders the false detections in images without digits."""
+    rows = [row for row in read_detection_rows(results=results) if "megapixels" in row]
+    lines = [
+        _line(
+            *(f"`{row['weights']}`", _sizes(row), row["images"], f"{row['megapixels']:.2f}"),
+            f"{row['megapixels'] * row['false_per_megapixel']:.0f}",
+            f"{row['false_per_megapixel']:.1f}",
+        )
+        for row in rows
+    ]
+    header = _header("weights", "sizes", "images", "megapixels", "detections", "a megapixel")
+    return "\n".join([*header, *lines, *_footer(_detection_footer(rows))])
+
+
+def render_speed(results: Path = RESULTS) -> str:
+    """Renders the last runs of `make bench`."""
+    runs = read_runs(results)
+    footer = [
+        f"{_provenance({**run, 'command': 'make bench'})}; fastest peers: "
+        + ", ".join(f"{peer} ({task})" for task, peer in run["peers"].items())
+        for run in select_last_runs(runs)
+    ]
+    if memory := read_result("detection_memory", results):
+        footer.append(
+            f"peak memory of `detect` in 4096×4096 px: {memory['peak_resident_gib']:.2f} GiB; "
+            f"{_provenance(memory)}"
+        )
+    return "\n".join([format_table(runs), *_footer(dict.fromkeys(footer))])
+
+
+PARTS: dict[str, dict[str, Callable[[Path], str]]] = {  # file: name of the part: its content
+    "README.md": {"results": render_summary},
+    "docs/results.md": {
+        "training": render_training,
+        "detection": render_detection,
+        "no-digits": render_no_digits,
+    },
+    "docs/speed.md": {"speed": render_speed},
+}
+
+
+def _pretrained_run(results: Path) -> Row:
+    """Finds the training run of the pretrained weights: seed 0 on a CPU."""
+    runs = read_result("accuracy_standard", results)["runs"]
+    return next(r for r in runs if r["seed"] == 0 and r["hardware"]["devices"] == ["cpu"])
+
+
+def _pretrained_rows(results: Path) -> dict[str, Row]:
+    """Selects the detection results of the pretrained weights at default sizes, by images."""
+    return {
+        row["images"]: row
+        for row in read_detection_rows(results=results)
+        if row["weights"] == "pretrained" and row["sizes"] == DEFAULT_SIZES
+    }
+
+
+def _training_line(name: str, run: Row) -> str:
+    by_step = run["test_accuracy_by_step"]
+    early = by_step[max((step for step in by_step if int(step) <= 1000), key=int)]
+    return _line(
+        *(f"{name}, seed {run['seed']}", _hardware(run), f"{run['test_accuracy']:.2%}"),
+        *(str(run["test_errors"]), f"{run['validation_accuracy']:.2%}", f"{early:.1%}"),
+        f"{run['training_minutes']:.1f}",
     )
-    return "\n".join([table(runs), "", *made])
 
 
-def _sizes(row: dict[str, Any]) -> str:
+def _detection_footer(rows: Iterable[Row]) -> list[str]:
+    """Lists where the rows are from; rows with the same provenance share a line."""
+    images: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        key = (f"`{row['weights']}`, sizes {_sizes(row)}", _provenance(row))
+        images.setdefault(key, []).append(row["images"])
+    return [
+        f"{subject}; {'; '.join(names)}: {origin}" for (subject, origin), names in images.items()
+    ]
+
+
+def _header(*titles: str) -> list[str]:
+    return [_line(*titles), f"|{'---|' * len(titles)}"]
+
+
+def _line(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _footer(lines: Iterable[str]) -> list[str]:
+    return ["", "Where the figures are from:", "", *(f"- {line}." for line in lines)]
+
+
+def _sizes(row: Row) -> str:
     low, high = row["sizes"]
     return f"{low:g}" if low == high else f"{low:g}–{high:g}"
 
 
-def _row(name: str, run: dict[str, Any]) -> str:
-    by_step = run["test_accuracy_by_step"]
-    early = by_step[max((step for step in by_step if int(step) <= 1000), key=int)]
-    return (
-        f"| {name}, seed {run['seed']} | {_device(run)} | {run['test_accuracy']:.2%} "
-        f"| {run['test_errors']} | "
-        f"{run['validation_accuracy']:.2%} | {early:.1%} | {run['training_minutes']:.1f} |"
-    )
-
-
-def _device(result: dict[str, Any]) -> str:
+def _hardware(result: Row) -> str:
     hardware = result["hardware"]
     if hardware["devices"] == ["cpu"]:
         return f"{hardware['cores']} cores of an {hardware['processor']}"
     return " + ".join(hardware["devices"])
 
 
-def _made(result: dict[str, Any]) -> str:
+def _platform(result: Row) -> str:
+    versions = result["versions"]
+    python = f"Python {versions['python']}, " if "python" in versions else ""
+    return f"{_hardware(result)}, {python}jax {versions['jax']}"
+
+
+def _provenance(result: Row) -> str:
     return (
-        f"{_device(result)}, jax {result['versions']['jax']}, commit {result['commit']}, "
-        f"{result['date']}, `{result['command']}`"
+        f"{_platform(result)}, commit {result['commit']}, {result['date']}, `{result['command']}`"
     )
 
 
-def _runs(name: str) -> list[dict[str, Any]]:
-    return _read(name).get("runs", [])
-
-
-def _read(name: str) -> dict[str, Any]:
-    path = RESULTS / f"{name}.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-
-
 if __name__ == "__main__":
-    text = README.read_text(encoding="utf-8")
-    for part, write in zip(PARTS, (training, detection, speed), strict=True):
-        begin, end = f"<!-- {part}: written by experiments/readme.py -->", f"<!-- end of {part} -->"
-        before, _, rest = text.partition(begin)
-        text = f"{before}{begin}\n{write()}\n{end}{rest.partition(end)[2]}"
-    README.write_text(text, encoding="utf-8")
+    tyro.cli(main)

@@ -1,1 +1,1 @@
-"""One question a module, with its command and result."""
+"""Studies: one question a module, with the command that answers it and where the result is."""

@@ -1,18 +1,16 @@
-"""Does the recipe reach the paper's 99.3 % (section 3.2.1), and 90 % by iteration 1000?
+"""Does training reach the paper's 99.3 % (section 3.2.1), and 90 % by iteration 1000?
 
-Command:   python experiments/accuracy.py --recipe paper --seeds 1
-           python experiments/accuracy.py --recipe standard --seeds 0
+Command:   python -m experiments.studies.accuracy --config paper --seeds 1
+           python -m experiments.studies.accuracy --config standard --seeds 0
 Hardware:  2 CPU cores without a GPU, or any GPU.
-Time:      paper about 90 minutes a seed on 2 cores, standard about 36.
-Result:    experiments/results/accuracy_RECIPE.json and training_curve_RECIPE_SEED.png;
-           the figures are in experiments/LOG.md and the README.
+Time:      on 2 cores about 90 minutes a seed for `paper`, 36 for `standard`.
+Result:    experiments/results/accuracy_CONFIG.json and training_curve_CONFIG_SEED.png, from which
+           `experiments.figures.tables` writes the training table of docs/results.md.
 
-Runs go to runs/RECIPE-SEED and continue there if they were stopped; a finished one is only
-evaluated.
+Runs are in runs/CONFIG-SEED. A run that was stopped is continued. A finished run is only evaluated.
 """
 
 import dataclasses
-import json
 import shutil
 import statistics
 from pathlib import Path
@@ -26,40 +24,45 @@ from digits_jax.train.config import CONFIGS
 from digits_jax.train.evaluate import accuracy, count_errors
 from digits_jax.train.loop import train
 from digits_jax.train.workdir import read_metrics
-from experiments.common.provenance import RESULTS, provenance, write_result
+from experiments.common.provenance import RESULTS, provenance, read_result, write_result
 
 
 def main(
-    recipe: Literal["paper", "standard"] = "standard",
+    config: Literal["paper", "standard"] = "standard",
     seeds: Annotated[list[int], tyro.conf.arg(metavar="SEED…")] = [0],  # noqa: B006
     workdirs: Path = Path("runs"),
 ) -> None:
-    """Trains once a seed and adds what came of it to the runs already written down."""
+    """Trains once for each seed and adds the runs to the result, replacing older ones.
+
+    Args:
+        config: Training configuration.
+        seeds: Seeds of the runs.
+        workdirs: Folder for the runs' work folders.
+    """
     RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"accuracy_{recipe}.json"
-    runs = json.loads(path.read_text(encoding="utf-8"))["runs"] if path.exists() else []
+    runs = read_result(f"accuracy_{config}").get("runs", [])
     for seed in seeds:
-        run = _run(recipe, seed, workdirs / f"{recipe}-{seed}")
-        same = (run["seed"], run["hardware"])
-        runs = [other for other in runs if (other["seed"], other["hardware"]) != same] + [run]
+        run = _run(config, seed, workdirs / f"{config}-{seed}")
+        subject = (run["seed"], run["hardware"])
+        runs = [other for other in runs if (other["seed"], other["hardware"]) != subject] + [run]
         result = {
             "question": "Does it reach 99.3 % test accuracy, and 90 % by iteration 1000?",
-            "recipe": {"name": recipe, **dataclasses.asdict(CONFIGS[recipe])},
+            "config": {"name": config, **dataclasses.asdict(CONFIGS[config])},
             "runs": runs,
         }
-        print(write_result(f"accuracy_{recipe}", result))
+        print(write_result(f"accuracy_{config}", result))
 
 
-def _run(recipe: str, seed: int, workdir: Path) -> dict[str, Any]:
-    made = provenance()
-    train(recipe, workdir, seed)
+def _run(config: str, seed: int, workdir: Path) -> dict[str, Any]:
+    header = provenance()
+    train(config, workdir, seed)
     step, params = load_best(workdir)
     mnist = load_mnist()
     rows = read_metrics(workdir / "metrics.jsonl")
-    shutil.copy(workdir / "training_curve.png", RESULTS / f"training_curve_{recipe}_{seed}.png")
+    shutil.copy(workdir / "training_curve.png", RESULTS / f"training_curve_{config}_{seed}.png")
     errors = count_errors(params, mnist.test)
     return {
-        **made,
+        **header,
         "seed": seed,
         "checkpoint": step,
         "validation_accuracy": accuracy(params, mnist.validation),

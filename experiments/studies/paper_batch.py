@@ -1,11 +1,11 @@
 """With which batch do the paper's 20,000 iterations reach 99.3 % on the validation digits?
 
 The paper (section 3.1) gives Adam, 1e-4, 20,000 iterations and shifts of up to 6 px, and never a
-batch size. The recipe `paper` takes the smallest batch tried here with which the validation
-accuracy is at least 99.3 %, as a mean over the seeds and over the last five evaluations: a single
-evaluation moves by 0.1 %.
+batch size. The configuration `paper` takes the smallest batch tried here whose validation accuracy
+is at least 99.3 %, averaged over the seeds and over the last five evaluations, since single
+evaluations vary by 0.1 %.
 
-Command:   python experiments/paper_batch.py --batch-sizes 128 256 512 1024 --seeds 0 1 2
+Command:   python -m experiments.studies.paper_batch --batch-sizes 128 256 512 1024 --seeds 0 1 2
 Hardware:  a GPU (two CPU cores would take days).
 Time:      about 6 minutes on one H100.
 Result:    experiments/results/paper_batch.json; the verdict is in experiments/LOG.md.
@@ -31,8 +31,14 @@ def main(
     seeds: Numbers = [0, 1, 2],  # noqa: B006
     workdirs: Path = Path("runs"),
 ) -> None:
-    """Trains the paper's recipe once a batch size and seed; looks at no test digit."""
-    made = provenance()
+    """Trains `paper` once for each batch size and seed. It uses no test digit.
+
+    Args:
+        batch_sizes: Batch sizes to try.
+        seeds: Seeds of the runs at each batch size.
+        workdirs: Folder for the runs' work folders.
+    """
+    header = provenance()
     rows = []
     for batch_size in batch_sizes:
         runs = [_run(batch_size, seed, workdirs / f"paper-{batch_size}-{seed}") for seed in seeds]
@@ -45,18 +51,18 @@ def main(
         rows.append(row)
         print(f"batch {batch_size}: {row['mean_last_five']:.2%} of the validation digits")
         question = "With which batch do 20,000 iterations reach 99.3 % on validation digits?"
-        write_result("paper_batch", {"question": question, **made, "batches": rows})
+        write_result("paper_batch", {"question": question, **header, "batches": rows})
 
 
 def _run(batch_size: int, seed: int, workdir: Path) -> dict[str, Any]:
     train(dataclasses.replace(CONFIGS["paper"], batch_size=batch_size), workdir, seed)
-    record = read_metrics(workdir / "metrics.jsonl")
+    rows = read_metrics(workdir / "metrics.jsonl")
     return {
         "seed": seed,
-        "validation_accuracy": record[-1].validation_accuracy,
-        "validation_accuracy_last_five": _mean_accuracy(record[-5:]),
-        "best_validation_accuracy": max(row.validation_accuracy for row in record),
-        "seconds": round(record[-1].seconds, 1),
+        "validation_accuracy": rows[-1].validation_accuracy,
+        "validation_accuracy_last_five": _mean_accuracy(rows[-5:]),
+        "best_validation_accuracy": max(row.validation_accuracy for row in rows),
+        "seconds": round(rows[-1].seconds, 1),
     }
 
 

@@ -1,4 +1,4 @@
-"""Scenes as a camera sees them: what was written stays where it is, and the rest is no ink."""
+"""Photographed ink: digits stay in their boxes, and every drawn range has the stated ends."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ from digits_jax.data.mnist import Mnist
 from digits_jax.data.scenes import compose
 from digits_jax.images.normalise import normalise
 
-Camera = Callable[[np.ndarray, np.random.Generator], np.ndarray]
+Photograph = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
 
 @pytest.fixture(scope="module")
@@ -21,11 +21,11 @@ def ink() -> np.ndarray:
     return canvas
 
 
-def contrasts(ink: np.ndarray, camera: Camera, count: int) -> np.ndarray:
-    """By how many grey levels the ink is lighter than the paper right beside it, by channel."""
+def contrasts(ink: np.ndarray, photograph: Photograph, count: int) -> np.ndarray:
+    """Returns by how many grey levels ink is lighter than the paper next to it, by channel."""
     differences = []
     for seed in range(count):
-        picture = camera(ink, np.random.default_rng(seed))
+        picture = photograph(ink, np.random.default_rng(seed))
         assert picture.shape == (*ink.shape, 3)
         assert picture.dtype == np.uint8
         beside = np.concatenate([picture[60:80, 28:38], picture[60:80, 52:62]])
@@ -34,27 +34,27 @@ def contrasts(ink: np.ndarray, camera: Camera, count: int) -> np.ndarray:
     return np.array(differences)
 
 
-def test_a_pen_is_darker_than_its_page(ink: np.ndarray) -> None:
+def test_ink_on_a_page_is_darker_than_the_paper(ink: np.ndarray) -> None:
     assert (contrasts(ink, photograph_page, 40).mean(axis=1) < -12).all()
 
 
-def test_coloured_ink_is_lighter_or_darker_and_faint(ink: np.ndarray) -> None:
+def test_ink_on_a_textured_background_is_faint_and_lighter_or_darker(ink: np.ndarray) -> None:
     lighter = contrasts(ink, photograph_textured, 40).mean(axis=1)
     assert 10 < (lighter > 0).sum() < 30
     assert (np.abs(lighter) > 12).all()
     assert (np.abs(lighter) < 110).all()
 
 
-@pytest.mark.parametrize("camera", [photograph_page, photograph_textured])
-def test_a_picture_is_a_function_of_its_generator(ink: np.ndarray, camera: Camera) -> None:
-    one, again, other = (camera(ink, np.random.default_rng(seed)) for seed in (1, 1, 2))
+@pytest.mark.parametrize("photograph", [photograph_page, photograph_textured])
+def test_equal_generators_give_equal_pictures(ink: np.ndarray, photograph: Photograph) -> None:
+    one, again, other = (photograph(ink, np.random.default_rng(seed)) for seed in (1, 1, 2))
     np.testing.assert_array_equal(one, again)
     assert not np.array_equal(one, other)
 
 
-@pytest.mark.parametrize("family", ["page", "coloured"])
-def test_what_was_written_lies_in_the_boxes(family: str, mnist: Mnist) -> None:
-    for scene in compose(family, "validation", 6, 1, mnist=mnist):
+@pytest.mark.parametrize("dataset", ["page", "textured"])
+def test_the_ink_of_a_scene_lies_in_its_boxes(dataset: str, mnist: Mnist) -> None:
+    for scene in compose(dataset, "validation", 6, 1, mnist=mnist):
         assert scene.image.shape == (300, 300, 3)
         ink = normalise(scene.image).astype(float)
         within = np.zeros(ink.shape, bool)

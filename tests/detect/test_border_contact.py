@@ -1,18 +1,25 @@
+"""Border contact of windows."""
+
+from functools import partial
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import ndimage
 
 from digits_jax.data.mnist import Mnist
-from digits_jax.detect.border_contact import MIDDLE, border_contact
-from digits_jax.images.ink import INK_THRESHOLD
+from digits_jax.detect.border_contact import border_contact as border_contact_of
+from digits_jax.detect.config import BorderContactConfig
+from digits_jax.images.mask_box import INK_THRESHOLD
 from digits_jax.models.cnn import INPUT_SIDE
 
-FIRST = (INPUT_SIDE - MIDDLE) // 2
+border_contact = partial(border_contact_of, config=BorderContactConfig())
+CENTRE_SIDE = 16
+FIRST = (INPUT_SIDE - CENTRE_SIDE) // 2
 
 
-def crossed(*windows: np.ndarray) -> list[float]:
-    """Pixels of the edge that are reached."""
+def touched_pixels(*windows: np.ndarray) -> list[float]:
+    """Returns the number of border pixels that strokes touch."""
     return (
         np.asarray(border_contact(jnp.asarray(np.stack(windows), jnp.float32))) * INPUT_SIDE
     ).tolist()
@@ -34,27 +41,29 @@ def drawn(*strokes: tuple[slice | int, slice | int]) -> np.ndarray:
         (drawn((slice(0, 28), slice(12, 15))), 6),  # and over the lower
         (drawn((slice(12, 14), slice(0, 28))), 4),
         (drawn((slice(0, 28), slice(0, 28))), 4 * 27),  # corners count once
-        (drawn((slice(0, 28), slice(22, 28))), 0),  # none of it in the middle 16
+        (drawn((slice(0, 28), slice(22, 28))), 0),  # none of it in the central 16 px
         (drawn((slice(0, 28), slice(21, 28))), 7 + 26 + 7),  # a column of it
         (drawn((slice(5, 20), 10), (slice(0, 4), 10)), 0),  # with a gap
         (drawn((slice(4, 20), 10), (slice(0, 4), 11)), 1),  # over a corner
     ],
 )
-def test_the_edge_is_crossed_by_strokes_of_the_middle(window: np.ndarray, pixels: int) -> None:
+def test_strokes_through_the_centre_are_followed_to_the_border(
+    window: np.ndarray, pixels: int
+) -> None:
     turned = (window, window.T, window[::-1], window[:, ::-1], window[::-1, ::-1].T)
-    assert crossed(*turned) == pytest.approx([pixels] * 5)
+    assert touched_pixels(*turned) == pytest.approx([pixels] * 5)
 
 
-def test_faint_pixels_are_paper() -> None:
+def test_pixels_below_0_15_of_the_brightest_are_paper() -> None:
     stroke = drawn((slice(0, 20), 10))
     for brightest in (1.0, 0.1):
         for share, pixels in ((0.14, 0), (0.16, 1)):
             stroke[0, 10] = share
-            assert crossed(brightest * stroke) == pytest.approx([pixels])
+            assert touched_pixels(brightest * stroke) == pytest.approx([pixels])
 
 
-def test_strokes_are_scipy_s() -> None:
-    """Specks, of which some 38 % are ink: connected in long and winding ways."""
+def test_strokes_equal_the_components_of_scipy() -> None:
+    """Random pixels, of which some 38 % are ink, form long and winding strokes."""
     windows = np.random.default_rng(0).random((200, INPUT_SIDE, INPUT_SIDE)).astype(np.float32)
     windows *= np.random.default_rng(1).random(windows.shape) < 0.45
     edge = np.ones((INPUT_SIDE, INPUT_SIDE), bool)
@@ -62,17 +71,17 @@ def test_strokes_are_scipy_s() -> None:
     expected = []
     for window in windows:
         strokes, _ = ndimage.label(window > INK_THRESHOLD * window.max(), np.ones((3, 3)))
-        middle = strokes[FIRST : FIRST + MIDDLE, FIRST : FIRST + MIDDLE]
-        expected.append((np.isin(strokes, middle[middle > 0]) & edge).sum())
+        centre = strokes[FIRST : FIRST + CENTRE_SIDE, FIRST : FIRST + CENTRE_SIDE]
+        expected.append((np.isin(strokes, centre[centre > 0]) & edge).sum())
     assert 10 < np.mean(expected) < 100
     assert np.std(expected) > 5
-    assert crossed(*windows) == pytest.approx(expected)
+    assert touched_pixels(*windows) == pytest.approx(expected)
 
 
-def test_digits_end_inside_their_windows_and_their_parts_do_not(mnist: Mnist) -> None:
+def test_digits_have_no_border_contact_and_their_enlarged_halves_have(mnist: Mnist) -> None:
     digits = mnist.validation.images[:1000] / np.float32(255)
-    whole = np.array(crossed(*digits)) / INPUT_SIDE
+    whole = np.array(touched_pixels(*digits)) / INPUT_SIDE
     assert (whole == 0).mean() > 0.99
     # The lower half at twice its size.
     parts = digits[:, 14:28, 7:21].repeat(2, axis=1).repeat(2, axis=2)
-    assert (np.array(crossed(*parts)) / INPUT_SIDE > 0.05).mean() > 0.95
+    assert (np.array(touched_pixels(*parts)) / INPUT_SIDE > 0.05).mean() > 0.95

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from digits_jax.detect.reading_order import find_lines, read_lines
+from digits_jax.detect.reading_order import estimate_slope, find_lines, read_lines
 
 
 def boxes(*corners: tuple[float, float, float, float]) -> np.ndarray:
@@ -90,6 +90,33 @@ def turned(upright: np.ndarray, degrees: float) -> np.ndarray:
     cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     centres = centres @ np.array([[cos, sin], [-sin, cos]])
     return np.hstack([centres - sizes / 2, centres + sizes / 2])
+
+
+def slope_of(*points: tuple[float, float]) -> float:
+    """Returns the estimated slope, in degrees, of digits 1 px high at these places."""
+    return math.degrees(estimate_slope(np.array(points, np.float64), np.ones(len(points))))
+
+
+@pytest.mark.parametrize("degrees", [-12.6, -7.4, 0.4, 7.4, 7.6])
+def test_the_slope_is_the_nearest_whole_degree(degrees: float) -> None:
+    along = np.arange(5)[:, None] * [
+        math.cos(math.radians(degrees)),
+        math.sin(math.radians(degrees)),
+    ]
+    assert slope_of(*along.tolist()) == pytest.approx(round(degrees))
+
+
+@pytest.mark.parametrize(("degrees", "expected"), [(11, 11), (14, 0)])
+def test_near_neighbours_count_more_in_the_slope_than_distant_ones(
+    degrees: float, expected: float
+) -> None:
+    """A level pair 1 height apart, with weight 1/2, against one on a slope 4 apart, with 1/5.
+
+    Up to 12.4° the level pair's loss is less than the other's gain: exp(−(sin a / 0.3)²) > 0.6.
+    """
+    x, y = 4 * math.cos(math.radians(degrees)), 4 * math.sin(math.radians(degrees))
+    slope = slope_of((0, 0), (1, 0), (100, 100), (100 + x, 100 + y))
+    assert slope == pytest.approx(expected, abs=1.5)
 
 
 class Written(NamedTuple):

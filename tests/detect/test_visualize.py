@@ -1,3 +1,5 @@
+"""Pictures of detections and of response maps."""
+
 from pathlib import Path
 
 import jax.numpy as jnp
@@ -5,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageColor
 
-from digits_jax.detect.detector import Detections
+from digits_jax.detect.detections import Detections
 from digits_jax.detect.visualize import (
     COLOURS,
     _class_figure,
@@ -23,8 +25,8 @@ def noise(height: int, width: int) -> np.ndarray:
     return RNG.integers(0, 256, (height, width), np.uint8)
 
 
-def found(*digits: tuple[list[int], int, float]) -> Detections:
-    """Detections of `(box, label, score)`."""
+def detections_of(*digits: tuple[list[int], int, float]) -> Detections:
+    """Returns detections of (box, label, score)."""
     boxes = np.array([box for box, _, _ in digits], np.int64).reshape(-1, 4)
     labels = np.array([label for _, label, _ in digits], np.int64)
     scores = np.array([score for _, _, score in digits], np.float32)
@@ -32,7 +34,7 @@ def found(*digits: tuple[list[int], int, float]) -> Detections:
 
 
 def drawn(image: np.ndarray, *digits: tuple[list[int], int, float]) -> np.ndarray:
-    return np.asarray(draw_detections(image, found(*digits)))
+    return np.asarray(draw_detections(image, detections_of(*digits)))
 
 
 def in_colour(picture: np.ndarray, label: int) -> np.ndarray:
@@ -50,16 +52,16 @@ def maps_of(height: int, width: int) -> ResponseMaps:
 )
 def test_small_images_are_enlarged_by_a_whole_factor(height: int, width: int, factor: int) -> None:
     image = noise(height, width)
-    picture = draw_detections(image, found())
+    picture = draw_detections(image, detections_of())
     assert (picture.mode, picture.size) == ("RGB", (factor * width, factor * height))
     expected = image.repeat(factor, axis=0).repeat(factor, axis=1)
     np.testing.assert_array_equal(np.asarray(picture), np.stack([expected] * 3, axis=-1))
 
 
-def test_the_image_itself_stays_as_it_is() -> None:
+def test_draw_detections_does_not_change_its_image() -> None:
     image = noise(40, 40)
     before = image.copy()
-    draw_detections(image, found(([4, 4, 20, 20], 1, 0.9)))
+    draw_detections(image, detections_of(([4, 4, 20, 20], 1, 0.9)))
     np.testing.assert_array_equal(image, before)
 
 
@@ -108,7 +110,7 @@ def test_the_label_is_written_above_the_box() -> None:
     assert len(texts) == 3
 
 
-def test_labels_keep_out_of_each_other_s_way() -> None:
+def test_labels_do_not_overlap() -> None:
     image = np.full((320, 320), 128, np.uint8)
     digits = [([100 + 26 * k, 100, 120 + 26 * k, 120], 4 + k, 0.9 - 0.1 * k) for k in range(2)]
     together = drawn(image, *digits)
@@ -119,13 +121,13 @@ def test_labels_keep_out_of_each_other_s_way() -> None:
     assert in_colour(together, 5)[123:].any()
 
 
-def test_more_digits_than_there_is_room_for_labels() -> None:
+def test_labels_without_room_are_drawn_over_others() -> None:
     digits = [([8, 8, 20, 20], k % 10, 1 - k / 50) for k in range(50)]
     assert drawn(noise(28, 28), *digits).shape == (336, 336, 3)
     assert drawn(noise(28, 1990), *digits).shape == (28, 1990, 3)
 
 
-def test_the_best_lie_on_top() -> None:
+def test_the_highest_score_lies_on_top() -> None:
     box = [100, 100, 180, 180]
     picture = drawn(noise(320, 320), (box, 1, 0.95), (box, 2, 0.85))
     assert in_colour(picture, 1)[180:182, 100:180].all()
@@ -196,6 +198,6 @@ def test_maps_lie_over_the_centres_of_their_windows(cell: tuple[int, int]) -> No
 @pytest.mark.parametrize("size", [(42, 50), (40, 52), (28, 28)])
 def test_maps_of_another_image_are_refused(tmp_path: Path, size: tuple[int, int]) -> None:
     paths = tmp_path / "classes.png", tmp_path / "confidence.png"
-    with pytest.raises(ValueError, match=r"expected \[1, 7, 12\] windows for an image of \[40, 50"):
+    with pytest.raises(ValueError, match=r"with \[1, 7, 12\] windows for an image of \[40, 50"):
         draw_response_maps(noise(40, 50), maps_of(*size), *paths)
     assert not list(tmp_path.iterdir())

@@ -8,9 +8,9 @@ from digits_jax.models.cnn import classify, init
 from digits_jax.models.fcn.response_maps import patch_maps
 
 
-def test_products_and_convolutions() -> None:
-    left, right = jnp.zeros((3, 5, 7)), jnp.zeros((3, 7, 11))
-    assert count_flops(jnp.matmul, left, right) == 2 * 3 * 5 * 7 * 11
+def test_flops_of_a_matrix_product_and_of_a_convolution() -> None:
+    a, b = jnp.zeros((3, 5, 7)), jnp.zeros((3, 7, 11))
+    assert count_flops(jnp.matmul, a, b) == 2 * 3 * 5 * 7 * 11
     image, kernel = jnp.zeros((2, 9, 8, 3)), jnp.zeros((5, 4, 3, 6))
 
     def convolve(image: jax.Array, kernel: jax.Array) -> jax.Array:
@@ -21,7 +21,7 @@ def test_products_and_convolutions() -> None:
     assert count_flops(convolve, image, kernel) == 2 * (2 * 5 * 5 * 6) * (5 * 4 * 3)
 
 
-def test_loops_count_as_often_as_they_run_and_branches_once() -> None:
+def test_flops_count_a_loop_as_often_as_it_runs_and_one_branch() -> None:
     x = jnp.zeros((4, 4))
 
     def loop(x: jax.Array) -> jax.Array:
@@ -34,7 +34,7 @@ def test_loops_count_as_often_as_they_run_and_branches_once() -> None:
     assert count_flops(jax.jit(loop), x) == 6 * 2 * (2 * 4**3)
 
 
-def test_a_loop_of_unknown_length_is_refused() -> None:
+def test_a_product_in_a_loop_of_unknown_length_is_refused() -> None:
     def loop(x: jax.Array, n: jax.Array) -> jax.Array:
         return lax.fori_loop(0, n, lambda _, y: y @ y, x)
 
@@ -45,8 +45,8 @@ def test_a_loop_of_unknown_length_is_refused() -> None:
     )
 
 
-def test_the_network_s_arithmetic_is_section_2_3_s() -> None:
-    """Two convolutions and two dense layers, written out; for patches, so many each.
+def test_flops_of_the_network_are_those_of_its_four_large_layers() -> None:
+    """Two convolutions and two dense layers, written out (section 2.3); for each patch the same.
 
     On CPU the first convolution's products reach over 36 pixels for its 25 taps.
     """

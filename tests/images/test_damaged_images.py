@@ -1,4 +1,4 @@
-"""Real files of each format, cut off or with bits turned over: they are read or refused."""
+"""Files of each format that are truncated or have flipped bits are read or refused."""
 
 import warnings
 from collections.abc import Callable
@@ -10,13 +10,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from image_files import COLOURS, GREY, RAMP
 from PIL import Image
 
 from digits_jax.images.read import ImageError, count_pages, read_image
 
-RAMP = np.linspace(0, 255, 24 * 40).round().astype(np.uint8).reshape(24, 40)
-GREY = Image.fromarray(RAMP)
-COLOUR = Image.fromarray(np.dstack([RAMP, RAMP[::-1], RAMP[:, ::-1]]))
+COLOUR = Image.fromarray(COLOURS)
 EXIF = Image.Exif()
 EXIF[0x0112] = 6
 KINDS: dict[str, tuple[Image.Image, dict[str, Any]]] = {
@@ -46,7 +45,7 @@ KINDS: dict[str, tuple[Image.Image, dict[str, Any]]] = {
 def encoded(name: str) -> bytes:
     image, options = KINDS[name]
     file = BytesIO()
-    file.name = name  # by which Pillow knows the format
+    file.name = name  # Pillow takes the format from the suffix
     image.copy().save(file, **options)
     return file.getvalue()
 
@@ -58,16 +57,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @st.composite
 def damages(draw: st.DrawFn, data: bytes) -> bytes:
-    """Mostly in the first bytes, which say what the others are."""
+    """Flips bits, mostly in the header, and truncates."""
     damaged = bytearray(data)
-    places = st.integers(0, len(data) - 1) | st.integers(0, min(99, len(data) - 1))
-    for place, bit in draw(st.lists(st.tuples(places, st.integers(0, 7)), max_size=8)):
-        damaged[place] ^= 1 << bit
+    positions = st.integers(0, len(data) - 1) | st.integers(0, min(99, len(data) - 1))
+    for position, bit in draw(st.lists(st.tuples(positions, st.integers(0, 7)), max_size=8)):
+        damaged[position] ^= 1 << bit
     return bytes(damaged[: draw(st.just(len(data)) | st.integers(0, len(data)))])
 
 
 @pytest.mark.parametrize("name", KINDS)
-@settings(max_examples=30, deadline=20_000)  # ms: none is to hang
+@settings(max_examples=30, deadline=20_000)  # ms, so that a hang fails
 @given(source=st.data())
 def test_a_damaged_file_is_read_or_refused(folder: Path, name: str, source: st.DataObject) -> None:
     data = source.draw(damages(encoded(name)))
@@ -75,9 +74,9 @@ def test_a_damaged_file_is_read_or_refused(folder: Path, name: str, source: st.D
     path.write_bytes(data)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="PIL")
-        pages = attempted(count_pages, path)
+        pages = read_or_message(count_pages, path)
         for page in range(pages if isinstance(pages, int) else 1):
-            image = attempted(read_image, path, page=page)
+            image = read_or_message(read_image, path, page=page)
             if isinstance(image, str):
                 assert image.startswith(str(path))
             else:
@@ -86,13 +85,13 @@ def test_a_damaged_file_is_read_or_refused(folder: Path, name: str, source: st.D
                 assert image.size > 0
                 again = read_image(data, page=page)
                 assert again.shape == image.shape
-                # Where libtiff cannot decode, the pixels are what its memory held before.
+                # Pixels that libtiff cannot decode are uninitialised memory.
                 if name not in ("fax.tif", "jpeg.tif"):
                     np.testing.assert_array_equal(again, image)
 
 
-def attempted(read: Callable[..., Any], path: Path, **options: Any) -> Any:
-    """What is read, or why it is refused."""
+def read_or_message(read: Callable[..., Any], path: Path, **options: Any) -> Any:
+    """Returns what is read, or the message of the refusal."""
     try:
         return read(path, **options)
     except ImageError as error:

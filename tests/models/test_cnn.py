@@ -1,3 +1,5 @@
+"""The network against the paper's steps written out in NumPy and SciPy."""
+
 from functools import partial
 
 import jax
@@ -10,7 +12,7 @@ import digits_jax
 from digits_jax.models.cnn import Params
 
 
-def test_the_paper_s_parameters() -> None:
+def test_init_has_the_paper_s_shapes_and_parameter_count() -> None:
     params = digits_jax.init(jax.random.key(0))
     shapes = jax.tree.map(lambda leaf: leaf.shape, params)
     assert shapes == {
@@ -59,8 +61,8 @@ def test_classify_is_the_paper_s_nine_steps() -> None:
     np.testing.assert_allclose(logits[0], expected, rtol=1e-4, atol=1e-4)
 
 
-def test_short_factors_move_logits_and_gradients_by_their_rounding() -> None:
-    """bfloat16 has 8 bits: each factor is off by up to 0.4 %, and sums of many average it out.
+def test_compute_dtype_bfloat16_changes_logits_and_gradients_by_rounding_only() -> None:
+    """bfloat16 has 8 bits: each factor is off by up to 0.4 %, which sums of many average out.
 
     Where two pixels of a cell nearly tie, the gradient may go to the other one.
     """
@@ -68,23 +70,24 @@ def test_short_factors_move_logits_and_gradients_by_their_rounding() -> None:
     images = jax.random.uniform(jax.random.key(1), (8, 28, 28, 1))
 
     @partial(jax.jit, static_argnums=0)
-    def both(factors: str) -> tuple[jax.Array, Params]:
+    def logits_and_gradient(compute_dtype: str) -> tuple[jax.Array, Params]:
         def loss(params: Params) -> tuple[jax.Array, jax.Array]:
-            logits = digits_jax.classify(params, images, factors=factors)
+            logits = digits_jax.classify(params, images, compute_dtype=compute_dtype)
             return jax.nn.log_softmax(logits)[:, 3].mean(), logits
 
         gradient, logits = jax.grad(loss, has_aux=True)(params)
         return logits, gradient
 
-    for mine, exact in zip(
-        jax.tree.leaves(both("bfloat16")), jax.tree.leaves(both("float32")), strict=True
-    ):
-        assert mine.dtype == jnp.float32
-        off = float(jnp.linalg.norm(mine - exact) / jnp.linalg.norm(exact))
-        assert 1e-5 < off < 0.05
+    rounded, exact = (
+        jax.tree.leaves(logits_and_gradient(dtype)) for dtype in ("bfloat16", "float32")
+    )
+    for array, expected in zip(rounded, exact, strict=True):
+        assert array.dtype == jnp.float32
+        error = float(jnp.linalg.norm(array - expected) / jnp.linalg.norm(expected))
+        assert 1e-5 < error < 0.05
 
 
-def test_each_image_is_classified_by_itself() -> None:
+def test_logits_of_an_image_do_not_depend_on_its_batch() -> None:
     params = digits_jax.init(jax.random.key(0))
     images = jax.random.uniform(jax.random.key(1), (5, 28, 28, 1))
     alone = jnp.concatenate([digits_jax.classify(params, image[None]) for image in images])
@@ -95,7 +98,7 @@ def test_each_image_is_classified_by_itself() -> None:
     ("shape", "dtype"), [((2, 28, 30, 1), "float32"), ((2, 28, 28, 1), "float16")]
 )
 @pytest.mark.usefixtures("unchecked")
-def test_classify_says_what_it_takes(shape: tuple[int, ...], dtype: str) -> None:
+def test_classify_refuses_other_shapes_and_dtypes(shape: tuple[int, ...], dtype: str) -> None:
     params = digits_jax.init(jax.random.key(0))
     with pytest.raises(ValueError, match=r"\[n, 28, 28, 1\] of float32 .* got \[2, 28, .*"):
         digits_jax.classify(params, jnp.zeros(shape, dtype))

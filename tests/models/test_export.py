@@ -1,4 +1,4 @@
-"""What `digits-jax export` writes, as the tools see it that it is for."""
+"""The files of `digits-jax export`, read by the tools that they are for."""
 
 import os
 import subprocess
@@ -17,12 +17,12 @@ from digits_jax.cli.main import main
 from digits_jax.data.mnist import Mnist
 from digits_jax.models.cnn import init
 from digits_jax.models.fcn.response_maps import patch_maps
-from digits_jax.models.fcn.tiling import TILE_ON_CPU, map_size
+from digits_jax.models.fcn.tiling import CPU_TILE_WINDOWS, map_size
 from digits_jax.models.weights import load_weights, save_weights
 
-# One window high; and odd, of more windows than a tile has, which do not share out evenly.
+# One window high; and odd sides with more windows than a tile has, which it does not divide.
 SHAPES = [(3, 28, 31), (2, 157, 161)]
-assert [map_size(side) for side in SHAPES[1][1:]] == [TILE_ON_CPU + 1, TILE_ON_CPU + 3]
+assert [map_size(side) for side in SHAPES[1][1:]] == [CPU_TILE_WINDOWS + 1, CPU_TILE_WINDOWS + 3]
 
 READER = """if True:
     import sys
@@ -52,7 +52,7 @@ READER = """if True:
 
 @pytest.fixture
 def weights(tmp_path: Path) -> Path:
-    """Untrained, with biases, on which what is beyond a window's edge depends."""
+    """Untrained weights with biases, so that the padding at a window's edge makes a difference."""
     keys = jax.random.split(jax.random.key(1), 4)
     params = {
         layer: {
@@ -67,7 +67,7 @@ def weights(tmp_path: Path) -> Path:
 
 
 def digits_on_black(mnist: Mnist, shape: tuple[int, ...]) -> Float32[np.ndarray, "n H W 1"]:
-    """Test digits side by side, the first at the top left and the last at the bottom right."""
+    """Returns images with one test digit at the top left and one at the bottom right."""
     images = np.zeros(shape, np.float32)
     digits = iter(mnist.test.images.reshape(-1, 28, 28))
     for image in images:
@@ -76,14 +76,17 @@ def digits_on_black(mnist: Mnist, shape: tuple[int, ...]) -> Float32[np.ndarray,
     return images[..., None] / np.float32(255)
 
 
-def assert_same(mine: np.ndarray, expected: np.ndarray | jax.Array) -> None:
-    """To 1e-4 · max(1, the largest)."""
+def assert_same(array: np.ndarray, expected: np.ndarray | jax.Array) -> None:
+    """Compares to 1e-4 · max(1, the largest)."""
     expected = np.asarray(expected)
-    assert (mine.shape, mine.dtype) == (expected.shape, expected.dtype)
-    np.testing.assert_allclose(mine, expected, rtol=0, atol=1e-4 * max(1.0, np.abs(expected).max()))
+    assert (array.shape, array.dtype) == (expected.shape, expected.dtype)
+    np.testing.assert_allclose(
+        array, expected, rtol=0, atol=1e-4 * max(1.0, np.abs(expected).max())
+    )
 
 
-def test_jax_alone_runs_the_maps(tmp_path: Path, weights: Path, mnist: Mnist) -> None:
+@pytest.mark.slow
+def test_jax_alone_runs_the_exported_maps(tmp_path: Path, weights: Path, mnist: Mnist) -> None:
     file = tmp_path / "digits.jax"
     main(["export", "--output", str(file), "--weights", str(weights)])
     images = {f"{shape}": digits_on_black(mnist, shape) for shape in SHAPES}
@@ -96,20 +99,22 @@ def test_jax_alone_runs_the_maps(tmp_path: Path, weights: Path, mnist: Mnist) ->
     )
     maps = np.load(tmp_path / "maps.npz")
     params = load_weights(weights)
-    for name, of_shape in images.items():
-        expected = jax.jit(patch_maps)(params, jnp.asarray(of_shape))
+    for name, batch in images.items():
+        expected = jax.jit(patch_maps)(params, jnp.asarray(batch))
         for field in expected._fields:
             assert_same(maps[f"{name} {field}"], getattr(expected, field))
-    # Elsewhere than on CPU, factors of products are rounded unless told otherwise.
+    # GPU and TPU would round the factors of dots by default.
     module = export.deserialize(bytearray(file.read_bytes())).mlir_module()
-    products = module.count("stablehlo.dot_general")
-    assert module.count("precision = [HIGHEST, HIGHEST]") == products > 0
-    # Nobody learns where it was written.
+    dots = module.count("stablehlo.dot_general")
+    assert module.count("precision = [HIGHEST, HIGHEST]") == dots > 0
+    # The file names no folder of this machine.
     for folder in (Path(digits_jax.__file__).parent, Path(sys.prefix)):
         assert str(folder).encode() not in file.read_bytes()
 
 
-def test_onnx_runtime_classifies(tmp_path: Path, weights: Path, mnist: Mnist) -> None:
+def test_onnx_runtime_classifies_with_the_exported_model(
+    tmp_path: Path, weights: Path, mnist: Mnist
+) -> None:
     import onnx
     import onnxruntime
 
@@ -117,7 +122,7 @@ def test_onnx_runtime_classifies(tmp_path: Path, weights: Path, mnist: Mnist) ->
     main(["export", "--output", str(file), "--weights", str(weights)])
     onnx.checker.check_model(onnx.load(file), full_check=True)
     session = onnxruntime.InferenceSession(file)
-    ((name, shape),) = [(of.name, of.shape) for of in session.get_inputs()]
+    ((name, shape),) = [(array.name, array.shape) for array in session.get_inputs()]
     assert (name, shape) == ("images", ["n", 28, 28, 1])
     for n in (1, 5):
         images = mnist.test.images[:n].reshape(n, 28, 28, 1) / np.float32(255)
@@ -126,41 +131,41 @@ def test_onnx_runtime_classifies(tmp_path: Path, weights: Path, mnist: Mnist) ->
 
 
 @pytest.mark.parametrize("name", ["digits", "digits.pt", "digits.onnx.gz", ".onnx"])
-def test_other_endings_are_refused_before_anything_is_done(
+def test_other_suffixes_are_refused_before_anything_is_written(
     tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "new"
     with pytest.raises(SystemExit) as exit_:
         main(["export", "--output", str(folder / name), "--weights", str(tmp_path / "none")])
     assert exit_.value.code == 1
-    said = capsys.readouterr().err
-    assert "expected --output to end in .jax" in said
-    assert name in said
+    stderr = capsys.readouterr().err
+    assert "expected --output to end in .jax" in stderr
+    assert name in stderr
     assert not folder.exists()
 
 
-def test_without_onnx_it_is_said_what_to_install(
+def test_a_missing_onnx_package_names_the_command_that_installs_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(SystemExit) as exit_:
         main(["export", "--output", str(tmp_path / "digits.onnx"), "--weights", "none"])
     assert exit_.value.code == 1
-    said = capsys.readouterr().err
-    assert "pip install onnx" in said
-    assert said.count("\n") == 1
+    stderr = capsys.readouterr().err
+    assert "pip install onnx" in stderr
+    assert stderr.count("\n") == 1
 
 
-def test_an_export_that_fails_leaves_what_was_there(
+def test_a_failed_export_keeps_the_old_file(
     tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "digits.onnx"
     file.write_bytes(b"before")
 
-    def full(*_: object) -> None:
+    def disk_full(*_: object) -> None:
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(os, "replace", full)
+    monkeypatch.setattr(os, "replace", disk_full)
     with pytest.raises(SystemExit):
         main(["export", "--output", str(file), "--weights", str(weights)])
     assert file.read_bytes() == b"before"

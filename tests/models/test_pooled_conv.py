@@ -1,3 +1,5 @@
+"""The fused convolution and pooling against hand-computed values and XLA's own operations."""
+
 from collections.abc import Callable
 from functools import partial
 
@@ -18,9 +20,9 @@ def reference(images: Array, kernel: Array) -> Array:
     return lax.reduce_window(pixels, -jnp.inf, lax.max, (1, 2, 2, 1), (1, 2, 2, 1), "VALID")
 
 
-# With two channels, the second of which is empty, it takes the way for many channels.
+# With two channels, the second of which is empty, the form for several channels is used.
 @pytest.mark.parametrize("channels", [1, 2])
-def test_an_impulse_is_answered_by_the_kernel_turned_around(channels: int) -> None:
+def test_the_response_to_an_impulse_is_the_kernel_rotated_by_180_degrees(channels: int) -> None:
     image = jnp.zeros((1, 8, 8, channels)).at[0, 3, 3, 0].set(2)
     kernel = jnp.arange(25.0).reshape(5, 5, 1, 1) + jnp.zeros((5, 5, channels, 1))
     pixels = np.zeros((8, 8))
@@ -31,16 +33,16 @@ def test_an_impulse_is_answered_by_the_kernel_turned_around(channels: int) -> No
 
 
 @pytest.mark.parametrize("channels", [1, 2])
-def test_a_window_sees_zeros_outside_the_image(channels: int) -> None:
-    """Pixels count the taps inside: 9 in the corner, 12 beside it, and 25 in the middle."""
+def test_the_image_is_padded_with_zeros(channels: int) -> None:
+    """Each pixel counts its taps inside: 9 in the corner, 12 next to it, and 25 in the middle."""
     ones = jnp.ones((1, 8, 8, channels))
-    answer = convolve_and_pool(ones, -jnp.ones((5, 5, channels, 1)) / channels)[0, :, :, 0]
-    np.testing.assert_allclose(answer[0], [-9, -15, -15, -9])
-    np.testing.assert_allclose(answer[1], [-15, -25, -25, -15])
+    pooled = convolve_and_pool(ones, -jnp.ones((5, 5, channels, 1)) / channels)[0, :, :, 0]
+    np.testing.assert_allclose(pooled[0], [-9, -15, -15, -9])
+    np.testing.assert_allclose(pooled[1], [-15, -25, -25, -15])
 
 
 def test_the_gradient_goes_to_the_largest_pixel_of_a_cell() -> None:
-    """The second of four in one cell, and the first of those that are equal in another."""
+    """To the second of four in one cell, and to the first of equal ones in another."""
     identity = jnp.zeros((5, 5, 2, 2)).at[2, 2].set(jnp.eye(2))
     image = jnp.array([[1.0, 2, -5, -6], [0, 1, -5, -7]])
     images = jnp.stack([image, jnp.zeros_like(image)], axis=-1)[None]
@@ -53,10 +55,11 @@ def test_the_gradient_goes_to_the_largest_pixel_of_a_cell() -> None:
 # One, a whole chunk, and batches that whole chunks do not divide.
 @pytest.mark.parametrize("n", [1, CHUNK, CHUNK + 1, 3 * CHUNK - 1])
 @pytest.mark.parametrize(("c", "o"), [(1, 8), (3, 2)])
-def test_batches_of_any_size(n: int, c: int, o: int) -> None:
+def test_batches_that_do_and_do_not_fill_whole_chunks(n: int, c: int, o: int) -> None:
     _compare(n, 6, 8, c, o, seed=n)
 
 
+@pytest.mark.slow
 @settings(max_examples=8, deadline=None)
 @given(
     n=st.integers(1, 9),
@@ -66,41 +69,43 @@ def test_batches_of_any_size(n: int, c: int, o: int) -> None:
     o=st.integers(1, 4),
     seed=st.integers(0, 2**31 - 1),
 )
-def test_equals_xlas_convolution_and_its_gradients(
+def test_equals_xla_s_convolution_and_its_gradients(
     n: int, h: int, w: int, c: int, o: int, seed: int
 ) -> None:
     _compare(n, 2 * h, 2 * w, c, o, seed)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_factors_that_bfloat16_holds_give_the_same(channels: int) -> None:
-    """Their products and sums are those of float32; with other factors only their rounding is."""
-    _compare(CHUNK + 1, 6, 8, channels, 4, seed=2, factors="bfloat16")
+def test_compute_dtype_bfloat16_is_exact_for_factors_that_bfloat16_holds(channels: int) -> None:
+    """Products and sums are float32: only the rounding of factors makes a difference."""
+    _compare(CHUNK + 1, 6, 8, channels, 4, seed=2, compute_dtype="bfloat16")
 
 
-def _compare(n: int, h: int, w: int, c: int, o: int, seed: int, factors: str = "float32") -> None:
+def _compare(
+    n: int, h: int, w: int, c: int, o: int, seed: int, compute_dtype: str = "float32"
+) -> None:
     keys = jax.random.split(jax.random.key(seed), 3)
-    images = _drawn(keys[0], (n, h, w, c), factors)
-    kernel = _drawn(keys[1], (5, 5, c, o), factors)
-    gradient = _drawn(keys[2], (n, h // 2, w // 2, o), factors)
+    images = _random(keys[0], (n, h, w, c), compute_dtype)
+    kernel = _random(keys[1], (5, 5, c, o), compute_dtype)
+    gradient = _random(keys[2], (n, h // 2, w // 2, o), compute_dtype)
 
     @partial(jax.jit, static_argnums=0)
-    def with_gradients(way: Callable[..., Array]) -> tuple[Array, Array, Array]:
-        pooled, pull = jax.vjp(way, images, kernel)
+    def with_gradients(function: Callable[..., Array]) -> tuple[Array, Array, Array]:
+        pooled, pull = jax.vjp(function, images, kernel)
         return pooled, *pull(gradient)
 
-    mines = with_gradients(lambda images, kernel: convolve_and_pool(images, kernel, factors))
-    for mine, other in zip(mines, with_gradients(reference), strict=True):
+    arrays = with_gradients(lambda x, k: convolve_and_pool(x, k, compute_dtype))
+    for array, other in zip(arrays, with_gradients(reference), strict=True):
         scale = float(jnp.abs(other).max())
-        np.testing.assert_allclose(mine, other, rtol=1e-4, atol=1e-5 * max(1.0, scale))
+        np.testing.assert_allclose(array, other, rtol=1e-4, atol=1e-5 * max(1.0, scale))
 
 
-def _drawn(key: Array, shape: tuple[int, ...], factors: str) -> Array:
-    return jax.random.normal(key, shape).astype(factors).astype("float32")
+def _random(key: Array, shape: tuple[int, ...], dtype: str) -> Array:
+    return jax.random.normal(key, shape).astype(dtype).astype("float32")
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_accelerators_get_the_same_from_xlas_own(
+def test_accelerators_use_xla_s_own_operations(
     channels: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")

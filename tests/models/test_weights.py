@@ -1,10 +1,11 @@
-"""Weights on disk, and what importing the package loads."""
+"""Weights on disk, and which modules importing the package loads."""
 
 import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -32,7 +33,9 @@ Arrays = dict[str, np.ndarray]
 def params() -> Params:
     rng = np.random.default_rng(0)
     shapes = jax.eval_shape(digits_jax.init, jax.random.key(0))
-    return jax.tree.map(lambda of: jnp.asarray(rng.normal(0, 0.05, of.shape), jnp.float32), shapes)
+    return jax.tree.map(
+        lambda leaf: jnp.asarray(rng.normal(0, 0.05, leaf.shape), jnp.float32), shapes
+    )
 
 
 @pytest.fixture
@@ -42,8 +45,8 @@ def saved(tmp_path: Path, params: Params) -> Path:
     return path
 
 
-def altered(path: Path, change: Callable[[Arrays], object]) -> Path:
-    """The same file with other arrays in it."""
+def rewrite_arrays(path: Path, change: Callable[[Arrays], object]) -> Path:
+    """Changes the arrays of a weights file in place."""
     arrays = safetensors.numpy.load_file(path)
     change(arrays)
     safetensors.numpy.save_file(arrays, path)
@@ -52,7 +55,7 @@ def altered(path: Path, change: Callable[[Arrays], object]) -> Path:
 
 def test_a_round_trip_rounds_to_float16(saved: Path, params: Params) -> None:
     loaded = load_weights(saved)
-    assert {layer: set(of) for layer, of in loaded.items()} == {
+    assert {layer: set(leaves) for layer, leaves in loaded.items()} == {
         layer: {"kernel", "bias"} for layer in ("conv1", "conv2", "dense1", "dense2")
     }
     for layer, leaves in params.items():
@@ -60,7 +63,7 @@ def test_a_round_trip_rounds_to_float16(saved: Path, params: Params) -> None:
             before, after = np.asarray(leaf), np.asarray(loaded[layer][name])
             assert after.dtype == np.float32
             assert after.shape == before.shape
-            # Half a unit in the last of 11 binary places, or half of the smallest number.
+            # Half a unit in the last of 11 bits, or half of the smallest number.
             bound = np.maximum(np.abs(before) * 2.0**-11, 2.0**-25)
             assert (np.abs(after - before) <= bound).all()
 
@@ -87,13 +90,13 @@ def test_loaded_weights_classify(saved: Path, params: Params) -> None:
     np.testing.assert_allclose(digits_jax.classify(load_weights(saved), images), before, atol=0.05)
 
 
-def test_the_header_says_what_it_was_given(saved: Path, params: Params) -> None:
+def test_read_weights_header_returns_the_header_that_was_saved(saved: Path, params: Params) -> None:
     assert read_weights_header(saved) == {"recipe": "standard", "test accuracy": "99.4 %"}
     save_weights(saved, params, {})
     assert read_weights_header(saved) == {}
 
 
-def test_the_same_weights_are_the_same_bytes(tmp_path: Path, params: Params) -> None:
+def test_equal_weights_give_equal_bytes(tmp_path: Path, params: Params) -> None:
     header = {name: f"“{name}”" for name in "hgfedcba"}
     for name in ("a", "b"):
         save_weights(tmp_path / name, params, header)
@@ -101,19 +104,40 @@ def test_the_same_weights_are_the_same_bytes(tmp_path: Path, params: Params) -> 
     assert read_weights_header(tmp_path / "a") == header
 
 
-def test_a_save_that_fails_leaves_what_was_there(
+def test_a_failed_save_keeps_the_old_file(
     saved: Path, params: Params, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = saved.read_bytes()
 
-    def full(*_: object) -> None:
+    def disk_full(*_: object) -> None:
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(os, "replace", full)
+    monkeypatch.setattr(os, "replace", disk_full)
     with pytest.raises(OSError, match="No space left"):
         save_weights(saved, params, {})
     assert saved.read_bytes() == before
     assert list(saved.parent.iterdir()) == [saved]
+
+
+LAYOUTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "transposed view": lambda array: np.ascontiguousarray(array.T).T,
+    "Fortran order": np.asfortranarray,
+    "strided slice": lambda array: np.repeat(array, 2, axis=-1)[..., ::2],
+    "negative strides": lambda array: np.ascontiguousarray(array[::-1, ...])[::-1, ...],
+    "float16 view": lambda array: np.asfortranarray(array.astype(np.float16)),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=list(LAYOUTS))
+def test_arrays_in_any_memory_layout_load_back_equal(
+    layout: Callable[[np.ndarray], np.ndarray], saved: Path, params: Params
+) -> None:
+    """Safetensors alone writes memory as it lies, such as PyTorch's kernels after `.T`."""
+    views: Any = jax.tree.map(lambda leaf: layout(np.asarray(leaf)), params)
+    assert not views["dense1"]["kernel"].flags.c_contiguous
+    expected = saved.read_bytes()
+    save_weights(saved, views, read_weights_header(saved))
+    assert saved.read_bytes() == expected
 
 
 def test_parameters_of_another_network_are_not_saved(tmp_path: Path, params: Params) -> None:
@@ -123,7 +147,7 @@ def test_parameters_of_another_network_are_not_saved(tmp_path: Path, params: Par
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 7e4])
-def test_parameters_that_float16_cannot_hold_are_not_saved(
+def test_parameters_not_finite_in_float16_are_not_saved(
     tmp_path: Path, params: Params, value: float
 ) -> None:
     dense2 = {**params["dense2"], "bias": params["dense2"]["bias"].at[3].set(value)}
@@ -132,7 +156,7 @@ def test_parameters_that_float16_cannot_hold_are_not_saved(
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (lambda arrays: arrays.pop("conv1.bias"), r"conv1\.bias is missing\. Expected conv1\."),
         (
@@ -153,17 +177,17 @@ def test_parameters_that_float16_cannot_hold_are_not_saved(
         ),
     ],
 )
-def test_weights_of_another_network(
-    saved: Path, change: Callable[[Arrays], object], said: str
+def test_weights_of_another_network_are_refused_with_the_difference(
+    saved: Path, change: Callable[[Arrays], object], message: str
 ) -> None:
-    with pytest.raises(WeightsError, match=said) as raised:
-        load_weights(altered(saved, change))
+    with pytest.raises(WeightsError, match=message) as raised:
+        load_weights(rewrite_arrays(saved, change))
     assert str(raised.value).startswith(f"{saved}: ")
     assert "save_weights" in str(raised.value)
 
 
 @pytest.mark.parametrize("read", [load_weights, read_weights_header])
-def test_files_that_cannot_be_read(
+def test_unreadable_files_are_refused_with_the_reason(
     saved: Path, read: Callable[[Path], object], tmp_path: Path
 ) -> None:
     whole = saved.read_bytes()
@@ -177,15 +201,32 @@ def test_files_that_cannot_be_read(
         read(tmp_path)
 
 
-def test_the_weights_of_the_package(
-    saved: Path, params: Params, monkeypatch: pytest.MonkeyPatch
+def test_load_pretrained_reads_the_file_in_the_package(
+    saved: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(weights, "PRETRAINED", str(saved))
-    for loaded in (load_pretrained(), digits_jax.load_pretrained(), resolve_weights("released")):
+    names = "pretrained", "released"  # the second is the older alias
+    for loaded in (load_pretrained(), digits_jax.load_pretrained(), *map(resolve_weights, names)):
         assert jax.tree.all(jax.tree.map(jnp.array_equal, loaded, load_weights(saved)))
 
 
-def test_a_package_without_weights_says_how_to_make_them(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_load_pretrained_reads_another_file_if_a_path_is_given(saved: Path) -> None:
+    loaded = load_pretrained(saved)
+    assert jax.tree.all(jax.tree.map(jnp.array_equal, loaded, load_weights(saved)))
+
+
+def test_the_package_s_own_weights_load() -> None:
+    package = Path(weights.__file__).parent / "pretrained.safetensors"
+    arrays = safetensors.numpy.load_file(package)
+    for layer, leaves in load_pretrained().items():
+        for name, leaf in leaves.items():
+            np.testing.assert_array_equal(leaf, arrays.pop(f"{layer}.{name}").astype(np.float32))
+    assert not arrays
+
+
+def test_load_pretrained_without_the_file_names_the_commands_that_make_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(weights, "PRETRAINED", "none.safetensors")
     with pytest.raises(
         WeightsError, match=r"digits_jax.models.none\.safetensors.*make train.*save_weigh"
@@ -193,7 +234,7 @@ def test_a_package_without_weights_says_how_to_make_them(monkeypatch: pytest.Mon
         load_pretrained()
 
 
-def test_other_names_are_work_folders(tmp_path: Path) -> None:
+def test_resolve_weights_takes_other_names_as_work_folders(tmp_path: Path) -> None:
     with pytest.raises(WorkdirError, match="holds no training run"):
         resolve_weights(str(tmp_path))
 

@@ -1,4 +1,4 @@
-"""The one check of ranges, and its message."""
+"""The range check of arguments, and its message."""
 
 import math
 
@@ -9,7 +9,7 @@ from digits_jax.runtime.errors import ArgumentError, DigitsJaxError
 
 
 @pytest.mark.parametrize("value", [0, 0.5, 1])
-def test_a_number_in_the_range_passes_ends_included(value: float) -> None:
+def test_numbers_in_the_range_and_its_ends_pass(value: float) -> None:
     check_range("share", value, 0, 1)
 
 
@@ -26,6 +26,6 @@ def test_a_range_with_one_end_names_that_end() -> None:
         check_range("share", 2, high=1)
 
 
-def test_a_refusal_is_the_packages_own_and_a_value_error() -> None:
+def test_argument_error_is_a_digits_jax_error_and_a_value_error() -> None:
     assert issubclass(ArgumentError, DigitsJaxError)
     assert issubclass(ArgumentError, ValueError)

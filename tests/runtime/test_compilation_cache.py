@@ -1,14 +1,23 @@
+"""The cache folder, and compiled programs that later processes load."""
+
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
 
-from digits_jax.runtime import compilation_cache as module
-from digits_jax.runtime.compilation_cache import cache_folder
+from digits_jax.runtime.compilation_cache import (
+    PACKAGE_FOLDER,
+    _delete_oldest_executables,
+    _environment_hash,
+    _source_hash,
+    aot_cached,
+    cache_folder,
+)
 
 
 def classify(picture: Path, cache: Path, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -24,21 +33,21 @@ def run(
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
-def test_programs_are_kept_for_the_next_process(tmp_path: Path) -> None:
+def test_programs_are_stored_for_the_next_process(tmp_path: Path) -> None:
     picture, cache = tmp_path / "digit.png", tmp_path / "cache"
     Image.fromarray(np.eye(28, dtype=np.uint8) * 255).save(picture)
     first = classify(picture, cache)
     assert first.returncode == 0
     (folder,) = (cache / "programs").iterdir()
-    kept = {file.name for file in folder.glob("*-cache")}
-    assert any("softmax" in name for name in kept)
+    stored = {file.name for file in folder.glob("*-cache")}
+    assert any("predict" in name for name in stored)
     second = classify(picture, cache)
     assert second.stdout == first.stdout
-    assert {file.name for file in folder.glob("*-cache")} == kept
+    assert {file.name for file in folder.glob("*-cache")} == stored
 
 
-def test_a_search_is_not_traced_again(tmp_path: Path) -> None:
-    """Nor is it where the file that keeps it is damaged: then it is made anew, and as before."""
+@pytest.mark.slow
+def test_detect_is_traced_again_only_if_the_stored_program_is_damaged(tmp_path: Path) -> None:
     picture, cache = tmp_path / "blank.png", tmp_path / "cache"
     Image.fromarray(np.zeros((40, 50), np.uint8)).save(picture)
     one_device = {"XLA_FLAGS": "", "JAX_LOG_COMPILES": "1"}
@@ -60,17 +69,80 @@ def test_a_search_is_not_traced_again(tmp_path: Path) -> None:
     assert [*file.parent.iterdir()] == [file]
 
 
-def test_the_newest_programs_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_EXECUTABLES", 3)
+def test_the_newest_executables_are_kept(tmp_path: Path) -> None:
     for age, name in enumerate("dcba"):
         (tmp_path / name).touch()
         os.utime(tmp_path / name, (1e9 - age, 1e9 - age))
-    (tmp_path / ".being-written").touch()
-    module._forget_the_oldest(tmp_path)
-    assert {file.name for file in tmp_path.iterdir()} == {"d", "c", ".being-written"}
+    (tmp_path / ".temporary").touch()
+    _delete_oldest_executables(tmp_path, max_executables=3)
+    assert {file.name for file in tmp_path.iterdir()} == {"d", "c", ".temporary"}
 
 
-def test_without_room_for_it_a_search_is_as_ever(tmp_path: Path) -> None:
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """A package with modules in rooms, and in folders of rooms."""
+    folder = tmp_path / "package"
+    for name in ("__init__", "a/__init__", "a/one", "b/one", "b/c/__init__", "b/c/two"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / f"{name}.py").write_text(f"name = {name!r}\n")
+    return folder
+
+
+@pytest.mark.parametrize("name", ["__init__", "a/__init__", "a/one", "b/one", "b/c/two"])
+def test_a_changed_module_of_any_folder_changes_the_key(source: Path, name: str) -> None:
+    before = _source_hash(source)
+    assert _source_hash(source) == before
+    with (source / f"{name}.py").open("a") as module:
+        module.write("# changed\n")
+    assert _source_hash(source) != before
+
+
+def test_a_new_removed_renamed_or_swapped_module_changes_the_key(source: Path) -> None:
+    hashes = [_source_hash(source)]
+    (source / "b/c/new.py").touch()
+    hashes.append(_source_hash(source))
+    (source / "b/c/new.py").rename(source / "a/new.py")
+    hashes.append(_source_hash(source))
+    one, other = source / "a/one.py", source / "b/one.py"
+    texts = one.read_text(), other.read_text()
+    other.write_text(texts[0])
+    one.write_text(texts[1])
+    hashes.append(_source_hash(source))
+    one.unlink()
+    hashes.append(_source_hash(source))
+    assert len(set(hashes)) == len(hashes)
+
+
+def test_other_files_do_not_change_the_key(source: Path) -> None:
+    before = _source_hash(source)
+    (source / "a/__pycache__").mkdir()
+    (source / "a/__pycache__/one.cpython-311.pyc").touch()
+    (source / "notes.txt").touch()
+    assert _source_hash(source) == before
+
+
+def test_the_key_depends_on_the_source_and_is_of_the_whole_package_by_default(source: Path) -> None:
+    rooms = {module.relative_to(PACKAGE_FOLDER).parts[0] for module in PACKAGE_FOLDER.rglob("*.py")}
+    assert {"models", "detect", "runtime", "__init__.py"} <= rooms
+    before = _environment_hash(source)
+    assert _environment_hash(PACKAGE_FOLDER) != before
+    (source / "b/c/two.py").write_text("")
+    _environment_hash.cache_clear()
+    assert _environment_hash(source) != before
+
+
+def test_without_the_cache_the_function_itself_is_called() -> None:
+    """On several devices, too; `on_compile` is not called."""
+
+    def function(x: object, *, factor: int) -> tuple[object, int]:
+        return x, factor
+
+    x = jnp.arange(3)
+    assert aot_cached(function, on_compile=pytest.fail, factor=2)(x) == (x, 2)
+
+
+@pytest.mark.slow
+def test_detect_works_without_a_writable_cache(tmp_path: Path) -> None:
     picture, file = tmp_path / "blank.png", tmp_path / "file"
     Image.fromarray(np.zeros((40, 50), np.uint8)).save(picture)
     file.touch()
@@ -79,7 +151,7 @@ def test_without_room_for_it_a_search_is_as_ever(tmp_path: Path) -> None:
     assert '"detections": []' in done.stdout
 
 
-def test_a_cache_that_cannot_be_written_to_stops_nothing(tmp_path: Path) -> None:
+def test_classify_works_without_a_writable_cache(tmp_path: Path) -> None:
     picture, file = tmp_path / "digit.png", tmp_path / "file"
     Image.fromarray(np.eye(28, dtype=np.uint8) * 255).save(picture)
     file.touch()
@@ -89,20 +161,20 @@ def test_a_cache_that_cannot_be_written_to_stops_nothing(tmp_path: Path) -> None
     assert "Traceback" not in done.stderr
 
 
-def test_the_folder_that_jax_was_told_of_is_used(tmp_path: Path) -> None:
-    picture, told = tmp_path / "digit.png", tmp_path / "told"
+def test_the_folder_in_jax_compilation_cache_dir_is_used(tmp_path: Path) -> None:
+    picture, folder = tmp_path / "digit.png", tmp_path / "jax"
     Image.fromarray(np.eye(28, dtype=np.uint8) * 255).save(picture)
-    told_jax = {
-        "JAX_COMPILATION_CACHE_DIR": str(told),
+    variables = {
+        "JAX_COMPILATION_CACHE_DIR": str(folder),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     }
-    done = classify(picture, tmp_path / "cache", **told_jax)
+    done = classify(picture, tmp_path / "cache", **variables)
     assert done.returncode == 0
     assert not (tmp_path / "cache" / "programs").exists()
-    assert any(told.iterdir())
+    assert any(folder.iterdir())
 
 
-def test_the_environment_names_the_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_digits_jax_cache_names_the_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DIGITS_JAX_CACHE", "/somewhere")
     assert cache_folder() == Path("/somewhere")
     monkeypatch.setenv("DIGITS_JAX_CACHE", "")

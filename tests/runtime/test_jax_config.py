@@ -1,3 +1,5 @@
+"""Temporary options of JAX."""
+
 import jax
 import pytest
 
@@ -10,7 +12,7 @@ def _fail() -> None:
     raise KeyError
 
 
-def test_an_option_comes_back_whatever_happens() -> None:
+def test_an_option_is_restored_after_the_block_and_after_an_error() -> None:
     before = jax.config.values[LIMIT]
     with temporary_jax_config(**{LIMIT: before + 1}):
         assert jax.config.values[LIMIT] == before + 1

@@ -7,88 +7,95 @@ from hypothesis import strategies as st
 from windows import PIXEL, blob, centres
 
 from digits_jax.data.mnist import Mnist
-from digits_jax.train.augment import BLUR
+from digits_jax.train.random_warp import MAX_BLUR_PX
 from digits_jax.train.warp import Placement, Warp, place_pictures, warp_pictures
 
-place_all = jax.jit(place_pictures)
+place_compiled = jax.jit(place_pictures)
 
 
-def put_one(
+def place_one(
     picture: np.ndarray, scale: float = 1, offset: tuple[float, float] = (0, 0), blur: float = 1
 ) -> np.ndarray:
-    place = Placement(jnp.float32([scale]), jnp.float32([offset]), jnp.float32([blur]))
-    return np.asarray(place_all(jnp.asarray(picture, jnp.float32)[None], place))[0]
+    placement = Placement(jnp.float32([scale]), jnp.float32([offset]), jnp.float32([blur]))
+    return np.asarray(place_compiled(jnp.asarray(picture, jnp.float32)[None], placement))[0]
 
 
-def test_a_picture_put_in_its_own_place_is_itself(mnist: Mnist) -> None:
+def test_a_picture_of_scale_1_and_offset_0_is_unchanged(mnist: Mnist) -> None:
     digit = np.asarray(mnist.train.images[0], np.float32) / 255
-    np.testing.assert_allclose(put_one(digit), digit, atol=1e-6)
+    np.testing.assert_allclose(place_one(digit), digit, atol=1e-6)
 
 
 @pytest.mark.parametrize("down", [-27, -3, 0, 5, 28])
 @pytest.mark.parametrize("right", [-4, 0, 11])
-def test_whole_pixels_move_it_and_nothing_comes_in(down: int, right: int) -> None:
+def test_offsets_of_whole_pixels_move_the_picture_and_fill_with_zeros(
+    down: int, right: int
+) -> None:
     picture = np.random.default_rng(1).random((28, 28), np.float32)
     expected = np.roll(picture, (down, right), (0, 1))
     expected[: max(down, 0)] = 0
     expected[28 + min(down, 0) :] = 0
     expected[:, : max(right, 0)] = 0
     expected[:, 28 + min(right, 0) :] = 0
-    np.testing.assert_allclose(put_one(picture, offset=(down, right)), expected, atol=1e-6)
+    np.testing.assert_allclose(place_one(picture, offset=(down, right)), expected, atol=1e-6)
 
 
-scales = st.floats(0.2, 3.7)  # all that the recipes ask for
+scales = st.floats(0.2, 3.7)  # everything that the configs draw
 offsets = st.tuples(st.floats(-10, 10), st.floats(-10, 10))
-blurs = st.floats(1, BLUR)
+blurs = st.floats(1, MAX_BLUR_PX)
 
 
 @settings(deadline=None)
 @given(scales, offsets, blurs)
-def test_constant_pictures_stay_so_inside_and_end_where_they_end(
+def test_constant_pictures_stay_constant_inside_and_are_0_outside(
     scale: float, offset: tuple[float, float], blur: float
 ) -> None:
-    found = put_one(np.full((28, 28), 0.5), scale, offset, blur)
+    result = place_one(np.full((28, 28), 0.5), scale, offset, blur)
     width = max(blur, 1 / scale)
-    # How far from the picture's centre, in its pixels, a window's pixel reads.
-    y, x = (np.abs(PIXEL - along) / scale for along in offset)
+    # Distance of each window pixel's source from the picture's centre, in the picture's pixels.
+    y, x = (np.abs(PIXEL - shift) / scale for shift in offset)
     farthest = np.maximum(y[:, None], x[None])
-    np.testing.assert_allclose(found[farthest < 13.5 - width - 0.01], 0.5, atol=1e-5)
-    np.testing.assert_array_equal(found[farthest > 13.5 + width + 0.01], 0)
-    assert found.min() >= 0
-    assert found.max() <= 0.5 + 1e-5
+    np.testing.assert_allclose(result[farthest < 13.5 - width - 0.01], 0.5, atol=1e-5)
+    np.testing.assert_array_equal(result[farthest > 13.5 + width + 0.01], 0)
+    assert result.min() >= 0
+    assert result.max() <= 0.5 + 1e-5
 
 
 @settings(deadline=None)
 @given(st.floats(0.5, 1.5), offsets, blurs)
-def test_centre_and_mass_scale(scale: float, offset: tuple[float, float], blur: float) -> None:
+def test_the_centre_of_mass_and_the_ink_scale_with_the_picture(
+    scale: float, offset: tuple[float, float], blur: float
+) -> None:
     offset = (offset[0] / 4, offset[1] / 4)
     picture = blob(1, -2, 2.0)  # smooth enough for its pixels
-    found = put_one(picture, scale, offset, blur)[None]
+    result = place_one(picture, scale, offset, blur)[None]
     expected = (offset[0] + scale, offset[1] - 2 * scale)
-    np.testing.assert_allclose(centres(found)[0], expected, atol=0.1)
-    assert found.sum() == pytest.approx(scale**2 * picture.sum(), rel=0.05)
+    np.testing.assert_allclose(centres(result)[0], expected, atol=0.1)
+    assert result.sum() == pytest.approx(scale**2 * picture.sum(), rel=0.05)
 
 
-def test_blur_spreads_the_ink() -> None:
-    """A triangle of half width 2 along each axis, which passes on all of it."""
+def test_blur_spreads_the_ink_and_keeps_its_sum() -> None:
+    """The filter is a triangle of half width 2 along each axis."""
     dot = np.zeros((28, 28))
     dot[14, 14] = 1
     triangle = np.zeros(28)
     triangle[13:16] = 0.25, 0.5, 0.25
-    np.testing.assert_allclose(put_one(dot, blur=2), np.outer(triangle, triangle), atol=1e-6)
+    np.testing.assert_allclose(place_one(dot, blur=2), np.outer(triangle, triangle), atol=1e-6)
 
 
-def test_a_warp_that_moves_nothing_puts_the_picture_in_its_place() -> None:
-    """Whatever the place: the two are one filter, of the whole picture or of each pixel."""
+def test_a_warp_without_distortion_equals_placement() -> None:
+    """This holds at every scale, offset and blur."""
     rng = np.random.default_rng(3)
     pictures = jnp.asarray(rng.random((50, 28, 28)), jnp.float32)
     scale, offset = rng.uniform(0.3, 3, 50), rng.uniform(-9, 9, (50, 2))
-    place = Placement(
+    placement = Placement(
         *(jnp.asarray(x, jnp.float32) for x in (scale, offset, rng.uniform(1, 2.6, 50)))
     )
     y, x = ((PIXEL[None] - offset[:, axis, None]) / scale[:, None] for axis in (0, 1))
-    still = np.broadcast_to(y[:, :, None], (50, 28, 28)), np.broadcast_to(x[:, None], (50, 28, 28))
-    found = warp_pictures(
-        pictures, place, Warp(*(jnp.asarray(source, jnp.float32) for source in still))
+    undistorted = (
+        np.broadcast_to(y[:, :, None], (50, 28, 28)),
+        np.broadcast_to(x[:, None], (50, 28, 28)),
     )
-    np.testing.assert_allclose(found, place_pictures(pictures, place), atol=1e-4)
+    result = warp_pictures(
+        pictures, placement, Warp(*(jnp.asarray(source, jnp.float32) for source in undistorted))
+    )
+    np.testing.assert_allclose(result, place_pictures(pictures, placement), atol=1e-4)

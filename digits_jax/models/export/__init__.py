@@ -1,1 +1,1 @@
-"""The network as a file for other tools."""
+"""The network as a file for other tools: ONNX, and StableHLO for JAX."""

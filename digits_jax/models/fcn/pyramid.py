@@ -1,6 +1,7 @@
-"""Images at other scales, of which squares are interpolated as they are needed.
+"""An image pyramid whose levels are interpolated square by square, as tiles need them.
 
-No level is ever whole: all of them together would take several times the memory of the image.
+No level is ever in memory as a whole: all levels together would take several times the memory of
+the image.
 """
 
 import math
@@ -16,16 +17,17 @@ from jaxtyping import Array, Float, Int
 class PyramidLevel(NamedTuple):
     """An image at a scale, with black around it."""
 
-    scale: float  # px of the level for each of the image
-    begin: float  # px of the level before the image's first
+    scale: float  # pixels of the level per pixel of the image
+    begin: float  # pixels of the level before the image's first pixel
     height: int
     width: int
 
 
 def pyramid_padding(scales: Sequence[float]) -> int:
-    """How many px of black an image needs around it to be interpolated right at its edge.
+    """Returns how many black pixels an image needs on each side to be interpolated at its edge.
 
-    A pixel of a level sees 1 / scale to either side, and is black from 1 / scale off the image on.
+    A pixel of a level reads 1 / scale image pixels to either side. It is black from 1 / scale
+    pixels off the image on.
     """
     return math.ceil(2 / min(1.0, *scales)) + 1
 
@@ -37,16 +39,16 @@ def crop_level(
     corner: Int[Array, "2"],
     side: int,
 ) -> Float[Array, "s s"]:
-    """A square of one level, interpolated bilinearly, each axis for itself.
+    """Crops a square from one level of the pyramid, with bilinear interpolation.
 
-    Where a level is smaller than the image, a pixel is the mean of those under a triangle of two
-    pixels of the level. At a scale of 1 the pixels are the image's own.
+    Where a level is smaller than the image, a pixel is the mean of the image under a triangle of
+    two level pixels. At scale 1 the pixels are those of the image.
 
     Args:
-      image: `[H, W]`, with `pyramid_padding` pixels of black around it unless all scales are 1.
-      levels: all that may be asked for.
-      level: which of these. It may be traced, so that one program serves all, at the cost of the
-        smallest, of which a square sees most of the image.
+      image: `[H, W]`, with `pyramid_padding` pixels of black on each side unless all scales are 1.
+      levels: all levels of the pyramid.
+      level: index of the level. It may be traced, so that one program serves all levels, at the
+        cost of the smallest level, of which a square sees most of the image.
       corner: row and column of the square's first pixel in the level; it may lie beyond the end.
       side: pixels along the square's side.
 
@@ -55,25 +57,25 @@ def crop_level(
     """
     if isinstance(level, int):
         levels, level = [levels[level]], 0
-    least = min(of.scale for of in levels)
-    reach = math.ceil(1 / min(1.0, least)) + 1  # px of the image that a pixel looks around
-    seen = math.ceil(side / least) + 2 * reach + 1
-    size = tuple(min(seen, of_image) for of_image in image.shape)
-    scale = jnp.array([of.scale for of in levels], jnp.float32)[level]
-    begin = jnp.array([of.begin for of in levels], jnp.float32)[level]
-    ends = jnp.array([(of.height, of.width) for of in levels], jnp.int32)[level]
+    min_scale = min(each.scale for each in levels)
+    radius = math.ceil(1 / min(1.0, min_scale)) + 1  # image pixels that a level pixel may read
+    needed_side = math.ceil(side / min_scale) + 2 * radius + 1
+    size = tuple(min(needed_side, image_side) for image_side in image.shape)
+    scale = jnp.array([each.scale for each in levels], jnp.float32)[level]
+    begin = jnp.array([each.begin for each in levels], jnp.float32)[level]
+    ends = jnp.array([(each.height, each.width) for each in levels], jnp.int32)[level]
     first = (corner.astype(jnp.float32) - begin) / scale
-    around = jnp.floor(first).astype(jnp.int32) - reach
-    last = [of_image - of_square for of_image, of_square in zip(image.shape, size, strict=True)]
-    around = jnp.clip(around, 0, jnp.array(last, jnp.int32))
+    origin = jnp.floor(first).astype(jnp.int32) - radius
+    last = [image_side - cut_side for image_side, cut_side in zip(image.shape, size, strict=True)]
+    origin = jnp.clip(origin, 0, jnp.array(last, jnp.int32))
     pixels = jax.image.scale_and_translate(
-        lax.dynamic_slice(image, tuple(around), size),
+        lax.dynamic_slice(image, tuple(origin), size),
         (side, side),
         (0, 1),
         jnp.broadcast_to(scale, 2),
-        scale * (around.astype(jnp.float32) - first),
+        scale * (origin.astype(jnp.float32) - first),
         "linear",
     )
     along = jnp.arange(side, dtype=jnp.int32)
-    rows, columns = (along + of < end for of, end in zip(corner, ends, strict=True))
+    rows, columns = (along + start < end for start, end in zip(corner, ends, strict=True))
     return jnp.where(rows[:, None] & columns[None], pixels, 0.0)

@@ -1,4 +1,4 @@
-"""Response maps of whole images: the classifier's answer for every 28×28 window at stride 2."""
+"""Response maps of whole images: the classifier's output for every 28×28 window at stride 2."""
 
 from functools import partial
 from typing import NamedTuple
@@ -15,7 +15,7 @@ from digits_jax.models.fcn.tiling import check_image_batch, map_size, pyramid_ma
 
 
 class ResponseMaps(NamedTuple):
-    """What the network says of each window; cell (i, j) is the window at pixel (2i, 2j)."""
+    """The network's output for each window; cell (i, j) is the window at pixel (2i, 2j)."""
 
     logits: Float[Array, "n h w 10"]
     probabilities: Float[Array, "n h w 10"]
@@ -25,7 +25,7 @@ class ResponseMaps(NamedTuple):
 
 
 def window_of_cell(row: int, column: int) -> tuple[int, int, int, int]:
-    """The pixels `(x0, y0, x1, y1)` of a map's cell, x1 and y1 exclusive."""
+    """Returns the window `(x0, y0, x1, y1)` of a map's cell in pixels, x1 and y1 exclusive."""
     y, x = STRIDE * row, STRIDE * column
     return x, y, x + INPUT_SIDE, y + INPUT_SIDE
 
@@ -36,34 +36,35 @@ def response_maps(
     *,
     precision: lax.Precision = lax.Precision.HIGHEST,
 ) -> ResponseMaps:
-    """The classifier on every window at stride 2, in one pass over the whole images.
+    """Classifies every 28×28 window at stride 2, in one pass over the whole images.
 
-    The logits are `classify`'s of each window cut out, to 1e-4 · max(1, the largest |logit|) in
-    float32 (where one overflows, so may its neighbours). Nothing is padded: h = (H − 28) // 2 + 1.
-    Works inside `jit`, `grad` and `vmap`; the memory beyond the maps themselves is bounded. The
-    batch is spread over the devices there are.
+    The logits equal those of `classify` on each window to 1e-4 · max(1, the largest |logit|) in
+    float32. (Where one overflows, its neighbours may overflow too.) Nothing is padded:
+    h = (H − 28) // 2 + 1. Works inside `jit`, `grad` and `vmap`. The memory beyond the maps
+    themselves is bounded. The batch is spread over all devices that share it evenly.
 
     Args:
       params: as `init` or `load_checkpoint` return them.
       images: `[n, H, W, 1]` float32 in 0–1, ink bright, at least 28 px a side.
-      precision: of the products. Below `HIGHEST` they are less exact and mostly faster: `DEFAULT`
-        rounds their factors to bfloat16, and `HIGH` is what GPU and TPU have in between.
+      precision: of the dots. Below `HIGHEST` they are less exact and mostly faster: `DEFAULT`
+        rounds their factors to bfloat16; `HIGH` lies between the two on GPU and TPU.
 
     Returns:
       The maps, each `[n, h, w]` or `[n, h, w, 10]`, float32; `label` int32.
 
     Raises:
-      ValueError: when traced with images of another rank or dtype, or smaller than a window.
+      ArgumentError: the images have another rank or dtype, or are smaller than a window (raised
+        during tracing).
     """
     check_image_batch(images)
-    own = PyramidLevel(1.0, 0.0, *images.shape[1:3])
-    return to_response_maps(pyramid_maps(params, images, (own,), precision=precision)[0])
+    level = PyramidLevel(1.0, 0.0, *images.shape[1:3])
+    return to_response_maps(pyramid_maps(params, images, (level,), precision=precision)[0])
 
 
 def patch_maps(params: Params, images: Float[Array, "n H W 1"]) -> ResponseMaps:
-    """The same maps by cutting every window out and classifying it: slow, and right by definition.
+    """Computes the same maps by classifying each window by itself: slow, correct by definition.
 
-    Args, returns and raises as for `response_maps`.
+    Args, returns and raises: as for `response_maps`.
     """
     check_image_batch(images)
     h, w = map_size(images.shape[1]), map_size(images.shape[2])
@@ -71,24 +72,24 @@ def patch_maps(params: Params, images: Float[Array, "n H W 1"]) -> ResponseMaps:
 
     def logits_of_row(image: Float[Array, "H W 1"], row: Int[Array, "w 2"]) -> Float[Array, "w 10"]:
         size = (INPUT_SIDE, INPUT_SIDE, 1)
-        cut = jax.vmap(lambda corner: lax.dynamic_slice(image, (corner[0], corner[1], 0), size))
+        crop = jax.vmap(lambda corner: lax.dynamic_slice(image, (corner[0], corner[1], 0), size))
         with jax.default_matmul_precision("highest"):
-            return classify(params, cut(row))
+            return classify(params, crop(row))
 
     rows = lax.map(lambda image: lax.map(partial(logits_of_row, image), corners), images)
     return to_response_maps(rows)
 
 
 def to_response_maps(logits: Float[Array, "n h w 10"]) -> ResponseMaps:
-    """Probabilities, margin, entropy and label of logits."""
+    """Computes probabilities, margin, entropy and label from logits."""
     log_p = jax.nn.log_softmax(logits)
     p = jnp.exp(log_p)
     entropy = -jnp.sum(p * log_p, axis=-1)
-    label = jnp.argmax(p, axis=-1).astype(jnp.int32)  # not of logits: probabilities tie sooner
+    label = jnp.argmax(p, axis=-1).astype(jnp.int32)  # of p: probabilities tie before logits do
     return ResponseMaps(logits, p, margin(p), entropy, label)
 
 
 def margin(probabilities: Float[Array, "*n 10"]) -> Float[Array, "*n"]:
-    """The largest probability less the second largest."""
+    """Returns the largest probability minus the second largest."""
     top = lax.top_k(probabilities, 2)[0]
     return top[..., 0] - top[..., 1]

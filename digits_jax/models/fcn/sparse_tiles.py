@@ -1,8 +1,8 @@
-"""The answers of those tiles, and parts of tiles, that are needed.
+"""Computes only the tiles, and the subtiles of tiles, that are needed and not blank.
 
-Much of a page is blank, or beyond an image that was filled up to a shape that is compiled. What is
-of one grey has one answer. On a CPU a tile of which little is left is done by its parts, which take
-longer together than the tile, but each of which may be left out.
+Much of a page is blank, or lies in the padding up to a compiled shape. All windows of one grey
+value have one output. On a CPU, a tile of which little is needed is computed in subtiles. All
+subtiles together take longer than the tile, but each may be skipped.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,87 +17,98 @@ from jaxtyping import Array, Bool, Float, Int
 
 from digits_jax.models.fcn.features import STRIDE
 
-SUBTILE = 24  # windows a side: four of the nine parts of a tile take less time than the tile
+# Windows along a subtile's side: four of a tile's nine subtiles take less time than the tile.
+SUBTILE_WINDOWS = 24
 
 # A square of a pyramid: the image, the level, and the row and column of its first pixel there.
 TileIndex = Int[Array, "4"]
-Answer = Any  # arrays [h, w, …], one for each window of a square
+Outputs = Any  # arrays [h, w, …], one element for each window of a square
 
 
-def offset_tile(cut: TileIndex, windows: Int[Array, "2"]) -> TileIndex:
-    """The square that begins so many windows further down and to the right."""
-    return cut + STRIDE * jnp.concatenate([jnp.zeros(2, jnp.int32), windows])
+def offset_tile(tile: TileIndex, windows: Int[Array, "2"]) -> TileIndex:
+    """Returns the square that begins so many windows further down and to the right."""
+    return tile + STRIDE * jnp.concatenate([jnp.zeros(2, jnp.int32), windows])
 
 
 def sparse_tile_outputs(
-    cuts: Sequence[Int[np.ndarray, "_ 4"]],
-    left: Int[Array, "m 2"],
+    tiles: Sequence[Int[np.ndarray, "_ 4"]],
+    remaining: Int[Array, "m 2"],
     side: int,
     overlap: int,
     pixels: Callable[[TileIndex, int, int], Float[Array, "H W"]],
-    answer: Callable[[TileIndex, int], Answer],
-    answer_grey: Callable[[Float[Array, ""], int], Answer],
+    compute: Callable[[TileIndex, int], Outputs],
+    compute_grey: Callable[[Float[Array, ""], int], Outputs],
+    *,
+    subtile_windows: int = SUBTILE_WINDOWS,
 ) -> Any:
-    """The answers of many tiles, right where they are needed.
+    """Computes the outputs of many tiles, correct wherever they are needed.
 
-    First it is found out what there is to do; then loops go over that and over nothing else.
+    It first decides which tiles and subtiles need computing, and then loops over these only.
 
     Args:
-      cuts: of the tiles, m in all, by level.
-      left: how many rows and columns of each tile are needed; zero or less is none.
+      tiles: the tile indices of each level, m in all.
+      remaining: how many rows and columns of each tile are needed; zero or less means none.
       side: windows along a tile's side.
-      overlap: windows that neighbours share.
-      pixels: those that the windows of a square of so many a side read; of which level is known.
-      answer: the answers of such a square's windows.
-      answer_grey: the same of one whose pixels are all of one grey.
+      overlap: windows that neighbouring tiles share.
+      pixels: `pixels(tile, side, level)` crops what the windows of a square read; the level is a
+        Python number.
+      compute: `compute(tile, side)` returns the outputs of a square's windows.
+      compute_grey: `compute_grey(grey, side)` returns those of a square of one grey value.
+      subtile_windows: windows along a subtile's side, those that subtiles share included.
 
     Returns:
-      Arrays `[m, side, side, …]`.
+      Arrays `[m, side, side, …]`. Where nothing is needed they hold the outputs of black.
     """
-    # An accelerator is not filled by a part.
-    part = min(side, SUBTILE - overlap) if jax.default_backend() == "cpu" else side
-    along = np.linspace(0, side - part, -(-side // part)).astype(np.int32)
-    places = np.stack(np.meshgrid(along, along, indexing="ij"), axis=-1).reshape(-1, 2)
-    corners, all_cuts = jnp.asarray(places), jnp.concatenate(cuts)
+    # Subtiles are too small to fill an accelerator.
+    on_cpu = jax.default_backend() == "cpu"
+    subtile_side = min(side, subtile_windows - overlap) if on_cpu else side
+    starts = np.linspace(0, side - subtile_side, -(-side // subtile_side)).astype(np.int32)
+    offsets = np.stack(np.meshgrid(starts, starts, indexing="ij"), axis=-1).reshape(-1, 2)
+    corners, all_tiles = jnp.asarray(offsets), jnp.concatenate(tiles)
 
-    def extremes(level: int, cut: TileIndex) -> tuple[Float[Array, " p"], Float[Array, " p"]]:
-        tile = pixels(cut, side, level)
-        seen = len(tile) - STRIDE * (side - part)
-        begins = (STRIDE * places).tolist()
-        squares = jnp.stack([tile[y : y + seen, x : x + seen] for y, x in begins])
-        return squares.min(axis=(1, 2)), squares.max(axis=(1, 2))
+    def extremes(level: int, tile: TileIndex) -> tuple[Float[Array, " p"], Float[Array, " p"]]:
+        """Returns the darkest and brightest pixel of each subtile."""
+        crop = pixels(tile, side, level)
+        subtile_pixels = len(crop) - STRIDE * (side - subtile_side)
+        begins = (STRIDE * offsets).tolist()
+        subtiles = jnp.stack(
+            [crop[y : y + subtile_pixels, x : x + subtile_pixels] for y, x in begins]
+        )
+        return subtiles.min(axis=(1, 2)), subtiles.max(axis=(1, 2))
 
-    each_level = [lax.map(partial(extremes, k), jnp.asarray(of)) for k, of in enumerate(cuts)]
-    darkest, brightest = (jnp.concatenate(of) for of in zip(*each_level, strict=True))
-    asked = (corners[None] < left[:, None]).all(axis=-1)
-    busy = asked & (darkest != brightest)  # also where one is not a number
-    whole = 2 * busy.sum(axis=1, keepdims=True) > len(corners)
+    by_level = [lax.map(partial(extremes, k), jnp.asarray(level)) for k, level in enumerate(tiles)]
+    darkest, brightest = (jnp.concatenate(values) for values in zip(*by_level, strict=True))
+    is_needed = (corners[None] < remaining[:, None]).all(axis=-1)
+    is_busy = is_needed & (darkest != brightest)  # True for NaN
+    is_whole = 2 * is_busy.sum(axis=1, keepdims=True) > len(corners)  # more than half is busy
 
-    def each(
-        chosen: Bool[Array, "m p"],
-        do: Callable[[TileIndex, Float[Array, ""]], Answer],
-        answers: Any,
+    def update(
+        selected: Bool[Array, "m p"],
+        compute_selected: Callable[[TileIndex, Float[Array, ""]], Outputs],
+        outputs: Any,
     ) -> Any:
-        which = jnp.nonzero(chosen.ravel(), size=chosen.size)[0].astype(jnp.int32)
+        indices = jnp.nonzero(selected.ravel(), size=selected.size)[0].astype(jnp.int32)
 
-        def body(i: Int[Array, ""], answers: Any) -> Any:
-            k, p = jnp.divmod(which[i], chosen.shape[1])
-            new = do(offset_tile(all_cuts[k], corners[p]), darkest[k, p])
-            at = (k, *corners[p])
+        def body(i: Int[Array, ""], outputs: Any) -> Any:
+            k, p = jnp.divmod(indices[i], selected.shape[1])
+            new = compute_selected(offset_tile(all_tiles[k], corners[p]), darkest[k, p])
+            start = (k, *corners[p])
             return jax.tree.map(
-                lambda array, one: lax.dynamic_update_slice(
-                    array, one[None], (*at, *[0] * (array.ndim - len(at)))
+                lambda array, block: lax.dynamic_update_slice(
+                    array, block[None], (*start, *[0] * (array.ndim - len(start)))
                 ),
-                answers,
+                outputs,
                 new,
             )
 
-        return lax.fori_loop(0, chosen.sum(), body, answers)
+        return lax.fori_loop(0, selected.sum(), body, outputs)
 
-    black = answer_grey(jnp.zeros((), jnp.float32), side)
-    answers = jax.tree.map(lambda array: jnp.broadcast_to(array, (len(left), *array.shape)), black)
-    other_greys = asked & ~busy & ~whole & (darkest != 0)
-    answers = each(other_greys, lambda _, grey: answer_grey(grey, part), answers)
-    if part < side:
-        answers = each(busy & ~whole, lambda cut, _: answer(cut, part), answers)
-    return each(whole, lambda cut, _: answer(cut, side), answers)
+    black = compute_grey(jnp.zeros((), jnp.float32), side)
+    outputs = jax.tree.map(
+        lambda array: jnp.broadcast_to(array, (len(remaining), *array.shape)), black
+    )
+    is_grey = is_needed & ~is_busy & ~is_whole & (darkest != 0)
+    outputs = update(is_grey, lambda _, grey: compute_grey(grey, subtile_side), outputs)
+    if subtile_side < side:
+        outputs = update(is_busy & ~is_whole, lambda tile, _: compute(tile, subtile_side), outputs)
+    return update(is_whole, lambda tile, _: compute(tile, side), outputs)

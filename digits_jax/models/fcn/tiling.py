@@ -1,7 +1,7 @@
 """The logits of every window of images at any scales, tile by tile.
 
-Images are cut into square tiles of one size, which are worked off in turn: the memory is that of a
-tile, whatever the image, and a further scale is one more list of tiles.
+Images are cut into square tiles of one size, which are computed in turn. The memory is that of one
+tile, whatever the image, and a further scale adds tiles to the list.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,71 +15,99 @@ from jax.sharding import PartitionSpec as P
 from jaxtyping import Array, Float, Int, PyTree, Shaped
 
 from digits_jax.models.cnn import INPUT_SIDE, NUM_CLASSES, Params, classify
-from digits_jax.models.fcn.dense_head import FRAME, dense_head
+from digits_jax.models.fcn import winograd
+from digits_jax.models.fcn.dense_head import dense_head
 from digits_jax.models.fcn.features import HALO, STRIDE, window_features
 from digits_jax.models.fcn.pyramid import PyramidLevel, crop_level
-from digits_jax.models.fcn.sparse_tiles import TileIndex, sparse_tile_outputs
+from digits_jax.models.fcn.sparse_tiles import SUBTILE_WINDOWS, TileIndex, sparse_tile_outputs
 from digits_jax.models.mixed_precision import compute_dtype_of
 from digits_jax.runtime.devices import data_mesh
 from digits_jax.runtime.errors import ArgumentError
 
-TILE = 160  # windows a side
-TILE_ON_CPU = 64  # so that a tile's arrays take some 160 MB
+# Most windows along a tile's side, by backend.
+CPU_TILE_WINDOWS = 64  # so that a tile's arrays take some 160 MB
+ACCELERATOR_TILE_WINDOWS = 160
 
 Logits = Float[Array, "h w 10"]
-Finish = Callable[[Logits], PyTree[Shaped[Array, "..."]]]
+ReduceFn = Callable[[Logits], PyTree[Shaped[Array, "..."]]]
 
 
 def map_size(pixels: int) -> int:
-    """Windows along a side of so many pixels: (pixels − 28) // 2 + 1."""
+    """Returns how many windows fit along a side of so many pixels: (pixels − 28) // 2 + 1."""
     return (pixels - INPUT_SIDE) // STRIDE + 1
 
 
-@partial(jax.jit, static_argnames=("levels", "precision", "finish", "overlap"))
+@partial(
+    jax.jit,
+    static_argnames=(
+        "levels",
+        "reduce_fn",
+        "overlap",
+        "precision",
+        "tile_windows",
+        "subtile_windows",
+    ),
+)
 def pyramid_maps(
     params: Params,
     images: Float[Array, "n H W 1"],
     levels: tuple[PyramidLevel, ...],
-    finish: Finish = lambda logits: logits,
+    reduce_fn: ReduceFn = lambda logits: logits,
     overlap: int = 0,
     *,
-    needed: Sequence[Int[Array, "n 2"]] | None = None,
+    valid_extents: Sequence[Int[Array, "n 2"]] | None = None,
     precision: lax.Precision = lax.Precision.HIGHEST,
+    tile_windows: int | None = None,
+    subtile_windows: int = SUBTILE_WINDOWS,
 ) -> list[PyTree[Shaped[Array, "n _ _ ..."]]]:
-    """The logits of every window of images at several scales, or what `finish` makes of them.
+    """Computes the logits of every window of images at several scales, or reductions of them.
 
-    All are cut into tiles of one size, so that one program serves whatever scales there are.
+    All levels are cut into tiles of one size, so that one program serves any number of scales.
 
     Args:
       params: as for `response_maps`.
-      images: as for `response_maps`; at scales other than 1 with `pyramid.rim` around them.
-      levels: the scales, and how much there is of the images at each: at least 28 px a side.
-      finish: takes the logits `[h + overlap, w + overlap, 10]` of a tile's windows to arrays
-        `[h, w, …]`, so that no map of logits need ever be whole.
-      overlap: windows that neighbouring tiles share, for a `finish` that looks around; the result
-        has so many rows and columns fewer than there are windows.
-      needed: of each level, how many rows and columns of each image's result are needed, or all.
-        If given, the others may hold anything, what is of one grey is answered by one window, and
-        there is no gradient.
+      images: as for `response_maps`; at scales other than 1 with `pyramid_padding` black pixels on
+        each side.
+      levels: the scales, and how much of the images each level holds: at least 28 px a side.
+      reduce_fn: maps the logits `[h + overlap, w + overlap, 10]` of a tile's windows to arrays
+        `[h, w, …]`, so that no whole map of logits is ever in memory.
+      overlap: windows that neighbouring tiles share, for a `reduce_fn` that reads a window's
+        neighbours. The result has so many rows and columns fewer than there are windows.
+      valid_extents: for each level `[n, 2]`, how many rows and columns of each image's result are
+        needed; None for all. If given, the rest of the result is arbitrary, areas of one grey
+        value cost one window, and the function has no gradient.
       precision: as for `response_maps`.
+      tile_windows: most windows along a tile's side; None for the backend's default.
+      subtile_windows: windows along the side of the subtiles that a CPU skips or computes.
 
     Returns:
-      `finish`'s arrays for each level, `[n, h, w, …]`.
+      `reduce_fn`'s arrays for each level, `[n, h, w, …]`.
+
+    Raises:
+      ArgumentError: the images are as `check_image_batch` refuses them.
     """
     check_image_batch(images)
     mesh = data_mesh(images.shape[0])
-    maps = partial(_map_tiles, levels=levels, finish=finish, overlap=overlap, precision=precision)
+    maps = partial(
+        _map_tiles,
+        levels=levels,
+        reduce_fn=reduce_fn,
+        overlap=overlap,
+        precision=precision,
+        tile_windows=tile_windows,
+        subtile_windows=subtile_windows,
+    )
     if mesh.size > 1:
         specs = (P(), P("data"), P("data"))
         maps = jax.shard_map(maps, mesh=mesh, in_specs=specs, out_specs=P("data"), check_vma=False)
-    return maps(params, images[..., 0], None if needed is None else list(needed))
+    return maps(params, images[..., 0], None if valid_extents is None else list(valid_extents))
 
 
 def check_image_batch(images: Float[Array, "n H W 1"]) -> None:
-    """Refuses what is no batch of images, when traced.
+    """Checks the rank, dtype and size of a batch of images, during tracing.
 
     Raises:
-      ValueError: the rank, the dtype or a size is not as for `response_maps`.
+      ArgumentError: the images are not `[n, H, W, 1]` float32 with n ≥ 1, H ≥ 28 and W ≥ 28.
     """
     shape = images.shape
     if (
@@ -90,7 +118,7 @@ def check_image_batch(images: Float[Array, "n H W 1"]) -> None:
         or shape[0] < 1
     ):
         raise ArgumentError(
-            f"the maps take images [n, H, W, 1] of float32 in 0–1, n ≥ 1, at least {INPUT_SIDE} px a "
+            f"expected images [n, H, W, 1] of float32 in 0–1, n ≥ 1, at least {INPUT_SIDE} px a "
             f"side; got {list(shape)} of {images.dtype}"
         )
 
@@ -98,80 +126,99 @@ def check_image_batch(images: Float[Array, "n H W 1"]) -> None:
 def _map_tiles(
     params: Params,
     images: Float[Array, "n H W"],
-    needed: list[Int[Array, "n 2"]] | None,
+    valid_extents: list[Int[Array, "n 2"]] | None,
     *,
     levels: tuple[PyramidLevel, ...],
-    finish: Finish,
+    reduce_fn: ReduceFn,
     overlap: int,
     precision: lax.Precision,
+    tile_windows: int | None,
+    subtile_windows: int,
 ) -> list[PyTree[Shaped[Array, "n _ _ ..."]]]:
     windows = [tuple(map_size(pixels) for pixels in level[2:]) for level in levels]
-    # No window reads the last pixel of an odd side: none that is dropped is to, either, since it
-    # shares products with others.
+    # No window reads the last pixel of an odd side. Nor may a computed and dropped window, since
+    # it shares products with others.
     read = [
         level._replace(height=STRIDE * (h + HALO), width=STRIDE * (w + HALO))
         for level, (h, w) in zip(levels, windows, strict=True)
     ]
     sizes = [(h - overlap, w - overlap) for h, w in windows]
-    side = _tile_side(sizes, overlap, whole=needed is None)
+    side = _tile_side(sizes, overlap, tile_windows, dense=valid_extents is None)
     grids = [(-(-h // side), -(-w // side)) for h, w in sizes]
-    cuts = [_cuts(len(images), level, grid, side) for level, grid in enumerate(grids)]
+    tiles = [_tile_indices(len(images), level, grid, side) for level, grid in enumerate(grids)]
     dense = dense_head(params, precision=precision)
 
-    def pixels(cut: TileIndex, side: int, level: int | None = None) -> Float[Array, "H W"]:
-        image, of_cut = cut[:2]
-        of_level = of_cut if level is None else level  # a number that is known takes less time
-        return crop_level(images[image], read, of_level, cut[2:], STRIDE * (side + overlap + HALO))
+    def pixels(tile: TileIndex, side: int, level: int | None = None) -> Float[Array, "H W"]:
+        image, tile_level = tile[:2]
+        # A Python number for the level takes less time than a traced one.
+        level_index = tile_level if level is None else level
+        return crop_level(
+            images[image], read, level_index, tile[2:], STRIDE * (side + overlap + HALO)
+        )
 
-    def answer(cut: TileIndex, side: int) -> PyTree[Shaped[Array, "h w ..."]]:
+    def compute(tile: TileIndex, side: int) -> PyTree[Shaped[Array, "h w ..."]]:
         windows = side + overlap
-        maps = window_features(params, pixels(cut, side), precision=precision)
-        return finish(dense(maps, (windows, windows)))
+        maps = window_features(params, pixels(tile, side), precision=precision)
+        return reduce_fn(dense(maps, (windows, windows)))
 
-    def answer_grey(grey: Float[Array, ""], side: int) -> PyTree[Shaped[Array, "h w ..."]]:
+    def compute_grey(grey: Float[Array, ""], side: int) -> PyTree[Shaped[Array, "h w ..."]]:
         windows = side + overlap
         with jax.default_matmul_precision(precision.name.lower()):
             window = jnp.broadcast_to(grey, (1, INPUT_SIDE, INPUT_SIDE, 1))
-            logits = classify(params, window, factors=compute_dtype_of(precision))
-        return finish(jnp.broadcast_to(logits[0], (windows, windows, NUM_CLASSES)))
+            logits = classify(params, window, compute_dtype=compute_dtype_of(precision))
+        return reduce_fn(jnp.broadcast_to(logits[0], (windows, windows, NUM_CLASSES)))
 
-    if needed is None:
+    if valid_extents is None:
         # Rematerialised, so that a gradient holds one tile's arrays at a time.
-        answers = lax.map(jax.checkpoint(partial(answer, side=side)), jnp.concatenate(cuts))
+        outputs = lax.map(jax.checkpoint(partial(compute, side=side)), jnp.concatenate(tiles))
     else:
-        left = [
-            (of_level[:, None] - side * np.indices(grid).reshape(2, -1).T[None]).reshape(-1, 2)
-            for of_level, grid in zip(needed, grids, strict=True)
+        remaining = [
+            (extents[:, None] - side * np.indices(grid).reshape(2, -1).T[None]).reshape(-1, 2)
+            for extents, grid in zip(valid_extents, grids, strict=True)
         ]
-        answers = sparse_tile_outputs(
-            cuts, jnp.concatenate(left), side, overlap, pixels, answer, answer_grey
+        outputs = sparse_tile_outputs(
+            tiles,
+            jnp.concatenate(remaining),
+            side,
+            overlap,
+            pixels,
+            compute,
+            compute_grey,
+            subtile_windows=subtile_windows,
         )
-    ends = np.cumsum([len(cuts_of_level) for cuts_of_level in cuts])
+    ends = np.cumsum([len(level_tiles) for level_tiles in tiles])
     maps = []
-    for end, cuts_of_level, grid, (h, w) in zip(ends, cuts, grids, sizes, strict=True):
-        part = jax.tree.map(lambda array: array[end - len(cuts_of_level) : end], answers)  # noqa: B023
-        maps.append(jax.tree.map(lambda array: _join(array, grid)[:, :h, :w], part))  # noqa: B023
+    for end, level_tiles, grid, (h, w) in zip(ends, tiles, grids, sizes, strict=True):
+        start = end - len(level_tiles)
+        level_outputs = jax.tree.map(lambda array: array[start:end], outputs)  # noqa: B023
+        maps.append(jax.tree.map(lambda array: _join(array, grid)[:, :h, :w], level_outputs))  # noqa: B023
     return maps
 
 
-def _tile_side(sizes: Sequence[tuple[int, ...]], overlap: int, *, whole: bool) -> int:
-    """Windows along a tile's side: few of the tiles' cells are to be halo or left over."""
+def _tile_side(
+    sizes: Sequence[tuple[int, ...]], overlap: int, tile_windows: int | None, *, dense: bool
+) -> int:
+    """Returns how many windows a tile has along its side, without those that tiles share.
+
+    Where all windows are needed (`dense`), it minimises the work on halos and dropped windows.
+    """
     on_cpu = jax.default_backend() == "cpu"
-    largest = TILE_ON_CPU if on_cpu else TILE
-    largest = min(largest - overlap, max(max(size) for size in sizes))
-    if on_cpu and not whole:  # what is left over is done by parts
+    if tile_windows is None:
+        tile_windows = CPU_TILE_WINDOWS if on_cpu else ACCELERATOR_TILE_WINDOWS
+    largest = min(tile_windows - overlap, max(max(size) for size in sizes))
+    if on_cpu and not dense:  # subtiles skip what is dropped
         return largest
 
     def work(side: int) -> int:
         tiles = sum(-(-h // side) * -(-w // side) for h, w in sizes)
-        multiplied = -(-(side + overlap) // FRAME) * FRAME
+        multiplied = -(-(side + overlap) // winograd.BLOCK) * winograd.BLOCK
         return tiles * (2 * multiplied**2 + (side + overlap + HALO) ** 2)
 
     return min(range(-(-largest // 2), largest + 1), key=work)
 
 
-def _cuts(n: int, level: int, grid: tuple[int, int], side: int) -> Int[np.ndarray, "m 4"]:
-    """The tiles of n images at one level: image, level, and the first pixel's row and column."""
+def _tile_indices(n: int, level: int, grid: tuple[int, int], side: int) -> Int[np.ndarray, "m 4"]:
+    """Returns the tiles of n images at one level: image, level, first pixel's row and column."""
     image, row, column = np.indices((n, *grid), np.int32).reshape(3, -1)
     return np.stack(
         [image, np.full_like(image, level), STRIDE * side * row, STRIDE * side * column], axis=-1

@@ -1,0 +1,109 @@
+"""Writes the results of detection to a file or to standard output, and resumes such a file."""
+
+from collections.abc import Iterable, Iterator
+from json import loads
+from pathlib import Path
+from typing import NamedTuple
+
+from digits_jax.detect.output_formats import FORMATTERS, Format, Result
+from digits_jax.images.folders import Page
+from digits_jax.runtime.errors import ArgumentError
+from digits_jax.runtime.files import atomic_write, check_output_file
+from digits_jax.runtime.progress import emit, log
+from digits_jax.runtime.resumable_output import ResumableLines
+
+
+def check_output_options(output: Path | None, format: Format, *, read: bool, resume: bool) -> None:
+    """Checks that the options of a command can be combined.
+
+    Raises:
+      ArgumentError: the format cannot hold lines of digits or cannot be resumed, or there is no
+        file to resume.
+    """
+    if format != "jsonl" and (read or resume):
+        raise ArgumentError(
+            f"expected --format jsonl with --read and --resume; got {format}, which cannot hold "
+            "lines of digits and cannot be resumed; leave these options out"
+        )
+    if resume and not output:
+        raise ArgumentError("expected --output with --resume, the file to continue; got none")
+
+
+class FinishedPages(NamedTuple):
+    """The pages whose results an earlier run has written."""
+
+    pages: frozenset[tuple[str, int | None]] = frozenset()  # image and page number, as in results
+    unreadable: frozenset[str] = frozenset()  # images with at least one unreadable page
+
+    def holds(self, page: Page) -> bool:
+        """Returns whether the result of a page is written."""
+        return (str(page.image), page.number) in self.pages
+
+
+def read_finished_pages(lines: ResumableLines) -> FinishedPages:
+    """Reads which pages the JSON lines of an earlier run hold.
+
+    Raises:
+      ArgumentError: a line is not the result of a page.
+    """
+    pages, unreadable = set(), set()
+    for number, line in enumerate(lines, start=1):
+        try:
+            result = loads(line)
+            pages.add((result["image"], result.get("page")))
+            if "error" in result:
+                unreadable.add(result["image"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise ArgumentError(
+                f"{lines.part_path} cannot be continued: expected a JSON object of an image in "
+                f"line {number}, got {line[:60]!r}; remove the file, or name another"
+            ) from error
+    return FinishedPages(frozenset(pages), frozenset(unreadable))
+
+
+def prepare_output(output: Path | None, format: Format, *, resume: bool) -> FinishedPages:
+    """Checks that the output file can be written, and reads what an earlier run has finished."""
+    if output and format == "jsonl":
+        lines = ResumableLines(output)
+        lines.prepare(resume=resume)
+        return read_finished_pages(lines)
+    if output:
+        check_output_file(output)
+    return FinishedPages()
+
+
+def write_results(results: Iterable[Result], output: Path | None, format: Format) -> None:
+    """Writes results as they come, to a file or to standard output.
+
+    JSON lines can be continued after an interruption (`ResumableLines`). Files of other formats are
+    written completely or not at all. A COCO file without detections is logged.
+    """
+    if format == "coco":
+        results = _log_if_empty(results, output)
+    lines = FORMATTERS[format](results)
+    if not output:
+        for line in lines:
+            emit(line)
+    elif format == "jsonl":
+        resumable = ResumableLines(output)
+        try:
+            resumable.write(lines)
+        except KeyboardInterrupt:
+            log(f"{resumable.part_path} holds the finished results; continue with --resume")
+            raise
+    else:
+        with atomic_write(output) as path, path.open("w", encoding="utf-8", buffering=1) as file:
+            file.writelines(f"{line}\n" for line in lines)
+
+
+def _log_if_empty(results: Iterable[Result], output: Path | None) -> Iterator[Result]:
+    """Yields the results; logs at their end if they hold no detections."""
+    empty = True
+    for result in results:
+        empty = empty and not result.get("detections")
+        yield result
+    if empty:
+        log(
+            f"digits-jax: {output or 'the output'} holds no detections; pycocotools' loadRes "
+            "cannot read an empty list"
+        )

@@ -1,0 +1,30 @@
+"""Batches of digits: their type, and how they are sampled from the training set."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Key, UInt8
+
+from digits_jax.data.mnist import Dataset
+from digits_jax.images.pixels import uint8_to_float
+
+
+class Batch(NamedTuple):
+    """Windows to learn from."""
+
+    images: Float[Array, "n 28 28 1"]  # 0–1, ink bright
+    labels: UInt8[Array, " n"]  # the class of each window's digit, 0–9
+    target_confidence: Float[Array, " n"]  # 1: a digit; 0: a negative; between: a jittered crop
+
+
+def to_network_input(images: UInt8[Array | np.ndarray, "n 28 28"]) -> Float[Array, "n 28 28 1"]:
+    """Converts grey values 0–255 to what the network takes: float32 in 0–1 with a channel axis."""
+    return uint8_to_float(jnp.asarray(images)[..., None])
+
+
+def sample_batch(key: Key[Array, ""], dataset: Dataset, n: int) -> Batch:
+    """Draws n digits from the dataset uniformly, with replacement."""
+    rows = jax.random.randint(key, (n,), 0, dataset.labels.shape[0])
+    return Batch(to_network_input(dataset.images[rows]), dataset.labels[rows], jnp.ones(n))

@@ -1,0 +1,252 @@
+"""Composes training windows: a digit with what surrounds it, jittered crops, and negatives.
+
+The paper's network is trained on centred digits only, so it is confident of whatever it sees. The
+windows composed here teach it the rest, on the device, in this order:
+
+1. Each window is given a kind: a digit, a jittered crop, or one of the five kinds of negative.
+2. Its subject is placed and warped (Simard, Steinkraus and Platt, 2003), in one interpolation, so
+   that it is blurred only once. The subject is a digit or, for negatives, perhaps a drawing.
+3. Textures and clutter replace the subject in negatives of that kind.
+4. Other digits and drawings are added around the subject.
+5. Blank negatives are given a grey.
+
+The target of a negative is uniform over the classes, which teaches a low margin without an eleventh
+class (the entropic open-set loss of Dhamija, Günther and Boult, 2018). A jittered crop's target is
+between that and its digit's class; without such crops, the network confidently reads a part of a
+digit as another digit.
+"""
+
+import math
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, Key, UInt8
+
+from digits_jax.images.pixels import uint8_to_float
+from digits_jax.models.cnn import INPUT_SIDE
+from digits_jax.train.config import TrainConfig
+from digits_jax.train.negatives.draw import NegativePictures
+from digits_jax.train.random_warp import (
+    log_uniform,
+    random_blur,
+    random_offset_on_square,
+    random_warp,
+)
+from digits_jax.train.warp import Images, Placement, place_pictures, warp_pictures
+
+Keys = Iterator[Key[Array, ""]]
+
+MAX_NEIGHBOURS = 3  # around one subject
+# Distances are the larger of |y| and |x|, in px; sizes are factors of the size of MNIST's digits.
+OFF_CENTRE_PX = (6.0, 20.0)
+TOO_SMALL, TOO_LARGE = (0.2, 0.62), (1.45, 3.7)
+JITTER_SCALE = (0.6, 2.2)
+JITTER_PX = 12.0
+ANY_SIZE = (0.5, 2.5)  # of shapes and textures
+CENTRED_SHAPES = 0.5  # share of the shapes that are placed like digits; the others are anywhere
+CLUTTER_SHARE = 0.85  # of the textures; the others are noise
+NEIGHBOUR_SIZE = (0.3, 3.5)
+NEIGHBOUR_PX = 14.0  # least distance of a neighbour of size 1; others may overlap the subject more
+
+
+class _Kinds(NamedTuple):
+    """Masks of the windows of each kind; every window is of exactly one kind."""
+
+    off_centre: Bool[Array, " n"]
+    wrong_size: Bool[Array, " n"]
+    shape: Bool[Array, " n"]
+    texture: Bool[Array, " n"]
+    blank: Bool[Array, " n"]
+    jittered: Bool[Array, " n"]
+    digit: Bool[Array, " n"]
+
+
+def compose_windows(
+    key: Key[Array, ""], digits: Images, negatives: NegativePictures, config: TrainConfig
+) -> tuple[Float[Array, "n 28 28 1"], Float[Array, " n"]]:
+    """Composes a training window from each digit, and its target confidence.
+
+    Args:
+      key: the source of all randomness.
+      digits: `[n, 28, 28]` float32 in 0–1, ink bright. Digit i is the subject of window i, unless
+        that becomes a negative without a digit.
+      negatives: the pictures of `draw_negatives()`.
+      config: the shares of the kinds of window, and the amounts of augmentation.
+
+    Returns:
+      The windows, `[n, 28, 28, 1]` float32 in 0–1, and the target confidences `[n]`: 1 for a digit,
+      0 for a negative, between 0 and 1 for a jittered crop.
+    """
+    keys = iter(jax.random.split(key, 64))
+    n = digits.shape[0]
+    shapes = _sample_pictures(next(keys), negatives.shapes, n)
+    clutter = _sample_pictures(next(keys), negatives.clutter, n)
+    clutter = _mirror_randomly(next(keys), clutter)
+    noise = jax.random.uniform(next(keys), digits.shape)
+    kinds = _sample_kinds(next(keys), n, config)
+    placement = _sample_placement(keys, kinds, config)
+
+    subject = jnp.where(kinds.shape[:, None, None], shapes, digits)
+    windows = warp_pictures(subject, placement, random_warp(next(keys), placement, config))
+    windows = jnp.where(kinds.blank[:, None, None], 0.0, windows)
+    textures = _sample_textures(keys, clutter, noise, placement)
+    windows = jnp.where(kinds.texture[:, None, None], textures, windows)
+    windows = _add_neighbours(keys, windows, digits, shapes, config)
+    windows = _add_grey(keys, windows, kinds.blank)
+
+    confidence = jnp.select(
+        [kinds.jittered, kinds.digit], [target_confidence(placement, config), 1.0], 0.0
+    )
+    return jnp.clip(windows, 0.0, 1.0)[..., None], confidence
+
+
+def target_confidence(placement: Placement, config: TrainConfig) -> Float[Array, " n"]:
+    """Returns the confidence, 0–1, with which a digit at this place and size is to be recognised.
+
+    It is the product of two factors. The first is 1 up to `config.translate_px` from the centre, 0
+    from where off-centre negatives begin, and linear between. The second is 1 within
+    `config.scale`, 0 from where negatives of a wrong size begin, and linear in the logarithm of the
+    size between.
+    """
+
+    def ramp_down(
+        amount: Float[Array, " n"], last_one: float, first_zero: float
+    ) -> Float[Array, " n"]:
+        return jnp.clip(1 - (amount - last_one) / max(first_zero - last_one, 1e-6), 0.0, 1.0)
+
+    distance, log_size = jnp.abs(placement.offset).max(axis=-1), jnp.log(placement.scale)
+    log_scale = math.log(config.scale)
+    return (
+        ramp_down(distance, float(config.translate_px), OFF_CENTRE_PX[0])
+        * ramp_down(log_size, log_scale, math.log(TOO_LARGE[0]))
+        * ramp_down(-log_size, log_scale, -math.log(TOO_SMALL[1]))
+    )
+
+
+def _sample_kinds(key: Key[Array, ""], n: int, config: TrainConfig) -> _Kinds:
+    """Draws the kind of each window by the shares of the configuration."""
+    shares = jnp.array((*config.negative_shares(), config.jittered_crops))
+    uniform = jax.random.uniform(key, (n, 1))
+    # Not `searchsorted`, which is a loop, and on accelerators many launches.
+    kind = jnp.sum(jnp.cumsum(shares)[None] <= uniform, axis=1)
+    return _Kinds(*(kind == k for k in range(len(_Kinds._fields))))
+
+
+def _sample_placement(keys: Keys, kinds: _Kinds, config: TrainConfig) -> Placement:
+    """Draws where each subject goes, and its size and blur, according to the window's kind."""
+    n = kinds.digit.shape[0]
+    digit_scale = log_uniform(next(keys), n, 1 / config.scale, config.scale)
+    jitter_scale = log_uniform(next(keys), n, *JITTER_SCALE)
+    small = log_uniform(next(keys), n, *TOO_SMALL)
+    large = log_uniform(next(keys), n, *TOO_LARGE)
+    any_scale = log_uniform(next(keys), n, *ANY_SIZE)
+    wrong_scale = jnp.where(jax.random.bernoulli(next(keys), 0.4, (n,)), small, large)
+
+    centred = jax.random.uniform(next(keys), (n, 2), minval=-1.0) * config.translate_px
+    far = random_offset_on_square(
+        next(keys), n, *(jnp.full(n, distance) for distance in OFF_CENTRE_PX)
+    )
+    jitter = random_offset_on_square(next(keys), n, jnp.zeros(n), jnp.full(n, JITTER_PX))
+    anywhere = jax.random.uniform(next(keys), (n, 2), minval=-10.0, maxval=10.0)
+
+    free_shape = kinds.shape & jax.random.bernoulli(next(keys), 1 - CENTRED_SHAPES, (n,))
+    free = kinds.texture | free_shape
+    is_anywhere = (free | (kinds.wrong_size & (wrong_scale > 1)))[:, None]
+    return Placement(
+        jnp.select(
+            [kinds.wrong_size, free, kinds.jittered],
+            [wrong_scale, any_scale, jitter_scale],
+            digit_scale,
+        ),
+        jnp.select(
+            [kinds.off_centre[:, None], kinds.jittered[:, None], is_anywhere],
+            [far, jitter, anywhere],
+            centred,
+        ),
+        random_blur(next(keys), n),
+    )
+
+
+def _sample_textures(keys: Keys, clutter: Images, noise: Images, placement: Placement) -> Images:
+    """Draws windows of clutter or of noise."""
+    n = noise.shape[0]
+    is_clutter = jax.random.bernoulli(next(keys), CLUTTER_SHARE, (n,))[:, None, None]
+    clutter = place_pictures(clutter, _clutter_placement(next(keys), n))
+    return jnp.where(is_clutter, clutter, _shade_noise(next(keys), noise, placement))
+
+
+def _clutter_placement(key: Key[Array, ""], n: int) -> Placement:
+    """Places clutter so that it fills the window: as it is (30 %) or a part of it, enlarged (40 %).
+
+    The remaining 30 % end within the window, as a photograph on black does.
+    """
+    keys = jax.random.split(key, 3)
+    kind = jax.random.uniform(keys[0], (n,))
+    scale = jnp.where(kind < 0.4, log_uniform(keys[1], n, 1.0, 1.6), 1.0)
+    max_offset = jnp.where(kind > 0.7, 10.0, (scale - 1) * INPUT_SIDE / 2)
+    offset = max_offset[:, None] * jax.random.uniform(keys[2], (n, 2), minval=-1.0)
+    return Placement(scale, offset, jnp.ones(n))
+
+
+def _shade_noise(key: Key[Array, ""], noise: Images, placement: Placement) -> Images:
+    """Makes noise finer or coarser, with any contrast, on a linear gradient of grey."""
+    keys = jax.random.split(key, 4)
+    n = noise.shape[0]
+    coarse = place_pictures(noise, placement._replace(scale=log_uniform(keys[0], n, 1.0, 12.0)))
+    slope, grey = jax.random.normal(keys[1], (n, 2)) * 0.02, jax.random.uniform(keys[2], (n,))
+    pixel = jnp.arange(INPUT_SIDE, dtype=jnp.float32)[None] - INPUT_SIDE / 2
+    gradient = (slope[:, :1] * pixel)[:, :, None] + (slope[:, 1:] * pixel)[:, None, :]
+    contrast = log_uniform(keys[3], n, 0.02, 3.0)[:, None, None]
+    return jnp.clip(grey[:, None, None] + gradient + contrast * (coarse - 0.5), 0.0, 1.0)
+
+
+def _add_neighbours(
+    keys: Keys, windows: Images, digits: Images, shapes: Images, config: TrainConfig
+) -> Images:
+    """Adds up to `MAX_NEIGHBOURS` digits and drawings around the subject of each window."""
+    n = windows.shape[0]
+    # Some windows are crowded and some empty: the mean of u^(1/m − 1) is m.
+    mean = config.neighbours / MAX_NEIGHBOURS
+    crowding = jax.random.uniform(next(keys), (n,)) ** (1 / mean - 1 if mean else jnp.inf)
+    for number in range(1, MAX_NEIGHBOURS + 1):
+        uniform = jax.random.uniform(next(keys), (n,))
+        is_shape = (uniform < 0.15)[:, None, None]
+        other_digits, other_shapes = (jnp.roll(p, number, axis=0) for p in (digits, shapes))
+        neighbour = jnp.where(is_shape, other_shapes, other_digits)
+        size = log_uniform(next(keys), n, *NEIGHBOUR_SIZE)
+        size = jnp.where(uniform > 0.5, log_uniform(next(keys), n, 0.7, 1.4), size)
+        offset = random_offset_on_square(
+            next(keys), n, NEIGHBOUR_PX * jnp.minimum(size, 1 / size), 14.0 + 12.0 * size
+        )
+        present = jax.random.bernoulli(next(keys), crowding)[:, None, None]
+        placement = Placement(size, offset, random_blur(next(keys), n))
+        windows += jnp.where(present, place_pictures(neighbour, placement), 0.0)
+    return windows
+
+
+def _add_grey(keys: Keys, windows: Images, blank: Bool[Array, " n"]) -> Images:
+    """Adds a uniform grey to 70 % of the blank windows, whose neighbours stay visible."""
+    n = windows.shape[0]
+    grey = jax.random.uniform(next(keys), (n,))
+    grey = jnp.where(blank & jax.random.bernoulli(next(keys), 0.7, (n,)), grey, 0.0)
+    return windows + grey[:, None, None]
+
+
+def _sample_pictures(
+    key: Key[Array, ""], pictures: UInt8[Array | np.ndarray, "m 28 28"], n: int
+) -> Images:
+    """Draws n of the pictures uniformly, with replacement, as float32 in 0–1."""
+    rows: Int[Array, " n"] = jax.random.randint(key, (n,), 0, len(pictures))
+    return uint8_to_float(jnp.asarray(pictures)[rows])
+
+
+def _mirror_randomly(key: Key[Array, ""], pictures: Images) -> Images:
+    """Mirrors pictures along the axes and the diagonal, each with probability one half."""
+    n = pictures.shape[0]
+    flip_y, flip_x, swap = jax.random.bernoulli(key, shape=(3, n, 1, 1))
+    pictures = jnp.where(flip_y, pictures[:, ::-1], pictures)
+    pictures = jnp.where(flip_x, pictures[:, :, ::-1], pictures)
+    return jnp.where(swap, pictures.transpose(0, 2, 1), pictures)

@@ -1,0 +1,47 @@
+"""The negative pictures: what they are, how they are drawn, and their hash."""
+
+import hashlib
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, UInt8
+
+from digits_jax.models.cnn import INPUT_SIDE
+from digits_jax.train.negatives.letters_and_shapes import SHAPE_COUNT, draw_shapes
+from digits_jax.train.negatives.photo_clutter import CLUTTER_COUNT, draw_clutter
+
+# The packages whose fonts, photographs and functions make the pictures. With other versions the
+# pictures may be others, which is why `run.json` holds their hash.
+PACKAGES = ("matplotlib", "PyWavelets", "pillow", "numpy", "scipy")
+
+
+class NegativePictures(NamedTuple):
+    """Pictures without a digit that training windows show: grey values 0–255, ink bright."""
+
+    shapes: UInt8[Array | np.ndarray, "_ 28 28"]
+    clutter: UInt8[Array | np.ndarray, "_ 28 28"]
+
+
+def draw_negatives() -> NegativePictures:
+    """Draws the negative pictures, which takes seconds; they are the same on every call."""
+    return NegativePictures(draw_shapes(), draw_clutter())
+
+
+def negatives_spec() -> NegativePictures:
+    """Returns the shapes and dtypes of `draw_negatives()`, to compile for before they are drawn."""
+    specs: Any = [
+        jax.ShapeDtypeStruct((count, INPUT_SIDE, INPUT_SIDE), jnp.uint8)
+        for count in (SHAPE_COUNT, CLUTTER_COUNT)
+    ]
+    return NegativePictures(*specs)
+
+
+def negatives_sha256(negatives: NegativePictures) -> str:
+    """Returns the SHA-256 of the pictures' grey values and shapes, in hexadecimal."""
+    digest = hashlib.sha256()
+    for name, pictures in negatives._asdict().items():
+        digest.update(f"{name} {pictures.shape} ".encode())
+        digest.update(np.ascontiguousarray(pictures).data)
+    return digest.hexdigest()

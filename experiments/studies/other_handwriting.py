@@ -1,0 +1,115 @@
+r"""Are digits detected that were not written by MNIST's writers?
+
+Scores detection in scenes of the dataset `page` (dark ink, 24 to 64 px, in uneven light) composed
+of two other kinds of digits, each framed as MNIST's digits are: the UCI set of handwritten digits
+(Alpaydin and Kaynak, 1998; 43 writers, 8×8 px) that comes with scikit-learn, and handwriting fonts.
+Neither was used for training or for choosing any constant.
+
+Command:   apt-get install fonts-dkg-handwriting fonts-breip fonts-bwht \
+               fonts-humor-sans fonts-klee fonts-rufscript fonts-sjfonts, then
+           python -m experiments.studies.other_handwriting
+Hardware:  any; needs the extra [bench] and Debian's fonts.
+Time:      half an hour on 2 cores.
+Result:    experiments/results/other_handwriting.json; the figures are in docs/results.md.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tyro
+from PIL import Image, ImageDraw, ImageFont
+
+from digits_jax.cli.arguments import load_model
+from digits_jax.data.mnist import Dataset, Mnist
+from digits_jax.data.scenes import Scene, compose
+from digits_jax.detect import Detections, Detector
+from digits_jax.detect.inputs import default_min_score
+from digits_jax.eval.detection_metrics import AP_MIN_SCORE, check_pycocotools, score_detections
+from digits_jax.images.mnist_format import frame_digit
+from digits_jax.images.normalise import normalise
+from experiments.common.provenance import provenance, write_result
+from experiments.studies.detection import detect_all
+
+FONTS_FOLDER = Path("/usr/share/fonts")
+FONTS = (
+    *("dkg", "Breip", "Humor-Sans", "KleeOne-Regular", "Rufscript010", "Delphine"),
+    *("SteveHand", "BecauseWeBuild-Regular", "BecauseWeConnect-Regular", "BecauseWeCreate-Regular"),
+    *("BecauseWeLearn-Regular", "BecauseWeMentor-Regular", "BecauseWeOrganize-Regular"),
+)
+FONT_SIZE = 200  # px: of a font's digits before they are framed
+
+
+def main(weights: str = "pretrained", count: int = 60, seed: int = 0) -> None:
+    """Composes scenes of each kind of digits and scores detection in them.
+
+    Args:
+        weights: `pretrained`, the folder of a training run, or a .safetensors file.
+        count: Number of scenes of each kind of digits.
+        seed: Seed of the scenes.
+    """
+    check_pycocotools()
+    model = load_model(weights)
+    detector = Detector(model.params, dataclasses.replace(model.config, min_score=AP_MIN_SCORE))
+    rows = []
+    for name, digits in {"UCI digits": load_uci(), "handwriting fonts": draw_fonts()}.items():
+        scenes = compose("page", "test", count, seed, mnist=Mnist(digits, digits, digits))
+        detections = detect_all(detector, [normalise(scene.image) for scene in scenes])
+        # All scenes of a dataset have the same threshold.
+        min_score = default_min_score(scenes[0].image, normalised=True, config=model.config)
+        scores = score_detections(scenes, detections, min_score=min_score)._asdict()
+        metrics = {key: round(value, 4) for key, value in scores.items()}
+        metrics |= {"digits": name, "count": metrics["digits"], "min_score": min_score}
+        over_threshold = [found.from_score(min_score) for found in detections]
+        metrics["by_label"] = [_recall(scenes, over_threshold, label) for label in range(10)]
+        rows.append(metrics)
+        print(metrics)
+    question = "Are digits found that are not MNIST's?"
+    header = {"question": question, "weights": weights, **provenance(["scikit-learn"])}
+    print(write_result("other_handwriting", {**header, "rows": rows}))
+
+
+def load_uci() -> Dataset:
+    """Loads the 1,797 UCI digits of scikit-learn."""
+    from sklearn.datasets import load_digits
+
+    bunch: Any = load_digits()
+    images = np.rint(bunch.images * (255 / 16)).astype(np.uint8)
+    return Dataset(
+        np.stack([frame_digit(image) for image in images]), bunch.target.astype(np.uint8)
+    )
+
+
+def draw_fonts() -> Dataset:
+    """Draws the ten digits of each font."""
+    files = [next(FONTS_FOLDER.rglob(f"{name}.*tf")) for name in FONTS]
+    return Dataset(
+        np.stack([_draw(file, digit) for file in files for digit in "0123456789"]),
+        np.tile(np.arange(10, dtype=np.uint8), len(files)),
+    )
+
+
+def _draw(file: Path, digit: str) -> np.ndarray:
+    canvas = Image.new("L", (2 * FONT_SIZE, 2 * FONT_SIZE))
+    font = ImageFont.truetype(file, FONT_SIZE)
+    position = (FONT_SIZE, FONT_SIZE)
+    ImageDraw.Draw(canvas).text(position, digit, fill=255, font=font, anchor="mm")
+    return frame_digit(np.asarray(canvas))
+
+
+def _recall(scenes: Sequence[Scene], detections: Sequence[Detections], label: int) -> float:
+    """Returns the share of a class's digits with the centre of a detection of it in their box."""
+    found = total = 0
+    for scene, detected in zip(scenes, detections, strict=True):
+        boxes = detected.boxes_xyxy[detected.labels == label]
+        centres = (boxes[:, :2] + boxes[:, 2:]) / 2
+        for box in scene.boxes_xyxy[scene.labels == label]:
+            total += 1
+            found += bool(((centres >= box[:2]) & (centres < box[2:])).all(axis=1).any())
+    return round(found / max(total, 1), 3)
+
+
+if __name__ == "__main__":
+    tyro.cli(main)

@@ -1,0 +1,32 @@
+"""What the tests of detection share: the package's weights, two scenes, and their detections."""
+
+import pytest
+
+import digits_jax
+from digits_jax.data.mnist import Mnist
+from digits_jax.data.scenes import Scene, compose
+from digits_jax.detect.config import DetectorConfig
+from digits_jax.detect.detections import Detections
+from digits_jax.detect.detector import Detector
+from digits_jax.models.cnn import Params
+
+
+@pytest.fixture(scope="session")
+def params() -> Params:
+    return digits_jax.load_pretrained()
+
+
+@pytest.fixture(scope="session")
+def native(params: Params) -> Detector:
+    """A detector at the scale of 1 alone, as in the paper."""
+    return Detector(params, DetectorConfig(min_size=28.0, max_size=28.0))
+
+
+@pytest.fixture(scope="session")
+def scenes(mnist: Mnist) -> list[Scene]:
+    return compose("native", "test", 2, 3, mnist=mnist)
+
+
+@pytest.fixture(scope="session")
+def scene_detections(native: Detector, scenes: list[Scene]) -> list[Detections]:
+    return [native.detect(scene.image) for scene in scenes]

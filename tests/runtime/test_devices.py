@@ -1,0 +1,16 @@
+"""The mesh of devices that share a batch."""
+
+import jax
+import pytest
+
+from digits_jax.runtime.devices import data_mesh
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 4, 50, 51, 97, 256])
+def test_data_mesh_has_the_most_devices_that_divide_the_batch(batch_size: int) -> None:
+    mesh = data_mesh(batch_size)
+    available = jax.device_count()
+    assert mesh.axis_names == ("data",)
+    assert batch_size % mesh.size == 0
+    assert not any(batch_size % n == 0 for n in range(mesh.size + 1, available + 1))
+    assert list(mesh.devices) == jax.devices()[: mesh.size]

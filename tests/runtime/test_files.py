@@ -1,0 +1,160 @@
+"""Output files and folders of commands: checks, atomic writing, names of annotated images."""
+
+import os
+import stat
+import threading
+from pathlib import Path
+
+import pytest
+
+from digits_jax.runtime.files import (
+    AnnotatedPaths,
+    atomic_write,
+    check_output_file,
+    make_output_folder,
+    write_text_atomically,
+)
+
+
+def test_atomic_write_replaces_the_file_at_the_end_of_the_block(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with atomic_write(path) as temporary:
+        temporary.write_text("new")
+        assert path.read_text() == "old"
+        assert temporary.parent == tmp_path
+        assert temporary.name.startswith(".")  # not taken for an image or a result
+        assert temporary.suffix == ".txt"  # by which Pillow and Matplotlib know the format
+    assert path.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
+def test_atomic_write_keeps_the_old_file_if_the_block_raises(
+    tmp_path: Path, error: type[BaseException]
+) -> None:
+    path = tmp_path / "a"
+    path.write_text("old")
+
+    def write_half() -> None:
+        with atomic_write(path) as temporary:
+            temporary.write_text("half")
+            raise error
+
+    with pytest.raises(error):
+        write_half()
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_atomic_write_keeps_the_old_file_if_replacing_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a"
+    path.write_text("old")
+
+    def fail(*_: object) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(OSError, match="No space"):
+        write_text_atomically(path, "new")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_atomic_write_replaces_the_target_of_a_link(tmp_path: Path) -> None:
+    target, link = tmp_path / "folder" / "target", tmp_path / "link"
+    target.parent.mkdir()
+    target.write_text("old")
+    link.symlink_to(target)
+    write_text_atomically(link, "new")
+    assert link.is_symlink()
+    assert target.read_text() == "new"
+
+
+def test_atomic_write_gives_the_usual_permissions(tmp_path: Path) -> None:
+    (tmp_path / "usual").touch()
+    write_text_atomically(tmp_path / "atomic", "")
+    modes = {stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("usual", "atomic")}
+    assert len(modes) == 1
+
+
+def test_threads_may_write_the_same_file(tmp_path: Path) -> None:
+    path, barrier = tmp_path / "a", threading.Barrier(4, timeout=10)
+    texts = [str(k) * 100_000 for k in range(4)]
+
+    def write(text: str) -> None:
+        with atomic_write(path) as temporary:
+            temporary.write_text(text)
+            barrier.wait()
+
+    threads = [threading.Thread(target=write, args=(text,)) for text in texts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert path.read_text() in texts
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_text_is_written_as_utf8(tmp_path: Path) -> None:
+    write_text_atomically(tmp_path / "a", "28×28 px\n")
+    assert (tmp_path / "a").read_bytes() == "28×28 px\n".encode()
+
+
+def test_make_output_folder_creates_parents_and_refuses_a_file(tmp_path: Path) -> None:
+    folder = tmp_path / "a/b"
+    for _ in range(2):
+        make_output_folder(folder)
+        assert folder.is_dir()
+    (tmp_path / "file").touch()
+    with pytest.raises(FileExistsError, match="file is a file: expected a folder to write to"):
+        make_output_folder(tmp_path / "file")
+
+
+def test_check_output_file_creates_parents_and_refuses_a_folder_or_a_device(tmp_path: Path) -> None:
+    path = tmp_path / "a/b"
+    check_output_file(path)
+    assert path.parent.is_dir()
+    assert not path.exists()
+    path.touch()
+    check_output_file(path)
+    for other in (tmp_path, Path(os.devnull)):
+        with pytest.raises(FileExistsError, match=f"{other} is not a file: expected a file"):
+            check_output_file(other)
+
+
+def test_annotated_paths_have_the_names_of_the_images(tmp_path: Path) -> None:
+    folder, image = tmp_path / "new/annotated", tmp_path / "scan.jpg"
+    paths = AnnotatedPaths([image], folder)
+    assert folder.is_dir()
+    assert paths.path(image, None) == folder / "scan.png"
+    assert paths.path(image, 0) == folder / "scan-page0.png"
+    assert paths.path(image, 12) == folder / "scan-page12.png"
+
+
+def test_annotated_paths_of_equal_stems_are_numbered(tmp_path: Path) -> None:
+    """Whatever their case, and also where a numbered name exists already."""
+    names = ["a/x.png", "b/X.png", "c/x.jpg", "x-3.png", "d/x.tif"]
+    images = [tmp_path / name for name in names]
+    paths = AnnotatedPaths(images, tmp_path / "annotated")
+    annotated = [paths.path(image, None).name for image in images]
+    assert annotated == ["x.png", "X-2.png", "x-3.png", "x-3-2.png", "x-4.png"]
+    assert len({name.casefold() for name in annotated}) == len(images)
+
+
+def test_annotated_paths_never_overwrite_an_image(tmp_path: Path) -> None:
+    images = [tmp_path / name for name in ("x.png", "x-page0.png", "y.jpg", "Y.PNG")]
+    paths = AnnotatedPaths(images, tmp_path)
+    used = {str(image).casefold() for image in images}
+    annotated = [paths.path(image, page) for image in images for page in (None, 0)]
+    assert not used & {str(path).casefold() for path in annotated}
+    assert paths.path(images[0], None).name == "x-2.png"
+    assert paths.path(images[2], None).name == "y-2.png"
+
+
+def test_annotated_paths_of_thousands_of_equal_stems_take_linear_time(tmp_path: Path) -> None:
+    images = [tmp_path / f"{k}/page.png" for k in range(3000)]
+    paths = AnnotatedPaths(images, tmp_path / "annotated")
+    assert paths.path(images[-1], None).name == "page-3000.png"

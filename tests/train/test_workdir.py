@@ -1,0 +1,162 @@
+"""Work folders: `run.json`, also of version 0.1, and `metrics.jsonl`."""
+
+import dataclasses
+import itertools
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from short_run import SHORT, first_digits
+from training_runs import contents
+
+import digits_jax
+from digits_jax.data.mnist import MNIST_SHA256
+from digits_jax.train.config import CONFIGS, to_former_names
+from digits_jax.train.loop import train
+from digits_jax.train.negatives.draw import NegativePictures, negatives_sha256, negatives_spec
+from digits_jax.train.workdir import (
+    RunInfo,
+    WorkdirError,
+    read_metrics,
+    read_run,
+    record_negatives,
+    start_run,
+)
+
+OLD_RUNS = Path(__file__).with_name("data")  # run.json as version 0.1 wrote it
+COMPOSING = dataclasses.replace(CONFIGS["standard"], steps=2, batch_size=4)
+
+
+def test_a_run_leaves_its_description_metrics_and_plot(uninterrupted: Path) -> None:
+    rows = read_metrics(uninterrupted / "metrics.jsonl")
+    assert [row.step for row in rows] == [4, 8, 10, 12, 16, 20, 24]
+    for line in (uninterrupted / "metrics.jsonl").read_text().splitlines():
+        assert list(json.loads(line)) == [
+            "step",
+            "train_loss",
+            "train_accuracy",
+            "validation_accuracy",
+            "test_accuracy",
+            "images_per_second",
+            "seconds",
+        ]
+    assert rows[-1].train_loss < rows[0].train_loss
+    assert all(a.seconds < b.seconds for a, b in itertools.pairwise(rows))
+    assert (uninterrupted / "training_curve.png").read_bytes()[:4] == b"\x89PNG"
+    description = json.loads((uninterrupted / "run.json").read_text())
+    assert description == {
+        "config": dataclasses.asdict(SHORT),
+        "recipe": to_former_names(SHORT),
+        "seed": 1,
+        "data_sha256": MNIST_SHA256,
+        "negatives_sha256": None,
+    }
+
+
+def test_metrics_are_read_up_to_a_line_that_was_cut_off(
+    tmp_path: Path, uninterrupted: Path
+) -> None:
+    text = (uninterrupted / "metrics.jsonl").read_text()
+    path = tmp_path / "metrics.jsonl"
+    path.write_text(text[:-10])
+    assert read_metrics(path) == read_metrics(uninterrupted / "metrics.jsonl")[:-1]
+    assert read_metrics(tmp_path / "none.jsonl") == []
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("paper", {"batch_size": 16, "steps": 8, "evaluate_every": 4}),
+        ("standard", {"batch_size": 16, "steps": 8, "evaluate_every": 4}),
+    ],
+)
+def test_a_run_of_version_0_1_is_read_continued_and_written_in_both_forms(
+    name: str, changes: dict[str, int], tmp_path: Path
+) -> None:
+    shutil.copy(OLD_RUNS / f"run_0_1_{name}.json", tmp_path / "run.json")
+    old = json.loads((tmp_path / "run.json").read_text())
+    config = dataclasses.replace(CONFIGS[name], **changes)  # type: ignore[arg-type]
+    run = RunInfo(config, 0, MNIST_SHA256)
+    assert read_run(tmp_path) == run
+
+    longer = run._replace(config=dataclasses.replace(config, steps=12))
+    start_run(tmp_path, longer)
+    if config.composes:
+        longer = longer._replace(negatives_sha256="0" * 64)
+        record_negatives(tmp_path, longer)
+    assert read_run(tmp_path) == longer
+    stored = json.loads((tmp_path / "run.json").read_text())
+    assert stored["recipe"] == {**old["recipe"], "steps": 12}
+    assert stored["config"] == dataclasses.asdict(longer.config)
+    assert (stored["seed"], stored["data_sha256"]) == (old["seed"], old["data_sha256"])
+
+
+def test_the_config_is_read_without_the_former_names(tmp_path: Path) -> None:
+    run = RunInfo(SHORT, 3, MNIST_SHA256)
+    start_run(tmp_path, run)
+    stored = json.loads((tmp_path / "run.json").read_text())
+    del stored["recipe"], stored["negatives_sha256"]
+    (tmp_path / "run.json").write_text(json.dumps(stored))
+    assert read_run(tmp_path) == run
+
+
+def constant_negatives(grey: int) -> NegativePictures:
+    """Returns pictures of one grey, in the place of those that take seconds to draw."""
+    return NegativePictures(
+        *(np.full(pictures.shape, grey, np.uint8) for pictures in negatives_spec())
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("optax_promotion")
+def test_a_run_records_its_negatives_and_is_not_continued_with_others(tmp_path: Path) -> None:
+    mnist = first_digits()
+    train(COMPOSING, tmp_path, mnist=mnist, draw_negatives=lambda: constant_negatives(7))
+    run = read_run(tmp_path)
+    assert run.negatives_sha256 == negatives_sha256(constant_negatives(7))
+    before = contents(tmp_path)
+    longer = dataclasses.replace(COMPOSING, steps=3)
+    message = (
+        r"other negative pictures:\n.* there, .* now\n.*matplotlib \d.*PyWavelets \d.*pillow \d"
+    )
+    with pytest.raises(WorkdirError, match=message):
+        train(longer, tmp_path, mnist=mnist, draw_negatives=lambda: constant_negatives(8))
+    after = contents(tmp_path)
+    assert {path: content for path, (_, content) in after.items()} == {
+        path: content for path, (_, content) in before.items()
+    }
+
+    # An unknown hash, as of version 0.1, is accepted and then recorded.
+    stored = json.loads((tmp_path / "run.json").read_text())
+    del stored["negatives_sha256"]
+    (tmp_path / "run.json").write_text(json.dumps(stored))
+    train(longer, tmp_path, mnist=mnist, draw_negatives=lambda: constant_negatives(8))
+    assert read_run(tmp_path) == RunInfo(
+        longer, 0, MNIST_SHA256, negatives_sha256(constant_negatives(8))
+    )
+
+
+def test_a_config_that_composes_nothing_draws_and_records_no_negatives(tmp_path: Path) -> None:
+    def fail() -> NegativePictures:
+        raise AssertionError("negatives were drawn")
+
+    config = dataclasses.replace(SHORT, optimizer="sgd", steps=1)
+    train(config, tmp_path, mnist=first_digits(), draw_negatives=fail)
+    assert json.loads((tmp_path / "run.json").read_text())["negatives_sha256"] is None
+
+
+def test_a_folder_without_a_readable_run_is_named(tmp_path: Path) -> None:
+    with pytest.raises(WorkdirError, match="holds no training run"):
+        digits_jax.load_checkpoint(tmp_path)
+    for text in ("{", "{}", '{"config": {"steps": 1}, "seed": 0}', "[]"):
+        (tmp_path / "run.json").write_text(text)
+        with pytest.raises(WorkdirError, match=r"run\.json cannot be read"):
+            digits_jax.load_checkpoint(tmp_path)
+
+
+def test_a_run_without_a_checkpoint_is_named(tmp_path: Path, uninterrupted: Path) -> None:
+    (tmp_path / "run.json").write_text((uninterrupted / "run.json").read_text())
+    with pytest.raises(WorkdirError, match="no checkpoint"):
+        digits_jax.load_checkpoint(tmp_path)
