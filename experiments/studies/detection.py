@@ -4,7 +4,8 @@ Detects in scenes of test digits, and in images without digits: photographs, tex
 that training never saw (scikit-image's), blank images of every grey, and letters, which are
 reported apart. Scenes are normalised, as `digits-jax detect` does. The other images are searched as
 they are, and photographs a second time after normalising. The pretrained weights are measured at
-the default sizes; they and `paper` also at one scale, as the paper detects.
+the default sizes; they and `paper` also at one scale, as the paper detects. For each of the weights
+the errors on single digits of the same split are counted, too.
 
 Command:   python -m experiments.studies.detection
            python -m experiments.studies.detection --sizes 28 28 --weights pretrained runs/paper-0
@@ -25,6 +26,7 @@ import numpy as np
 import tyro
 
 from digits_jax.cli.arguments import LoadedModel, load_model
+from digits_jax.data.mnist import load_mnist
 from digits_jax.data.scenes import SCENE_DATASETS, compose
 from digits_jax.detect import Detections, Detector, DetectorConfig
 from digits_jax.detect.inputs import default_min_score
@@ -36,6 +38,7 @@ from digits_jax.eval.detection_metrics import (
 )
 from digits_jax.images.normalise import normalise
 from digits_jax.runtime.progress import log, progress
+from digits_jax.train.evaluate import count_errors
 from experiments.common.detection_results import read_detection_rows
 from experiments.common.images_without_digits import IMAGE_SETS, NORMALISED
 from experiments.common.provenance import provenance, write_result
@@ -96,10 +99,18 @@ def _measure(
         model.config, min_size=min_size, max_size=max_size, min_score=AP_MIN_SCORE
     )
     detector = Detector(model.params, config, log=log)
+    yield _count_errors(model, split)
     for dataset in datasets:
         yield _score_scenes(detector, model.config, dataset, split, count)
     for image_set in image_sets:
         yield _count_false_detections(detector, model.config, image_set)
+
+
+def _count_errors(model: LoadedModel, split: str) -> dict[str, Any]:
+    digits = getattr(load_mnist(), split)
+    errors, examples = count_errors(model.params, digits), len(digits.labels)
+    accuracy = (examples - errors) / examples
+    return {"images": "mnist", "examples": examples, "errors": errors, "accuracy": accuracy}
 
 
 def _score_scenes(
