@@ -1,1 +1,1 @@
-"""Experiments: run one with `python -m experiments.ROOM.NAME`."""
+"""Experiments: run one with `python -m experiments.FOLDER.NAME`."""

@@ -1,4 +1,4 @@
-"""Strict settings for every test: they hold for the package, not only where a test looks."""
+"""Strict settings of JAX for every test, and fixtures that several rooms share."""
 
 import os
 
@@ -31,7 +31,7 @@ def mnist() -> Mnist:
 
 @pytest.fixture
 def unchecked() -> Iterator[None]:
-    """Without the checks of annotations, so that a function's own refusals are seen."""
+    """Turns off the checks of annotations, so that a function checks its arguments itself."""
     jaxtyping.config.update("jaxtyping_disable", True)
     yield
     jaxtyping.config.update("jaxtyping_disable", False)
@@ -39,14 +39,14 @@ def unchecked() -> Iterator[None]:
 
 @pytest.fixture
 def optax_promotion() -> Iterator[None]:
-    """For tests that run Adam: Optax's own arithmetic mixes weak and strong types."""
+    """Allows Optax's Adam, whose own arithmetic mixes weak and strong types."""
     with jax.numpy_dtype_promotion("standard"):
         yield
 
 
 @pytest.fixture(scope="session")
 def untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file of weights that is there without any training."""
+    """A file of untrained weights."""
     path = tmp_path_factory.mktemp("weights") / "untrained.safetensors"
     weights.save_weights(path, digits_jax.init(jax.random.key(0)), {})
     return path
@@ -54,11 +54,11 @@ def untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def pretrained(untrained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Untrained weights in place of the package's."""
+    """Puts untrained weights in place of the package's."""
     monkeypatch.setattr(weights, "PRETRAINED", str(untrained))
 
 
 @pytest.fixture
-def fake(monkeypatch: pytest.MonkeyPatch) -> None:
+def fake_detector(monkeypatch: pytest.MonkeyPatch) -> None:
     """Makes commands detect the same digit in any image."""
     monkeypatch.setattr(Detector, "detect_each", fake_detect_each(one_digit()))

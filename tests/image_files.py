@@ -1,4 +1,4 @@
-"""What the tests of `read_image` share: a grey ramp, colours, and files of them."""
+"""A grey ramp, colours, and files of them, for tests of `read_image`."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""MNIST's files written, damaged and compared by tests; Python in a process of its own."""
+"""Writes, damages and compares files of MNIST for tests, and runs Python in another process."""
 
 import gzip
 import importlib.util
@@ -25,6 +25,7 @@ NAMES = [file.name for file in IDX_FILES]
 def run_python(
     code: str, *arguments: Path | str, **environment: str
 ) -> subprocess.CompletedProcess[str]:
+    """Runs code in another process, with changed environment variables."""
     command = [sys.executable, "-c", code, *map(str, arguments)]
     env = {**os.environ, **environment}
     return subprocess.run(command, env=env, capture_output=True, text=True, timeout=300)
@@ -36,15 +37,15 @@ def refuse(*_: Any, **__: Any) -> Any:
 
 
 def pretend_installed(monkeypatch: pytest.MonkeyPatch, name: str, installed: bool) -> None:
-    """Has `importlib.util.find_spec` find a package, or not, whether it is installed or not."""
+    """Makes `importlib.util.find_spec` find a package or not, whether it is installed or not."""
     find_spec = importlib.util.find_spec
 
-    def pretended(asked: str, package: str | None = None) -> ModuleSpec | None:
-        if asked == name:
+    def fake_find_spec(module: str, package: str | None = None) -> ModuleSpec | None:
+        if module == name:
             return ModuleSpec(name, None) if installed else None
-        return find_spec(asked, package)
+        return find_spec(module, package)
 
-    monkeypatch.setattr(importlib.util, "find_spec", pretended)
+    monkeypatch.setattr(importlib.util, "find_spec", fake_find_spec)
 
 
 class RecordingFetch:
@@ -64,6 +65,7 @@ class RecordingFetch:
 
 
 def write_idx(folder: Path, raw: RawMnist, compressed: bool = False) -> Path:
+    """Writes the four idx files and returns their folder."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, array in zip(NAMES, raw, strict=True):
         header = struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape)
@@ -76,10 +78,12 @@ def write_idx(folder: Path, raw: RawMnist, compressed: bool = False) -> Path:
 
 
 def link_files(originals: Path, folder: Path) -> Path:
+    """Makes a folder with hard links to the original files and returns it."""
     return Path(shutil.copytree(originals, folder, copy_function=os.link))
 
 
 def assert_same_mnist(mnist: Mnist, other: Mnist) -> None:
+    """Checks that all images and labels are equal."""
     for split, expected in zip(mnist, other, strict=True):
         np.testing.assert_array_equal(split.images, expected.images)
         np.testing.assert_array_equal(split.labels, expected.labels)

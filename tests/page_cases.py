@@ -1,4 +1,4 @@
-"""What the tests of the demo page search, and fake results."""
+"""Pictures and fake results for tests of the demo page."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""The package as people get it: its wheel, in a folder of its own, running the README's example."""
+"""The package as people get it: the README's example run with an installed wheel."""
 
 import os
 import re
@@ -24,8 +24,8 @@ def test_the_wheel_finds_digits_with_the_readme_s_example(tmp_path: Path) -> Non
         [sys.executable, "-c", code], env=environment, cwd=tmp_path, capture_output=True, text=True
     )
     assert run.returncode == 0, run.stderr
-    *found, shape, file = run.stdout.strip().splitlines()
+    *detections, shape, file = run.stdout.strip().splitlines()
     assert file == str(site / "digits_jax" / "__init__.py")
     assert shape == "(1, 57, 57)"
-    assert 3 <= len(found) <= 9  # a native scene holds 3 to 8 digits
-    assert all(re.fullmatch(r"\d [01]\.\d\d \[[\d ]+\]", line) for line in found)
+    assert 3 <= len(detections) <= 8  # as many digits as a native scene holds
+    assert all(re.fullmatch(r"\d [01]\.\d\d \[[\d ]+\]", line) for line in detections)

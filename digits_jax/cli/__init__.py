@@ -1,1 +1,1 @@
-"""The command line, `digits-jax`: one module a command."""
+"""The command line, `digits-jax`: one module for each command."""

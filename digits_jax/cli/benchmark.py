@@ -57,15 +57,16 @@ def benchmark(
 
     Args:
         devices: Numbers of devices to measure on.
-        batch_size: Batch sizes of training and classification, in digits.
+        batch_size: Batch sizes of training and classification, in digits. Where the devices cannot
+            share a batch evenly, its size is left out.
         image_size: Sides of the square images for response maps and detection, in pixels, at least
             28.
         precision: Precisions of the matrix products: `highest` multiplies in float32, `default` in
-            bfloat16, and `high` between them.
+            bfloat16, and `high` lies between them.
         rounds: Number of timed calls of each task, at least 1.
         json: Print one JSON object instead of a table.
-        plot: Picture of the throughput over the number of devices to write, PNG or another format
-            that Matplotlib writes.
+        plot: File to write a picture of the throughput over the number of devices to. Its suffix
+            selects the format: .png or another one that Matplotlib writes.
     """
     _check_options(devices, batch_size, image_size, rounds)
     if plot:
@@ -104,6 +105,12 @@ def _check_options(
     check_range("--rounds", rounds, 1)
     if not batch_size and not image_size:
         raise ArgumentError("expected a --batch-size or an --image-size to measure; got neither")
+    for count in devices:
+        if not image_size and all(size % count for size in batch_size):
+            raise ArgumentError(
+                f"expected a --batch-size that {count} devices can share evenly; got "
+                f"{', '.join(map(str, batch_size))}"
+            )
 
 
 def _default_device_counts(available: int) -> list[int]:

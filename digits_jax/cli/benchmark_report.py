@@ -21,7 +21,11 @@ COLUMNS = (
 
 
 def format_table(report: dict[str, Any]) -> str:
-    """Returns the rows of a report as an aligned text table, with the environment below it."""
+    """Returns the rows of a report as an aligned text table, with the environment below it.
+
+    Args:
+      report: the JSON object that `digits-jax benchmark --json` prints.
+    """
     lines = [COLUMNS, *(_to_cells(row) for row in report["rows"])]
     widths = [max(len(line[k]) for line in lines) for k in range(len(COLUMNS))]
     table = [
@@ -54,7 +58,7 @@ def check_plot_format(path: Path) -> None:
     """Checks that Matplotlib can write a picture with this suffix.
 
     Raises:
-      ArgumentError: it cannot.
+      ArgumentError: the suffix belongs to no format that Matplotlib writes.
     """
     from matplotlib.backend_bases import FigureCanvasBase  # slow to import
 

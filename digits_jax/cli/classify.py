@@ -16,7 +16,7 @@ from digits_jax.cli.arguments import (
     resolve_weights,
 )
 from digits_jax.detect.inputs import read_single_digits
-from digits_jax.detect.output_formats import short
+from digits_jax.detect.output_formats import round_float32
 from digits_jax.images.pixels import uint8_to_float
 from digits_jax.images.read import ImageError
 from digits_jax.models.cnn import Params
@@ -37,8 +37,8 @@ def classify(
 ) -> None:
     """Classify images that show one digit each, and print one line an image.
 
-    The ink of an image of another size than 28×28 pixels is scaled and centred as in MNIST's
-    images. A line gives the image, the digit and its probability in percent. An image that cannot
+    If an image does not have 28×28 pixels, its ink is scaled and centred as in MNIST's images. A
+    line gives the image, the digit and its probability in percent. An image that cannot
     be read or is blank gets a message on standard error, and the exit status is then 1.
 
     Args:
@@ -67,7 +67,7 @@ def classify(
         for (path, _), row in zip(batch, probabilities, strict=True):
             label = int(row.argmax())
             if json:
-                rounded = [short(value) for value in row]
+                rounded = [round_float32(value) for value in row]
                 emit(dumps({"image": str(path), "label": label, "probabilities": rounded}))
             else:
                 emit(f"{path}: {label} ({100 * row[label]:.1f} %)")

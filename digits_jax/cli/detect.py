@@ -10,18 +10,18 @@ from typing import Annotated, Any
 import tyro
 
 from digits_jax.cli.arguments import PRETRAINED, WeightsArgument, load_model
-from digits_jax.detect.batched import detect_readable
+from digits_jax.detect.annotated_paths import AnnotatedPaths
 from digits_jax.detect.config import DEFAULT_CONFIG, MIN_SIZE_LIMIT, DetectorConfig
 from digits_jax.detect.detections import Detections
 from digits_jax.detect.detector import Detector
-from digits_jax.detect.inputs import Ink, Picture, default_min_score, read_pages
+from digits_jax.detect.inputs import Ink, Picture, default_min_score, detect_readable, read_pages
 from digits_jax.detect.output_formats import Format, Result, page_error, page_result
 from digits_jax.detect.result_files import check_output_options, prepare_output, write_results
 from digits_jax.detect.visualize import draw_detections
 from digits_jax.images.folders import Page, list_images, list_pages
 from digits_jax.images.read import ImageError
 from digits_jax.runtime.checks import check_range
-from digits_jax.runtime.files import AnnotatedPaths, atomic_write
+from digits_jax.runtime.files import atomic_write
 from digits_jax.runtime.progress import log, progress
 
 MAX_SIZE_LIMIT = 10_000  # px; an image is padded by about this much on each side
@@ -73,30 +73,37 @@ def detect(
 ) -> None:
     """Find all digits in images, and print the detections of each page as soon as it is searched.
 
-    A page is an image file, or one page of a TIFF file of several. Its JSON line holds "image",
-    "page" (from 0, for files of several pages), "width", "height" and "detections", a list of
+    A page is an image file, or one page of a multi-page TIFF file. Its JSON line holds "image",
+    "page" (from 0, only for multi-page files), "width", "height" and "detections", a list of
     {"label", "score", "box"} by descending score. A box is [x0, y0, x1, y1] in pixels; x1 and y1
-    are exclusive. A page that cannot be read has a line with "image", "page" and "error"; the other
-    pages are still searched, and the exit status is then 1.
+    are exclusive. A page that cannot be read has a line with "image", "page" and "error" instead.
+    The other pages are still searched, and the exit status is then 1.
+
+    There are limits. Digits smaller than --min-size or larger than --max-size are not searched for.
+    Only the 256 likeliest candidates of a page are examined; a line on standard error names a page
+    with more. Only the first frame of an animation is searched.
 
     Args:
         path: An image file, or a folder. A folder is searched for images, with its subfolders.
+            Hidden files and links to folders are left out.
         more: More files and folders.
         weights: The weights to use: `pretrained` for those of the package, a folder that
             `digits-jax train` has written, or a .safetensors file.
         min_score: Lowest score of a detection, 0 to 1. Below 0.3, detections that overlap a better
             one are printed too.
         min_size: Size of the smallest digits to search for, in pixels, at least 4. A digit's size
-            is 1.4 times its height, because MNIST's images of 28 px hold digits of 20 px.
-        max_size: Size of the largest digits to search for, in pixels, at most 10,000. With both
-            sizes 28, the image is searched at one scale, as in the paper.
+            is 1.4 times its height, because MNIST's images of 28 px hold digits of 20 px. Smaller
+            digits are not searched for.
+        max_size: Size of the largest digits to search for, in pixels, at most 10,000. Larger digits
+            are not searched for. With both sizes 28, the image is searched at one scale, as in the
+            paper.
         normalise: Accept ink of any colour on paper of any colour, in uneven light. With
             --no-normalise the ink has to be bright on a black background.
         read: Add "lines" to each JSON object: one string a line of text, with its digits from left
-            to right.
-        format: Output format. jsonl has one JSON object a page, coco is one COCO results file, csv
-            has one row a detection. A COCO file without detections is an empty list, which
-            pycocotools' loadRes cannot read; a line on standard error says so.
+            to right. Lines may slope by up to 20 degrees.
+        format: Output format. `jsonl` has one JSON object a page, `coco` is one COCO results file,
+            and `csv` has one row a detection. A COCO file without detections is an empty list,
+            which pycocotools' loadRes cannot read; a line on standard error says so.
         output: File to write. JSON lines are written to FILE.part, which is renamed to FILE after
             the last page; an interrupted run leaves FILE.part.
         resume: Continue FILE.part of an interrupted run, or add new images to FILE. Give the other
@@ -145,7 +152,7 @@ def detect(
 
 
 def _check_ranges(min_score: float | None, min_size: float | None, max_size: float | None) -> None:
-    """Checks the search options before any work, under the names that a person types.
+    """Checks the search options before any work, by the names of the command line.
 
     Raises:
       ArgumentError: an option is outside its range.

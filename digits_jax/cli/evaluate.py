@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from json import dumps
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import tyro
 
@@ -16,7 +16,7 @@ from digits_jax.train.workdir import read_run
 
 
 def evaluate(
-    workdir: tyro.conf.Positional[Path],
+    workdir: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="WORKDIR")],
     /,
     *,
     json: bool = False,
@@ -24,8 +24,8 @@ def evaluate(
 ) -> None:
     """Count a trained network's errors on the 10,000 test digits of MNIST.
 
-    It takes the run's checkpoint with the best accuracy on the validation digits. The result goes
-    to standard output, and no file is written.
+    The checkpoint with the best accuracy on the validation digits is evaluated. The result goes to
+    standard output, and no file is written.
 
     Args:
         workdir: A folder that `digits-jax train` has written.

@@ -94,7 +94,7 @@ def _silence_libraries() -> None:
 def _run_command(arguments: list[str]) -> None:
     """Parses the arguments and calls the command's function.
 
-    To import all commands takes longer than to search an image, so only the named one is imported.
+    Only the named command is imported, because to import all takes longer than to search an image.
     """
     if arguments and arguments[0] in COMMANDS:
         named = {arguments[0]: _load_command(arguments[0], arguments)}

@@ -28,14 +28,15 @@ def maps(
 ) -> None:
     """Write the network's output for every 28×28 window of an image, as arrays and as pictures.
 
-    The windows are 2 pixels apart. The image is read at its own scale, so the maps answer to digits
-    of about 20 pixels in height.
+    The windows are 2 pixels apart. The image is not scaled, so that the maps respond to digits
+    about 20 pixels high. `digits-jax detect` finds digits of other sizes.
 
     Args:
         image: An image file, at least 28 pixels wide and high.
-        output: Folder to write, made if it is missing. maps.npz holds the arrays probabilities
-            [h, w, 10], margin, entropy (nats) and label, each [h, w]. class_maps.png shows the
-            probabilities (the paper's Figure 5), confidence_maps.png margin and entropy (Figure 6).
+        output: Folder to write to, which is made if it is missing. maps.npz holds four arrays:
+            probabilities [h, w, 10], and margin, entropy (in nats) and label, each [h, w].
+            class_maps.png shows the probabilities (the paper's Figure 5), and confidence_maps.png
+            shows margin and entropy (Figure 6).
         weights: The weights to use: `pretrained` for those of the package, a folder that
             `digits-jax train` has written, or a .safetensors file.
         normalise: Accept ink of any colour on paper of any colour, in uneven light. With
@@ -51,10 +52,8 @@ def maps(
     make_output_folder(output)
     params = resolve_weights(weights)
     responses = response_maps(params, uint8_to_float(jnp.asarray(ink[None, ..., None])))
-    arrays, pictures = (
-        output / "maps.npz",
-        (output / "class_maps.png", output / "confidence_maps.png"),
-    )
+    arrays = output / "maps.npz"
+    pictures = (output / "class_maps.png", output / "confidence_maps.png")
     with atomic_write(arrays) as temporary:
         np.savez(
             temporary,

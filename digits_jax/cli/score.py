@@ -28,7 +28,7 @@ from digits_jax.runtime.progress import log, progress
 def score(
     *,
     dataset: Annotated[
-        # The last one is the former name of `textured`.
+        # `coloured` is the former name of `textured`.
         Literal["native", "savi-d", "mnist-od", "page", "textured", "coloured"],
         # tyro prints aliases first, and --family is the former name.
         tyro.conf.arg(
@@ -46,16 +46,18 @@ def score(
 ) -> None:
     """Measure how well `detect` finds the digits of composed scenes, and print the metrics.
 
-    A scene is an image that is composed of MNIST's digits at random places. The scenes are
-    normalised as `detect` does it. The metrics are average precision at IoU 0.5 (AP50), and
-    precision, recall, F1 and count accuracy (the share of scenes with the right number of
-    detections) from the default score threshold of `detect` up.
+    A scene is an image that is composed of MNIST's digits at random places. It is normalised as
+    `detect` normalises images. The metrics are average precision at IoU 0.5 (AP50) over all
+    detections, and four metrics of those that reach the default score threshold of `detect`:
+    precision, recall, F1 and count accuracy, which is the share of scenes with the right number of
+    detections. The command needs the package's extra `eval` (pycocotools).
 
     Args:
-        dataset: The kind of scenes: `native` has digits of 28 px, `savi-d` of 22 to 36 px,
-            `mnist-od` of 15 to 99 px that may overlap; `page` has dark digits of 24 to 64 px on
-            paper, as a camera sees it, and `textured` has faint ones on a coloured texture.
-        split: MNIST's digits to compose the scenes of. The network was trained on neither split.
+        dataset: The kind of scenes. `native` has digits of 28 px, `savi-d` of 22 to 36 px, and
+            `mnist-od` of 15 to 99 px, which may overlap. `page` has dark digits of 24 to 64 px on
+            paper, as a camera sees it. `textured` has faint digits on a coloured texture.
+        split: The digits of MNIST that the scenes are composed of. The network was trained on
+            neither split.
         count: Number of scenes, at least 1.
         seed: Seed of the scenes, at least 0. The same arguments give the same scenes.
         weights: The weights to use: `pretrained` for those of the package, a folder that

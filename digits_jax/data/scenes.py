@@ -15,7 +15,8 @@ from digits_jax.images.mask_box import mask_to_box
 from digits_jax.runtime.errors import ArgumentError
 
 MAX_TRIES = 100  # positions tried for a digit before the layout starts over
-REFUSED_IOU = 0.25  # of a digit's square with an earlier digit's box, where digits may overlap
+# Where digits may overlap, a digit's square has an IoU below this with each earlier digit's box.
+REFUSED_IOU = 0.25
 
 
 class Scene(NamedTuple):
@@ -32,7 +33,7 @@ class Scene(NamedTuple):
 
 
 class SceneSpec(NamedTuple):
-    """What the scenes of a dataset are like."""
+    """The sizes and numbers of the scenes of a dataset, and how they are rendered."""
 
     image_side: int  # height and width of the image, pixels
     digit_counts: tuple[int, int]  # fewest and most digits
@@ -70,7 +71,7 @@ SPLITS = Mnist._fields
 
 
 def canonical_dataset(name: str) -> str:
-    """Returns the name of a scene dataset in `SCENE_DATASETS`, given it or an alias.
+    """Returns the name in `SCENE_DATASETS` of a dataset that is given by its name or an alias.
 
     Raises:
       ArgumentError: there is no such dataset.
@@ -109,8 +110,12 @@ def compose(
       split: the split of MNIST whose digits are drawn: `train`, `validation` or `test`.
       count: how many scenes; scene i is the same for any count.
       seed: 0 or more.
-      mnist: the digits; loaded if it is None.
+      mnist: the digits; None for those of `load_mnist()`.
       max_tries: positions tried for a digit before the layout starts over.
+
+    Returns:
+      The scenes: `[h, w]` uint8 images, or `[h, w, 3]` of photographed datasets, with their boxes
+      and labels.
 
     Raises:
       ArgumentError: there is no such dataset or split.

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from digits_jax.data.idx import DataError, RawMnist
 
-# The file that tells whether the host from which TFDS downloads is reached.
+# A small file on the host from which TFDS downloads, requested to see whether the host is reached.
 ORIGINAL_URL = "https://storage.googleapis.com/cvdf-datasets/mnist/train-labels-idx1-ubyte.gz"
 
 
@@ -40,11 +41,11 @@ def read_tfds(folder: Path) -> RawMnist:
       DataError: the dataset is damaged, or was not prepared in the array_record format.
     """
     try:
-        import tensorflow_datasets as tfds  # slow to import, and rarely needed
+        import tensorflow_datasets as tfds  # imported here: slow, and rarely needed
 
         builder = tfds.builder_from_directory(folder)
         if builder.info.file_format.value == "array_record":
-            # The short split first, so that damage is found soon.
+            # The short split comes first, so that damage is found soon.
             test, train = (_read_split(builder, split) for split in ("test", "train"))
             return RawMnist(*train, *test)
     except Exception as error:  # TFDS and its C++ readers raise errors of every kind
@@ -64,7 +65,6 @@ def read_tfds(folder: Path) -> RawMnist:
 
 def _read_split(builder: Any, split: str) -> tuple[np.ndarray, np.ndarray]:
     import tensorflow_datasets as tfds
-    from PIL import Image
     from tensorflow_datasets.core.hashing import Hasher
 
     # Pillow decodes here, since TFDS would need OpenCV.
@@ -81,7 +81,7 @@ def _read_split(builder: Any, split: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def prepare_tfds(*, original_url: str = ORIGINAL_URL) -> RawMnist:
-    """Downloads MNIST, prepares it in TFDS's own folder and reads it; needs TensorFlow.
+    """Downloads MNIST, prepares it in TFDS's own folder and reads it. This needs TensorFlow.
 
     Args:
       original_url: a file of the host from which TFDS downloads; it is requested first, since TFDS
@@ -91,7 +91,8 @@ def prepare_tfds(*, original_url: str = ORIGINAL_URL) -> RawMnist:
       DataError: the host is not reached, or the preparation fails.
     """
     try:
-        urllib.request.urlopen(urllib.request.Request(original_url, method="HEAD"), timeout=5)
+        request = urllib.request.Request(original_url, method="HEAD")
+        urllib.request.urlopen(request, timeout=5).close()
     except OSError as error:
         raise DataError(f"{original_url} is not reached ({error}).") from error
     try:
@@ -99,6 +100,6 @@ def prepare_tfds(*, original_url: str = ORIGINAL_URL) -> RawMnist:
 
         builder = tfds.builder("mnist:3.0.1", file_format="array_record")
         builder.download_and_prepare()
-    except Exception as error:  # of every kind: network, disk, TensorFlow, checksums
+    except Exception as error:  # errors of every kind: network, disk, TensorFlow, checksums
         raise DataError(f"could not prepare MNIST in {tfds_data_dir()}: {error}") from error
     return read_tfds(Path(builder.data_dir))

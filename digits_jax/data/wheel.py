@@ -102,7 +102,9 @@ def read_wheel(path: Path, *, expected: MnistWheel = MNIST_WHEEL) -> RawMnist:
 def read_pickle(stream: io.BufferedIOBase) -> RawMnist:
     """Reads MNIST from a pickle that holds nothing but NumPy arrays.
 
-    It holds three pairs of images (float32, pixel / 256) and labels: train, validation, test.
+    Args:
+      stream: the pickle. It holds a pair for each of train, validation and test: images (float32,
+        pixel / 256) and labels.
 
     Raises:
       DataError: the pickle refers to anything but NumPy arrays, or does not hold these.
@@ -126,6 +128,8 @@ _ALLOWED = {
 
 
 class _ArrayUnpickler(pickle.Unpickler):
+    """Refuses every name that a pickle of arrays does not need, and so all foreign code."""
+
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in _ALLOWED:
             raise pickle.UnpicklingError(f"it refers to {module}.{name}, which is refused")

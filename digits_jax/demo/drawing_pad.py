@@ -1,7 +1,7 @@
 """The drawing pad of the page: its HTML, CSS and JavaScript, and the drawing that it returns.
 
-They are the templates of a `gradio.HTML` component. Its value is the drawing as a PNG in a data
-URL, set when a stroke ends; it is the empty string after the pad is cleared.
+HTML, CSS and JavaScript are the templates of a `gradio.HTML` component. Its value is the drawing as
+a PNG in a data URL, set when a stroke ends. The value is the empty string after the pad is cleared.
 """
 
 import base64

@@ -1,4 +1,4 @@
-"""What happens on the page when a visitor does something."""
+"""The handlers of the page's events: what a visitor does, and what the page displays then."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,14 +26,14 @@ from digits_jax.models.cnn import INPUT_SIDE, Params
 
 Outputs = tuple[Any, ...]
 
-# Result, boxes, sentence, JSON, threshold, size of the maps' digits, maps.
+# The outputs: result, boxes, sentence, JSON, threshold, size of the maps' digits, maps.
 NO_PICTURE: Outputs = (None, None, None, None, DEFAULT_CONFIG.min_score, INPUT_SIDE, None)
 
 
 class EventHandlers:
     """The handlers of the page's events.
 
-    A handler that searches takes a picture and the settings: the search before, the choice of
+    A handler that searches takes a picture and the settings: the previous search, the choice of
     sizes, whether to normalise, and the threshold. It returns the values of all outputs.
     """
 
@@ -135,7 +135,7 @@ def connect_events(page: Layout, handlers: EventHandlers) -> None:
     settings = [page.result, page.sizes, page.normalised, page.min_score]
     detections = [page.boxes, page.sentence, page.json]
     outputs = [page.result, *detections, page.min_score, page.map_size, page.maps]
-    # One search at a time; of the changes that come meanwhile, the last one is searched.
+    # One search at a time. Of the changes that come meanwhile, only the last one is searched.
     search: dict[str, Any] = {"trigger_mode": "always_last", "concurrency_id": "search"}
 
     page.drawing.change(handlers.search_drawing, [page.drawing, *settings], outputs, **search)

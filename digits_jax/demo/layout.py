@@ -1,4 +1,4 @@
-"""The components of the page, and where they are."""
+"""The components of the page, and their layout."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,15 +11,15 @@ from digits_jax.demo.session import MAX_SIDE_PX, SEARCH_MIN_SCORE, SIZE_RANGES
 from digits_jax.detect.config import DEFAULT_CONFIG
 from digits_jax.models.cnn import INPUT_SIDE
 
-AUTOMATIC_SIZES = -1  # the choice that leaves the sizes of the digits to the picture
+AUTOMATIC_SIZES = -1  # the choice of sizes that suit the picture
 
 INTRODUCTION = f"""# digits_jax
-Draw digits, about a quarter as high as the board, upload a picture, or choose an example. Pictures
+Draw digits, about a quarter as high as the pad, upload a picture, or choose an example. Pictures
 of more than {MAX_SIDE_PX} px a side are scaled down to that. On a CPU they take a minute; small
 pictures take seconds."""
 NORMALISE_INFO = "Accept ink of any colour on any paper; otherwise only bright ink on black."
-MAPS_INFO = """The network's output for each 28×28 window of the ink, which is scaled so that digits
-of this size fit the window. The size starts at that of the best detection. Red is high."""
+MAPS_INFO = """The network's output for each 28×28 window of the ink. The ink is scaled so that
+digits of this size fit the window. The size starts at that of the best detection. Red is high."""
 
 
 class Layout(NamedTuple):
@@ -80,7 +80,7 @@ def _input_tabs(examples: Sequence[Path]) -> tuple[Any, Any, Any]:
             html_template=drawing_pad.html(),
             css_template=drawing_pad.css(),
             js_on_load=drawing_pad.javascript(),
-            elem_id="board",
+            elem_id="drawing-pad",
         )
     with gr.Tab("Picture"):
         file = gr.File(show_label=False, elem_id="file")

@@ -48,11 +48,15 @@ def build_page(
 def serve(page: "gradio.Blocks", port: int) -> str:
     """Starts to serve a page to this machine, in threads of its own.
 
+    Args:
+      page: as `build_page` returns it.
+      port: the TCP port, 1–65535.
+
     Returns:
       The address of the page.
 
     Raises:
-      OSError: the port is in use.
+      OSError: the port is in use, or this user may not open it.
     """
     from gradio.themes import Default
 

@@ -25,8 +25,8 @@ from digits_jax.models.fcn.features import STRIDE
 from digits_jax.models.fcn.response_maps import response_maps
 
 MAX_SIDE_PX = 1200  # of a picture's longer side; larger pictures are scaled down
-SMALL_PICTURE_PX = 400  # longer side up to which small digits are searched for by default
-SEARCH_MIN_SCORE = 0.05  # so that the threshold can be lowered to it without another search
+SMALL_PICTURE_PX = 400  # up to this longer side, small digits are searched for by default
+SEARCH_MIN_SCORE = 0.05  # the threshold can be lowered to it without another search
 
 SizeRange = tuple[float, float]  # smallest and largest digits to search for, px
 SMALL_DIGITS: SizeRange = (DEFAULT_CONFIG.min_size, DEFAULT_CONFIG.max_size)
@@ -55,7 +55,7 @@ class SearchResult(NamedTuple):
     detections: Detections
     default_min_score: float  # the threshold that suits this kind of picture
     summary: str  # of the search, as the end of a sentence
-    max_detections: int  # candidates that were examined at most
+    max_detections: int  # the most candidates that were examined
 
 
 def picture_from_drawing(data_url: str) -> InputPicture:
@@ -129,7 +129,7 @@ def _format_size(picture: Picture) -> str:
 
 
 def display(result: SearchResult, min_score: Number) -> tuple[Image.Image, str, Result]:
-    """Shows the detections of at least a score.
+    """Renders the detections of at least a score.
 
     Args:
       result: the search.
@@ -142,16 +142,14 @@ def display(result: SearchResult, min_score: Number) -> tuple[Image.Image, str, 
     count = len(detections.labels)
     sentence = f"{count} digit{'s' * (count != 1)} in {result.source.name}{result.summary}."
     if detections.truncated:
-        sentence += (
-            f" There may be more: only the {DEFAULT_CONFIG.max_detections} likeliest were examined."
-        )
+        sentence += f" There may be more: only the {result.max_detections} likeliest were examined."
     page = Page(Path(result.source.name))
     json = page_result(page, result.ink, detections, read=False)
     return draw_detections(result.picture, detections), sentence, json
 
 
 def best_detection_size(result: SearchResult) -> int:
-    """Returns the size of the detection of the highest score, in px; the window's if there is none.
+    """Returns the size of the best detection in px; without detections, the network window's, 28.
 
     Args:
       result: the search.

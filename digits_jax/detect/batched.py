@@ -8,9 +8,6 @@ import jax
 import numpy as np
 from jaxtyping import UInt8
 
-from digits_jax.detect.detections import Detections
-from digits_jax.images.read import ImageError
-
 BATCH_PIXELS = 8 * 1024**2  # px of a batch on an accelerator; one image keeps a CPU busy
 
 Name = TypeVar("Name")
@@ -27,11 +24,11 @@ def batch_by_bucket(
 ) -> Iterator[Batch[Name]]:
     """Yields batches of consecutive images that share a bucket.
 
-    If `images` raises, the images before are yielded first.
+    If `images` raises, the images before it are yielded first.
 
     Args:
       images: names and `[h, w]` images of any sizes.
-      bucket: returns the padded shape of an image's height and width, as `bucket_shape`.
+      bucket: returns the padded shape for an image's height and width, as `bucket_shape` does.
       batch_size: returns the most images of a padded shape in a batch.
     """
     batch: Batch[Name] = []
@@ -62,9 +59,9 @@ def default_batch_size(shape: Shape) -> int:
 
 
 def padded_batch_size(count: int) -> int:
-    """Returns the number of images to which a batch is padded: one of few, since each is compiled.
+    """Returns the number of images to which a batch is padded.
 
-    It is 1, or the number of devices times a power of two.
+    It is 1, or the number of devices times a power of two, so that few sizes are compiled.
     """
     if count == 1:
         return 1
@@ -73,11 +70,13 @@ def padded_batch_size(count: int) -> int:
 
 
 def run_ahead(started: Iterable[Started], ahead: int) -> Iterator[Started]:
-    """Yields work after `ahead` more of it have been started; all that was, before an exception.
+    """Yields each piece of work once `ahead` more pieces have been started.
+
+    If starting a piece raises, the pieces that were started before are yielded first.
 
     Args:
       started: starts a piece of work each time it is advanced.
-      ahead: how many more pieces to start before one is yielded.
+      ahead: the number of pieces to start before the first one is yielded, ≥ 0.
     """
     waiting: deque[Started] = deque()
     try:
@@ -89,36 +88,3 @@ def run_ahead(started: Iterable[Started], ahead: int) -> Iterator[Started]:
         yield from waiting
         raise
     yield from waiting
-
-
-def detect_readable(
-    detect_each: Callable[
-        [Iterator[tuple[tuple[int, Name], Grey]]],
-        Iterator[tuple[tuple[int, Name], Grey, Detections]],
-    ],
-    images: Iterable[tuple[Name, Grey | ImageError]],
-) -> Iterator[tuple[Name, tuple[Grey, Detections] | ImageError]]:
-    """Runs a detection on the images that could be read, and passes the errors of the others on.
-
-    Args:
-      detect_each: `Detector.detect_each`.
-      images: names, each with its image or with the error that reading it raised.
-
-    Yields:
-      Each name with its image and detections, or with its error, in the order given.
-    """
-    unreadable: deque[tuple[int, Name, ImageError]] = deque()
-
-    def readable() -> Iterator[tuple[tuple[int, Name], Grey]]:
-        for k, (name, image) in enumerate(images):
-            if isinstance(image, ImageError):
-                unreadable.append((k, name, image))
-            else:
-                yield (k, name), image
-
-    for (k, name), image, detections in detect_each(readable()):
-        while unreadable and unreadable[0][0] < k:
-            yield unreadable.popleft()[1:]
-        yield name, (image, detections)
-    for _, name, error in unreadable:
-        yield name, error

@@ -13,9 +13,8 @@ from digits_jax.detect.config import BorderContactConfig
 from digits_jax.images.mask_box import INK_THRESHOLD
 from digits_jax.models.cnn import INPUT_SIDE
 
-PackedRows = UInt32[
-    Array, "k 28"
-]  # the pixels of windows: a word for each row, a bit for each pixel
+# The pixels of windows: a word for each row, a bit for each pixel.
+PackedRows = UInt32[Array, "k 28"]
 
 
 def border_contact(
@@ -36,9 +35,8 @@ def border_contact(
     ink = windows > INK_THRESHOLD * windows.max(axis=(1, 2), keepdims=True)
     rows = _pack(ink)
     first = (INPUT_SIDE - config.centre_side) // 2
-    centre = jnp.zeros((1, INPUT_SIDE, INPUT_SIDE), bool)
-    inside = slice(first, first + config.centre_side)
-    centre = centre.at[:, inside, inside].set(True)
+    span = slice(first, first + config.centre_side)
+    centre = jnp.zeros((1, INPUT_SIDE, INPUT_SIDE), bool).at[:, span, span].set(True)
     strokes = _flood_fill(rows & _pack(centre), rows)
     border = jnp.ones((1, INPUT_SIDE, INPUT_SIDE), bool).at[:, 1:-1, 1:-1].set(False)
     touched = lax.population_count(strokes & _pack(border)).sum(axis=1)
@@ -46,6 +44,7 @@ def border_contact(
 
 
 def _pack(pixels: Bool[Array, "k 28 28"]) -> PackedRows:
+    """Packs each row of pixels into a word, the leftmost pixel into its lowest bit."""
     bits = jnp.uint32(1) << jnp.arange(INPUT_SIDE, dtype=jnp.uint32)
     return jnp.where(pixels, bits, jnp.uint32(0)).sum(axis=2, dtype=jnp.uint32)
 

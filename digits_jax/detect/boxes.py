@@ -21,8 +21,8 @@ def tight_box(
 ) -> Int64[np.ndarray, "4"]:
     """Returns the box around the strokes that lie mostly in the window's body.
 
-    A stroke that only reaches in from the window's edge belongs to a neighbour. Where the digit's
-    stroke runs on beyond the body it touches a neighbour: the box then ends at the class's margin.
+    A stroke that only reaches in from the window's edge belongs to a neighbour. A stroke of the
+    digit that runs on beyond the body touches a neighbour, and the box ends at the class's margin.
 
     Args:
       image: `[h, w]` in 0–1, ink bright.

@@ -38,8 +38,8 @@ def check_sizes(min_size: float, max_size: float) -> None:
 class PeakConfig:
     """Constants of the pyramid and of its local maxima, fitted on validation scenes."""
 
-    # Neighbouring pyramid levels differ at most by this ratio, > 1. Each level serves the sizes up
-    # to half of it, in the logarithm, on either side.
+    # Neighbouring pyramid levels differ at most by this ratio, > 1. Each level serves the digit
+    # sizes from its own divided by √scale_ratio to its own times √scale_ratio.
     scale_ratio: float = 1.4
     # The probabilities of this many windows along each axis are averaged; odd, ≥ 1.
     averaging_windows: int = 3
@@ -47,8 +47,8 @@ class PeakConfig:
     neighbourhood: int = 5
     # The priority bonus per unit of ln(window size), ≥ 0: an 8 goes before the 0 in its loop.
     scale_bonus: float = 0.03
-    # The priority bonus where all windows in the neighbourhood have the margin 1, ≥ 0; with lower
-    # margins it is proportionally lower. Many windows respond to a digit.
+    # The priority bonus per unit of the mean margin in the neighbourhood, ≥ 0. Several neighbouring
+    # windows respond to a digit, and the one in the middle of them is to be the highest.
     plateau_bonus: float = 0.1
 
 
@@ -103,8 +103,8 @@ class PartSuppressionConfig:
 class CalibrationConfig:
     """Constants of the calibration, fitted on validation scenes and on photographs."""
 
-    # Border contact from which on the odds are divided by the most; share of a side, > 0. Strokes
-    # of photographs often touch more of the border, those of single digits hardly ever.
+    # From this border contact on, the odds are divided by the most; share of a side, > 0. Strokes
+    # in photographs often touch more of the border, those of single digits hardly ever.
     full_contact: float = 0.2
     # At full contact the odds are divided by 1 plus this number, ≥ 0; below, by linearly less.
     contact_penalty: float = 2.0
@@ -149,10 +149,10 @@ class DetectorConfig:
     max_size: float = 100.0
     # Detections of at least this score are returned, 0–1.
     min_score: float = 0.3
-    # The same for photographs and other images that are not ink on black, 0–1. They contain more
-    # that resembles a digit once their contrast is normalised.
+    # The same for photographs and other images that are not ink on black, 0–1. Once their contrast
+    # is normalised, they contain more that resembles a digit.
     photo_min_score: float = 0.65
-    # The most candidates that are examined in an image, and the most detections, ≥ 1.
+    # At most this many candidates are examined in an image, and as many detections returned; ≥ 1.
     max_detections: int = 256
     # Local maxima of the score maps (peaks.py).
     peaks: PeakConfig = dataclasses.field(default_factory=PeakConfig)
@@ -226,14 +226,15 @@ def _from_dict(cls: type[Config], values: Any, name: str = "") -> Config:
 
 
 def _from_value(kind: Any, value: Any, name: str) -> Any:
+    """Converts a value of JSON to the type that a field's annotation names, or refuses it."""
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
         return _from_dict(kind, value, name)
     if typing.get_origin(kind) is tuple:
-        items, of_items = typing.get_args(kind), value
-        kinds = [items[0]] * len(value) if items[-1] is Ellipsis else items
+        item_kinds = typing.get_args(kind)
+        kinds = [item_kinds[0]] * len(value) if item_kinds[-1] is Ellipsis else item_kinds
         if not isinstance(value, list) or len(value) != len(kinds):
             raise TypeError(f"{name} is {json.dumps(value)}, not a list of {len(kinds)}")
-        return tuple(_from_value(k, v, name) for k, v in zip(kinds, of_items, strict=True))
+        return tuple(_from_value(k, item, name) for k, item in zip(kinds, value, strict=True))
     if isinstance(value, bool) or not isinstance(value, (int, float) if kind is float else kind):
         raise TypeError(f"{name} is {json.dumps(value)}, not of type {kind.__name__}")
     return kind(value)

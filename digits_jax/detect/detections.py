@@ -13,7 +13,7 @@ class Detections(NamedTuple):
     windows_xyxy: Float32[np.ndarray, "n 4"]  # px; the network's windows, may exceed the image
     labels: Int64[np.ndarray, " n"]  # 0–9
     scores: Float32[np.ndarray, " n"]  # 0–1, calibrated
-    truncated: bool  # whether candidates were dropped, because there were over max_detections
+    truncated: bool  # whether candidates over max_detections were dropped
 
     @property
     def overflow(self) -> bool:
@@ -35,7 +35,7 @@ class BatchDetections(NamedTuple):
     labels: Int64[np.ndarray, "n k"]
     scores: Float32[np.ndarray, "n k"]
     valid: Bool[np.ndarray, "n k"]  # which entries are digits; the others are padding
-    truncated: Bool[np.ndarray, " n"]  # whether candidates of an image were dropped
+    truncated: Bool[np.ndarray, " n"]  # whether candidates over max_detections were dropped
 
     @property
     def overflow(self) -> Bool[np.ndarray, " n"]:

@@ -1,20 +1,22 @@
 """Detection of every digit in an image: `Detector`, and `detect` and `detect_batch` on top of it.
 
-An image is padded to a bucket, searched on the device by one jitted program (`find_peaks`), and the
-tight boxes are cut on the host (`postprocess`).
+An image is padded to a bucket and searched on the device by one jitted program
+(`find_detections`). The tight boxes are cut on the host (`postprocess`).
 """
 
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import jax
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Float32, Num, UInt8
+from jaxtyping import Array, Float32, Num
 
 from digits_jax.detect.batched import (
+    Grey,
+    Name,
     batch_by_bucket,
     default_batch_size,
     padded_batch_size,
@@ -25,14 +27,12 @@ from digits_jax.detect.config import DEFAULT_CONFIG, BoxConfig, DetectorConfig
 from digits_jax.detect.detections import BatchDetections, Detections
 from digits_jax.detect.padding import MIN_BUCKET, bucket_shape, pad_to_bucket
 from digits_jax.detect.peaks import Candidates
-from digits_jax.detect.pipeline import find_peaks
+from digits_jax.detect.pipeline import find_detections
 from digits_jax.images.pixels import uint8_to_float
 from digits_jax.models.cnn import Params
 from digits_jax.runtime.compilation_cache import aot_cached
 from digits_jax.runtime.errors import ArgumentError
 
-Name = TypeVar("Name")
-Grey = UInt8[np.ndarray, "_ _"]
 Pixels = Float32[np.ndarray, "_ _"]
 
 
@@ -53,10 +53,10 @@ class Detector:
         Args:
           params: as `load_pretrained` or `load_checkpoint` return them.
           config: the constants of detection.
-          precision: of the products, as for `response_maps`.
+          precision: that of the matrix products, as for `response_maps`.
           min_bucket: the side in px of the smallest shape that images are padded to.
-          log: receives a line before `detect_each` compiles for another size of images. It
-            receives none where JAX alone caches programs, as with several devices.
+          log: receives a line of text before `detect_each` compiles for another size of images.
+            With several devices it receives none, since JAX alone caches programs there.
         """
         self.params, self.config = params, config
         self._log = log
@@ -94,7 +94,9 @@ class Detector:
           ArgumentError: the images are not as above.
         """
         pixels = _to_pixels(np.asarray(images))
-        candidates = self._search(partial(find_peaks, **self._static), list(pixels), len(pixels))
+        candidates = self._search(
+            partial(find_detections, **self._static), list(pixels), len(pixels)
+        )
         return postprocess(pixels, candidates, self.config.boxes)
 
     def detect_each(
@@ -117,7 +119,7 @@ class Detector:
           The name, the image, and its detections. If `images` raises, the images before it are
           yielded first.
         """
-        find = aot_cached(find_peaks, on_compile=self._log_compilation, **self._static)
+        find = aot_cached(find_detections, on_compile=self._log_compilation, **self._static)
 
         def start() -> Iterator[tuple[list[tuple[Name, Grey]], list[Pixels], Candidates]]:
             bucket = partial(bucket_shape, min_bucket=self._min_bucket)
@@ -160,7 +162,7 @@ def detect(
     config: DetectorConfig = DEFAULT_CONFIG,
     precision: lax.Precision = lax.Precision.HIGHEST,
 ) -> Detections:
-    """Finds every digit in an image.
+    """Finds every digit in an image, of the sizes from `min_size` to `max_size`.
 
     Args:
       params: as `load_pretrained` or `load_checkpoint` return them.
@@ -175,7 +177,7 @@ def detect(
         whether there were more.
       capacity: the former name of `max_detections`.
       config: the constants of detection; the arguments above replace its fields.
-      precision: of the products, as for `response_maps`.
+      precision: that of the matrix products, as for `response_maps`.
 
     Returns:
       The detections, in pixels of the image as given.
@@ -210,12 +212,11 @@ def detect_batch(
 def postprocess(
     images: Iterable[Pixels], candidates: Candidates, config: BoxConfig
 ) -> BatchDetections:
-    """Waits for the device's candidates and cuts a tight box for each.
+    """Waits for the device's candidates and cuts a tight box for each detection.
 
     Args:
-      images: `[h, w]` float32 in 0–1; fewer than the candidates have rows, where blank images fill
-        the batch.
-      candidates: as `find_peaks` returns them.
+      images: `[h, w]` float32 in 0–1, without the blank images that fill the batch.
+      candidates: as `find_detections` returns them.
       config: the constants of the boxes.
     """
     host: Any = jax.device_get(candidates)

@@ -9,6 +9,8 @@ Windows of several sizes respond to one digit, and to its parts. Two rules sort 
 * Part suppression removes windows that see a part of a digit, such as the loop of an 8, which is
   no 0. The strokes of a part run on beyond its window (`border_contact`), and a larger window near
   it sees the whole digit.
+
+The radii and the other constants are fields of `NmsConfig` and `PartSuppressionConfig` (config.py).
 """
 
 import jax.numpy as jnp

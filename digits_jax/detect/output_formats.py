@@ -34,7 +34,7 @@ def page_result(
     height, width = pixels.shape
     digits = zip(detections.labels, detections.scores, detections.boxes_xyxy, strict=True)
     rows = [
-        {"label": int(label), "score": short(score), "box": box.tolist()}
+        {"label": int(label), "score": round_float32(score), "box": box.tolist()}
         for label, score, box in digits
     ]
     lines = {"lines": read_lines(detections.boxes_xyxy, detections.labels)} if read else {}
@@ -51,7 +51,7 @@ def _page_keys(page: Page) -> Result:
     return {"image": str(page.image), **number}
 
 
-def short(value: np.floating[Any]) -> float:
+def round_float32(value: np.floating[Any]) -> float:
     """Rounds to 6 significant digits, since float32 holds no more than 7."""
     return float(f"{value:.6g}")
 

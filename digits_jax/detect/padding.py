@@ -7,14 +7,15 @@ from jaxtyping import Float32, Int32
 
 MIN_BUCKET = 64  # px: the side of the smallest bucket
 MAX_SQUARE_BUCKET = 1024  # px: up to here buckets are squares whose sides are powers of two
-LARGE_STEP = 256  # px: beyond, the sides are multiples of this
+LARGE_STEP = 256  # px: the sides of larger buckets are multiples of this
 
 
 def bucket_shape(height: int, width: int, *, min_bucket: int = MIN_BUCKET) -> tuple[int, int]:
-    """Returns the shape to which an image is padded, in px: one of few, since each is compiled.
+    """Returns the height and width in px to which an image is padded.
 
-    Tiles without ink cost next to nothing. So small images have one square bucket per octave;
-    large ones have many buckets, since compilation is a small part of their time.
+    There are few such buckets, since detection is compiled for each. Small images have one square
+    bucket per octave: its blank tiles cost next to nothing. Large images have more buckets, since
+    compilation is a small part of their time.
 
     Args:
       height: of the image, px, at least 1.

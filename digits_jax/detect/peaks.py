@@ -53,6 +53,12 @@ def pyramid_sizes(min_size: float, max_size: float, config: PeakConfig) -> tuple
     )
 
 
+def log_sizes(sizes: Sequence[float]) -> list[float]:
+    """Returns ln(size / smallest size) of each digit size; the sizes are ascending."""
+    scales = [INPUT_SIDE / size for size in sizes]
+    return [math.log(scales[0] / scale) for scale in scales]
+
+
 def pyramid_levels(
     shape: Sequence[int], sizes: Sequence[float], config: PeakConfig
 ) -> tuple[PyramidLevel, ...]:
@@ -81,11 +87,21 @@ def pyramid_levels(
 def average_margin(
     logits: Float[Array, "H W 10"], *, config: PeakConfig
 ) -> tuple[Float[Array, "h w"], Int[Array, "h w"]]:
-    """Returns the score map and its labels: margin and class of locally averaged probabilities."""
+    """Returns the score map and its labels: margin and class of locally averaged probabilities.
+
+    Args:
+      logits: `[H, W, 10]` of neighbouring windows.
+      config: the number of windows that are averaged.
+
+    Returns:
+      `[h, w]` margins, 0–1, and `[h, w]` labels as int8; h and w are smaller than H and W by
+      `averaging_windows` − 1.
+    """
     windows = config.averaging_windows
-    p = jax.nn.softmax(logits)
+    probabilities = jax.nn.softmax(logits)
     size = (windows, windows, 1)
-    mean = lax.reduce_window(p, 0.0, lax.add, size, (1, 1, 1), "VALID") / windows**2
+    total = lax.reduce_window(probabilities, 0.0, lax.add, size, (1, 1, 1), "VALID")
+    mean = total / windows**2
     return margin(mean), jnp.argmax(mean, axis=-1).astype(jnp.int8)  # int8 to save memory
 
 
@@ -115,8 +131,8 @@ def peaks_of_level(
       labels: `[n, h, w]` the most probable class of each window.
       extents: `[n, 2]` height and width in px of each image; the rest of it is padding.
       threshold: the lowest margin of a candidate, 0–1.
-      confident_margin: candidates of at least this margin go before all others, 0–1. So the others
-        change nothing where `max_detections` are exceeded.
+      confident_margin: candidates of at least this margin, 0–1, come before all others. So a lower
+        threshold does not displace them where there are more than `max_detections`.
       log_size: ln(window size / smallest window size) of this level.
       max_detections: the most candidates that are returned for an image.
       peaks: the neighbourhood and the bonuses.
@@ -199,11 +215,5 @@ def _border_contacts(
 
 
 def _level_padding(config: PeakConfig) -> int:
-    """Returns the px of black around a level that centre a window on each of its edge pixels."""
+    """Returns the black margin in px with which windows can be centred on a level's edge pixels."""
     return INPUT_SIDE // 2 + STRIDE * (config.averaging_windows // 2)
-
-
-def log_sizes(sizes: Sequence[float]) -> list[float]:
-    """Returns ln(size / smallest size) of each digit size."""
-    scales = [INPUT_SIDE / size for size in sizes]
-    return [math.log(scales[0] / scale) for scale in scales]

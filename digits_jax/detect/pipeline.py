@@ -30,7 +30,7 @@ from digits_jax.models.fcn.tiling import pyramid_maps
 
 
 @partial(jax.jit, static_argnames=("config", "precision"))
-def find_peaks(
+def find_detections(
     params: Params,
     images: Float[Array, "n H W 1"],
     extents: Int[Array, "n 2"],
@@ -51,7 +51,11 @@ def find_peaks(
       min_score: the lowest score of a detection, 0–1. It is traced and replaces
         `config.min_score`, so that one program serves all thresholds.
       config: the constants of detection.
-      precision: of the products, as for `response_maps`.
+      precision: that of the matrix products, as for `response_maps`.
+
+    Returns:
+      At most `config.max_detections` entries an image, by descending score. Their priority is the
+      score, or −1 where there is no detection.
     """
     sizes = pyramid_sizes(config.min_size, config.max_size, config.peaks)
     scales = [INPUT_SIDE / size for size in sizes]
@@ -96,8 +100,8 @@ def suppress_and_calibrate(
 ) -> Candidates:
     """Returns the detections among the candidates, by descending calibrated score.
 
-    Candidates below min_score suppress others all the same, so that a higher threshold removes the
-    less certain detections and changes nothing else.
+    Candidates below min_score still suppress others. So a higher threshold removes the less certain
+    detections and changes nothing else.
 
     Args:
       candidates: as `merge_levels` returns them; their scores are margins.
@@ -111,12 +115,16 @@ def suppress_and_calibrate(
     suppress_parts = partial(part_suppression, config=config.part_suppression)
     parts = jax.vmap(suppress_parts)(windows, margins, contacts, priority)
     whole = jnp.where(parts, -1.0, priority)
-    values = config.nms
-    strict = partial(nms, radius=values.radius, max_size_ratio=values.max_size_ratio)
-    soft = partial(nms, radius=values.overlap_radius, max_size_ratio=values.overlap_max_size_ratio)
+    nms_config = config.nms
+    strict = partial(nms, radius=nms_config.radius, max_size_ratio=nms_config.max_size_ratio)
+    soft = partial(
+        nms,
+        radius=nms_config.overlap_radius,
+        max_size_ratio=nms_config.overlap_max_size_ratio,
+    )
     kept, soft_kept = jax.vmap(strict)(windows, whole), jax.vmap(soft)(windows, whole)
     scores = calibrate(labels, margins, contacts, config.calibration)
-    scores *= jnp.where(kept, 1.0, values.overlap_score_factor)
+    scores *= jnp.where(kept, 1.0, nms_config.overlap_score_factor)
     detected = (kept | soft_kept) & (scores >= min_score)
     candidates = candidates._replace(scores=scores)
     return sort_by_priority(candidates, jnp.where(detected, scores, -1.0), priority.shape[1])

@@ -10,8 +10,8 @@ from jaxtyping import Float, Int, Num
 
 MAX_SLOPE_DEG, SLOPE_STEP_DEG = 20.0, 1.0  # degrees: slopes from −20 to 20 are tried
 NEIGHBOUR_DISTANCE = 5.0  # heights: closer digits count in the estimate of the slope
-LEVEL_TOLERANCE = 0.3  # heights: digits this far off a common level count exp(−1) of level ones
-MIN_OVERLAP = 0.3  # share of the lower digit's height that overlaps the line's last digit
+LEVEL_TOLERANCE = 0.3  # heights: a pair this far off a level counts exp(−1) times a level one
+MIN_OVERLAP = 0.3  # share of the shorter digit's height that overlaps the line's last digit
 SPACE_WIDTH = 1.0  # heights: a wider gap, about one and a half digits, separates two numbers
 
 
@@ -60,7 +60,7 @@ def estimate_slope(centres: Float[np.ndarray, "n 2"], heights: Float[np.ndarray,
 
     It is the whole degree a that maximises the sum of exp(−(y / 0.3)²) / (1 + d) over all pairs of
     digits nearer than 5 heights. d is the distance of a pair and y its distance across lines of
-    slope a, both divided by the pair's mean height. Of equal angles the flattest wins.
+    slope a, both divided by the pair's mean height. Of angles with equal sums the flattest wins.
 
     Args:
       centres: `[n, 2]` x and y of the digits' centres, px.
@@ -84,7 +84,7 @@ def estimate_slope(centres: Float[np.ndarray, "n 2"], heights: Float[np.ndarray,
 
 
 def _overlap_in_height(y: np.ndarray, heights: np.ndarray, i: int, j: int) -> float:
-    """Returns the share of the lower digit's height that two digits share; negative: their gap."""
+    """Returns two digits' overlap as a share of the shorter one's height; a gap is negative."""
     overlap = (heights[i] + heights[j]) / 2 - abs(y[i] - y[j])
     return float(overlap / min(heights[i], heights[j]))
 

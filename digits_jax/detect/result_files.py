@@ -16,6 +16,12 @@ from digits_jax.runtime.resumable_output import ResumableLines
 def check_output_options(output: Path | None, format: Format, *, read: bool, resume: bool) -> None:
     """Checks that the options of a command can be combined.
 
+    Args:
+      output: the file to write, or None for standard output.
+      format: the output format.
+      read: whether each result is to hold lines of digits.
+      resume: whether an interrupted run is to be continued.
+
     Raises:
       ArgumentError: the format cannot hold lines of digits or cannot be resumed, or there is no
         file to resume.
@@ -62,7 +68,21 @@ def read_finished_pages(lines: ResumableLines) -> FinishedPages:
 
 
 def prepare_output(output: Path | None, format: Format, *, resume: bool) -> FinishedPages:
-    """Checks that the output file can be written, and reads what an earlier run has finished."""
+    """Checks that the output file can be written, and reads what an earlier run has finished.
+
+    Args:
+      output: the file to write, or None for standard output.
+      format: the output format; only JSON lines can be resumed.
+      resume: whether to continue an interrupted run. If not, its file is not replaced.
+
+    Returns:
+      The finished pages: none without `resume`.
+
+    Raises:
+      FileExistsError: the file cannot be written, or an interrupted run has left results that
+        only `resume` may continue.
+      ArgumentError: a line to be continued is not the result of a page.
+    """
     if output and format == "jsonl":
         lines = ResumableLines(output)
         lines.prepare(resume=resume)

@@ -1,1 +1,1 @@
-"""How good detections are, and how fast the programs run."""
+"""Metrics of detection, and throughput of the programs."""

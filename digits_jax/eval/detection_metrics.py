@@ -11,8 +11,8 @@ from jaxtyping import Bool, Float, Int, Num
 from digits_jax.data.scenes import Scene
 from digits_jax.runtime.errors import ArgumentError, DigitsJaxError
 
-IOU_THRESHOLD = 0.5  # average precision counts a box as found from this IoU on
-AP_MIN_SCORE = 0.01  # average precision needs the detections of low scores, too: from this one
+IOU_THRESHOLD = 0.5  # the lowest IoU of a right detection in average precision
+AP_MIN_SCORE = 0.01  # the score threshold of detections for average precision, which needs low ones
 
 
 @runtime_checkable
@@ -72,8 +72,8 @@ def score_detections(
     """
     _check_lengths(truths, detections)
     if not truths:
-        raise ArgumentError("there is no scene to score; give at least one")
-    over_threshold = [found.scores >= min_score for found in detections]
+        raise ArgumentError("expected scenes to score; got none; give at least one")
+    over_threshold = [image.scores >= min_score for image in detections]
     counts = [int(mask.sum()) for mask in over_threshold]
     true_positives = sum(map(_count_true_positives, truths, detections, over_threshold))
     digits = sum(len(truth.labels) for truth in truths)
@@ -82,7 +82,7 @@ def score_detections(
     if digits:
         ap50 = float(np.mean([*average_precisions(truths, detections).values()]))
     else:
-        ap50 = float(not any(len(found.scores) for found in detections))
+        ap50 = float(not any(len(image.scores) for image in detections))
     return DetectionScores(
         ap50=ap50,
         precision=precision,
@@ -133,14 +133,14 @@ def average_precisions(
     precisions = {}
     with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints its progress
         truth_index = _coco_index(len(truths), _truth_annotations(truths))
-        found_index = _coco_index(len(truths), _detection_annotations(detections))
+        detection_index = _coco_index(len(truths), _detection_annotations(detections))
         for label, count in zip(labels.tolist(), digits.tolist(), strict=True):
-            evaluation = COCOeval(truth_index, found_index, "bbox")
+            evaluation = COCOeval(truth_index, detection_index, "bbox")
             params = evaluation.params
             params.imgIds, params.catIds = list(range(len(truths))), [label]
             params.iouThrs = np.array([IOU_THRESHOLD])
             params.recThrs = np.arange(1, count + 1) / count
-            params.maxDets = [max(len(found.labels) for found in detections)]
+            params.maxDets = [max(len(image.labels) for image in detections)]
             params.areaRng, params.areaRngLbl = [[0, np.inf]], ["all"]
             evaluation.evaluate()
             evaluation.accumulate()
@@ -167,7 +167,7 @@ def false_per_megapixel(images_pixels: Sequence[int], counts: Sequence[int]) -> 
 
 
 def check_pycocotools() -> None:
-    """Refuses to go on without pycocotools: a command calls this before it starts to detect.
+    """Checks that pycocotools is installed; a command calls this before it starts to detect.
 
     Raises:
       DigitsJaxError: pycocotools is not installed.
@@ -189,7 +189,7 @@ def _check_lengths(truths: Sequence[Scene], detections: Sequence[DetectionsLike]
 
 
 def _coco_index(scenes: int, annotations: Iterable[dict[str, Any]]) -> Any:
-    """Makes pycocotools' index of annotations, which may be none (its `loadRes` needs one)."""
+    """Makes pycocotools' index of annotations. They may be none, which its `loadRes` refuses."""
     from pycocotools.coco import COCO
 
     index = COCO()
@@ -210,8 +210,8 @@ def _truth_annotations(truths: Sequence[Scene]) -> Iterator[dict[str, Any]]:
 
 
 def _detection_annotations(detections: Sequence[DetectionsLike]) -> Iterator[dict[str, Any]]:
-    for scene, found in enumerate(detections):
-        arrays = (found.boxes_xyxy.tolist(), found.labels.tolist(), found.scores.tolist())
+    for scene, image in enumerate(detections):
+        arrays = (image.boxes_xyxy.tolist(), image.labels.tolist(), image.scores.tolist())
         for box, label, score in zip(*arrays, strict=True):
             yield _annotation(scene, box, label) | {"score": score}
 
@@ -224,14 +224,15 @@ def _annotation(scene: int, box_xyxy: Sequence[int | float], label: int) -> dict
 
 
 def _count_true_positives(
-    truth: Scene, found: DetectionsLike, over_threshold: Bool[np.ndarray, " m"]
+    truth: Scene, detections: DetectionsLike, over_threshold: Bool[np.ndarray, " m"]
 ) -> int:
     """Counts the detections over the threshold whose centre takes a box of their class."""
     low, high = truth.boxes_xyxy[:, :2], truth.boxes_xyxy[:, 2:]
-    boxes, labels = found.boxes_xyxy[over_threshold], found.labels[over_threshold]
+    boxes = detections.boxes_xyxy[over_threshold]
+    labels = detections.labels[over_threshold]
     centres = (boxes[:, :2] + boxes[:, 2:]) / 2
     free = np.ones(len(truth.labels), bool)
-    for k in np.argsort(-found.scores[over_threshold], kind="stable"):
+    for k in np.argsort(-detections.scores[over_threshold], kind="stable"):
         inside = ((low <= centres[k]) & (centres[k] < high)).all(axis=1)
         (candidates,) = np.nonzero(free & inside & (truth.labels == labels[k]))
         if len(candidates):

@@ -16,8 +16,8 @@ def count_flops(program: Callable[..., Any], *arguments: Any) -> int:
     """Counts the floating-point operations of a program's matrix products and convolutions.
 
     A multiply-add counts as two operations. The count is of the program as JAX traces it, before
-    XLA optimises it. The body of a loop counts as often as the loop runs. Of a condition's branches
-    the most expensive one counts. Additions, maxima and other elementwise operations do not count,
+    XLA optimises it. The body of a loop counts as often as the loop runs. The most expensive branch
+    of a condition counts. Additions, maxima and other elementwise operations do not count,
     since the rate of a large matrix product, to which the count is compared, has none of them.
 
     Args:
@@ -52,8 +52,8 @@ def _equation_flops(equation: JaxprEqn) -> int:
         return sum(inner) * int(params["length"])
     if name == "while" and sum(inner) > 0:
         raise ArgumentError(
-            "cannot count a product in a loop whose length only the run decides; count the body of "
-            "the loop by itself"
+            "expected loops with products to have a fixed length; got one whose length only the "
+            "run decides; count the body of the loop by itself"
         )
     if name == "cond":
         return max(inner)

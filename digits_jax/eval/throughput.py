@@ -19,12 +19,12 @@ from digits_jax.data.mnist import TRAIN_EXAMPLES, Dataset
 from digits_jax.detect.config import DEFAULT_CONFIG
 from digits_jax.detect.padding import pad_to_bucket
 from digits_jax.detect.peaks import pyramid_levels, pyramid_sizes
-from digits_jax.detect.pipeline import find_peaks
+from digits_jax.detect.pipeline import find_detections
 from digits_jax.eval.flops import count_flops
 from digits_jax.models.cnn import INPUT_SIDE, Params, classify
 from digits_jax.models.fcn.response_maps import response_maps
 from digits_jax.models.fcn.tiling import map_size, pyramid_maps
-from digits_jax.models.mixed_precision import compute_dtype_of
+from digits_jax.models.mixed_precision import compute_dtype_for
 from digits_jax.train.batch import Batch
 from digits_jax.train.config import CONFIGS
 from digits_jax.train.multi_step import make_multi_step
@@ -65,7 +65,7 @@ class Measurement:
     compile_seconds: float  # time of the first call minus the median of the others
     gflop: float  # 10⁹ floating-point operations of a call's matrix products
     matmul_share: float  # rate in operations a second, divided by a large matrix product's
-    peak_memory_gib: float  # so far: of the process on CPU, else of the device that used most
+    peak_memory_gib: float  # up to now: the process's on CPU, else that of the device with most
 
 
 def matmul_side(platform: str) -> int:
@@ -88,10 +88,10 @@ def make_tasks(
     Args:
       params: the network's parameters.
       devices: the number of devices to use.
-      batch_sizes: of training and classification; one that the devices cannot share evenly is
-        left out.
+      batch_sizes: batch sizes of training and classification. A size that the devices cannot share
+        evenly is left out.
       image_sizes: sides in pixels of the square images for maps and detection.
-      precision: of the matrix products.
+      precision: that of the matrix products.
     """
     mesh = Mesh(jax.devices()[:devices], ("data",))
     replicated, sharded = NamedSharding(mesh, P()), NamedSharding(mesh, P("data"))
@@ -127,11 +127,7 @@ def make_tasks(
             DEFAULT_CONFIG.min_size, DEFAULT_CONFIG.max_size, DEFAULT_CONFIG.peaks
         )
         levels = pyramid_levels((side, side), sizes, DEFAULT_CONFIG.peaks)
-        find = partial(
-            find_peaks,
-            config=DEFAULT_CONFIG,
-            precision=precision,
-        )
+        find = partial(find_detections, config=DEFAULT_CONFIG, precision=precision)
         padded, extents = pad_to_bucket(list(np.asarray(image[..., 0])))
         arguments = (params, jnp.asarray(padded), extents, DEFAULT_CONFIG.min_score)
         yield task(
@@ -139,7 +135,7 @@ def make_tasks(
             f"{side}×{side}",
             unit="images",
             items=devices,
-            # find_peaks skips blank tiles at run time, and noise has none: count all maps.
+            # find_detections skips blank tiles at run time, and noise has none: count all maps.
             flop=count_flops(
                 partial(pyramid_maps, levels=levels, precision=precision), params, image
             ),
@@ -150,10 +146,13 @@ def make_tasks(
 def measure(
     tasks: Sequence[Task], rounds: int, on_compile: Callable[[str], None]
 ) -> list[Measurement]:
-    """Times tasks in turn. In each round every task and a large matrix product run once.
+    """Times tasks in turn.
+
+    In each round every task runs once, and so does a large matrix product.
 
     Args:
-      tasks: the tasks of one `make_tasks`: all have the same number of devices and precision.
+      tasks: at least one, of one call of `make_tasks`, so that all have the same number of devices
+        and the same precision.
       rounds: the number of timed calls of each task.
       on_compile: receives a line of text before each task is compiled.
 
@@ -169,7 +168,7 @@ def measure(
     for _ in range(rounds):
         for task, times in seconds.items():
             times.append(_time_call(task))
-    matmul_rates = [matmul.flop / time_ for time_ in seconds.pop(matmul)]
+    matmul_rates = [matmul.flop / s for s in seconds.pop(matmul)]
     return [
         _to_measurement(task, first_seconds[task], times, matmul_rates)
         for task, times in seconds.items()
@@ -205,7 +204,7 @@ def _time_call(task: Task) -> float:
 
 def _training_task(batch_size: int, mesh: Mesh, precision: lax.Precision) -> dict[str, Any]:
     """Makes the fields of a task that trains on random digits, as many as MNIST has."""
-    dtype: Any = jnp.dtype(compute_dtype_of(precision)).name
+    dtype: Any = jnp.dtype(compute_dtype_for(precision)).name
     config = dataclasses.replace(CONFIGS["paper"], batch_size=batch_size, compute_dtype=dtype)
     replicated = NamedSharding(mesh, P())
     rng = np.random.default_rng(0)
@@ -219,7 +218,7 @@ def _training_task(batch_size: int, mesh: Mesh, precision: lax.Precision) -> dic
     platform = mesh.devices.flat[0].platform
     steps = TRAIN_STEPS_CPU if platform == "cpu" else TRAIN_STEPS_ACCELERATOR
     multi_step = make_multi_step(config, mesh, max_steps=steps)
-    states: list[TrainState] = [state]  # the latest alone: each call donates its argument
+    states: list[TrainState] = [state]  # only the latest, since each call donates its argument
 
     def call() -> Any:
         with jax.default_matmul_precision(precision.name.lower()):
@@ -240,15 +239,15 @@ def _matmul_task(devices: int, precision: lax.Precision) -> Task:
     side = matmul_side(jax.devices()[0].platform)
     mesh = Mesh(jax.devices()[:devices], ("data",))
     sharded = NamedSharding(mesh, P("data"))
-    matrices = jnp.ones((devices, side, side), compute_dtype_of(precision))
+    matrices = jnp.ones((devices, side, side), compute_dtype_for(precision))
     matrices = jax.device_put(matrices, sharded)
     matmul = jax.jit(partial(jnp.matmul, precision=precision, preferred_element_type=jnp.float32))
     return Task(
-        name="product",
+        name="matmul",
         size=f"{side}³",
         precision=precision.name.lower(),
         devices=devices,
-        unit="products",
+        unit="matmuls",
         items=devices,
         flop=2 * devices * side**3,
         call=partial(matmul, matrices, matrices),
@@ -257,7 +256,7 @@ def _matmul_task(devices: int, precision: lax.Precision) -> Task:
 
 def _classify(params: Params, images: jax.Array, *, precision: lax.Precision) -> jax.Array:
     with jax.default_matmul_precision(precision.name.lower()):
-        return classify(params, images, compute_dtype=compute_dtype_of(precision))
+        return classify(params, images, compute_dtype=compute_dtype_for(precision))
 
 
 def _noise(n: int, side: int) -> jax.Array:
@@ -265,10 +264,11 @@ def _noise(n: int, side: int) -> jax.Array:
 
 
 def _peak_memory_bytes() -> int:
+    """Returns the most memory that was in use up to now: the process's on CPU, else a device's."""
     if jax.devices()[0].platform == "cpu":
         import resource
 
         unit = 1 if sys.platform == "darwin" else 1024
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
     stats = [device.memory_stats() or {} for device in jax.devices()]
-    return max(int(each.get("peak_bytes_in_use", 0)) for each in stats)
+    return max(int(device_stats.get("peak_bytes_in_use", 0)) for device_stats in stats)

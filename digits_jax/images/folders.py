@@ -1,4 +1,4 @@
-"""The image files that a command reads: files, files in folders, and the pages of each file."""
+"""Lists the image files that a command reads, also those in folders, and the pages of each file."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,10 +21,10 @@ class Page(NamedTuple):
 
 
 def list_images(paths: Sequence[Path], *, exclude: Path | None = None) -> list[Path]:
-    """Lists files, and the image files in folders and their subfolders; each file once.
+    """Lists files, and the image files in folders and their subfolders, each file once.
 
-    The files of a folder are sorted. Hidden files and folders, links to folders, and files whose
-    suffix belongs to no format that Pillow reads are left out of folders.
+    The files of a folder are sorted. Some files of a folder are left out: those that are hidden or
+    in a hidden or linked folder, and those whose suffix belongs to no format that Pillow reads.
 
     Args:
       paths: files, which are listed whatever their suffix, and folders.
@@ -47,6 +47,9 @@ def list_pages(images: Iterable[Path]) -> Iterator[Page]:
     """Yields the pages of each image file; a file is opened only when its first page is requested.
 
     A file that cannot be read yields one page, with the error.
+
+    Args:
+      images: paths of image files.
     """
     for image in images:
         try:

@@ -1,4 +1,4 @@
-"""The threshold between ink and paper, and the tight box of a mask."""
+"""The mask of ink: its threshold and its tight box."""
 
 import numpy as np
 from jaxtyping import Bool, Int64

@@ -24,14 +24,18 @@ def frame_digit(image: UInt8[np.ndarray, "h w"]) -> UInt8[np.ndarray, "28 28"]:
     """Scales a digit to 20×20 px at most, and centres it by its centre of mass in 28×28 px.
 
     The aspect ratio is preserved, and the brightest pixel becomes 255. Pixels fainter than
-    `INK_THRESHOLD` of the brightest count as paper when the digit is cropped. LeCun et al. (1998),
-    Gradient-based learning applied to document recognition, section III.A, frame MNIST so.
+    `INK_THRESHOLD` of the brightest count as paper when the digit is cropped. MNIST was framed in
+    this way (LeCun et al., 1998, Gradient-based learning applied to document recognition, section
+    III.A).
 
     Args:
       image: `[h, w]` uint8, one digit, bright ink. An image of 28×28 px is returned unchanged.
 
+    Returns:
+      `[28, 28]` uint8, bright ink on black.
+
     Raises:
-      ArgumentError: all pixels are the same.
+      ArgumentError: all pixels have the same grey value.
     """
     if image.min() == image.max():
         raise ArgumentError(
@@ -66,7 +70,7 @@ def normalise_stroke_width(image: UInt8[np.ndarray, "_ _"]) -> UInt8[np.ndarray,
     if image.min() == image.max() or image.shape == (MNIST_SIDE, MNIST_SIDE):
         return image
     digit = _resize_longer_side(_crop_to_ink(image), STROKE_IMAGE_SIDE_PX)
-    # Padded, so that strokes can grow, and that the digit's border is an edge.
+    # The padding leaves room for strokes to grow, and makes the digit's border an edge.
     inside = np.pad(digit > digit.max() / 2, STROKE_IMAGE_SIDE_PX // 8)
     distance = ndimage.distance_transform_edt(inside) - ndimage.distance_transform_edt(~inside)
     # Distances are to the centres of pixels: each is half a pixel too large.
@@ -92,6 +96,6 @@ def _resize_longer_side(digit: Float[np.ndarray, "_ _"], side: int) -> Float[np.
 
 
 def _centring_offset(mass: np.ndarray) -> int:
-    """Returns where the digit starts along an axis if its centre of mass is nearest to pixel 14."""
+    """Returns the start of a digit along an axis that puts its centre of mass nearest to 14 px."""
     centre = float(mass @ np.arange(len(mass)) / mass.sum())
     return min(max(round(MNIST_SIDE / 2 - centre), 0), MNIST_SIDE - len(mass))

@@ -7,9 +7,9 @@ from scipy import ndimage
 from digits_jax.images.pixels import uint8_to_float
 
 BACKGROUND_STEP_PX = 5  # px between the samples of local medians; smaller in small images
-BACKGROUND_RADIUS = 10  # samples to each side: ink fills less than half of 105 px a side
-NOISE_SIGMAS = 3.0  # standard deviations of the paper's noise that are not ink
-MIN_CONTRAST_RANGE = 0.25  # of full light: the contrast of darker paper is amplified no further
+BACKGROUND_RADIUS = 10  # samples to each side: 105 px in all, of which ink fills less than half
+NOISE_SIGMAS = 3.0  # differences of fewer standard deviations of the paper's noise are not ink
+MIN_CONTRAST_RANGE = 0.25  # of full light: the least divisor, which limits the amplification
 STRONGEST_PIXELS = 60  # pixels of ink that set the contrast: about as many as a small digit has
 WHITE_QUANTILE = 0.8  # quantile of strong ink that becomes white
 MIN_WHITE_CONTRAST = 0.12  # the faintest contrast that becomes white
@@ -26,9 +26,11 @@ def normalise(image: UInt8[np.ndarray, "h w *channels"]) -> UInt8[np.ndarray, "h
     y = max over channels of (|x − p| − 3 g) / (1 − p) where x > p, and of (|x − p| − 3 g) / p
     elsewhere
 
-    with the local noise g = 1.48 median |x − p|. The contrast of the ink is then scaled up to the
-    full range. Digits on black, like MNIST's, change by a few grey levels at most, if ink covers
-    less than half of their surroundings.
+    with the local noise g = 1.48 median |x − p|. A negative y becomes 0, and a divisor below 0.25
+    becomes 0.25. The contrast of the ink is then scaled up to the full range.
+
+    Digits on black, like MNIST's, change by a few grey levels at most, if ink covers less than half
+    of their surroundings.
 
     Args:
       image: `[h, w]` or `[h, w, c]` uint8.
@@ -42,7 +44,7 @@ def normalise(image: UInt8[np.ndarray, "h w *channels"]) -> UInt8[np.ndarray, "h
     ink_count = int(np.count_nonzero(ink))
     if not ink_count:
         return np.zeros((height, width), np.uint8)
-    # Of a thin line or a speck, the stronger half.
+    # A thin line or a speck has fewer pixels than that: its stronger half sets the contrast.
     rank = min(STRONGEST_PIXELS, max(ink_count // 2, 1))
     strong = np.partition(ink, -rank, axis=None)[-rank]
     white = max(float(np.quantile(ink[ink >= strong / 2], WHITE_QUANTILE)), MIN_WHITE_CONTRAST)

@@ -32,7 +32,7 @@ def read_image(
     """Reads an image as 8-bit grey values, or as colours for `normalise`.
 
     EXIF orientation is applied. Grey is the luma 0.299 R + 0.587 G + 0.114 B. Transparent parts
-    become black, the paper of bright ink. With `colour`, they become white if the opaque part is
+    become black, as paper around bright ink. With `colour`, they become white if the opaque part is
     mostly dark.
 
     Args:
@@ -43,7 +43,7 @@ def read_image(
         - an array, or anything that NumPy converts to one, `[h, w]` or `[h, w, c]` with 1 to 4
           channels (grey, grey and alpha, RGB, RGBA): float in 0–1, uint16 in 0–65535, bool, or any
           other integers in 0–255.
-      page: number of a page of a TIFF file, from 0. Of other files the first frame is 0.
+      page: number of a page of a TIFF file, or of a frame of another file, from 0.
       colour: whether to return colours if the image has any.
 
     Returns:
@@ -153,7 +153,7 @@ def _upright_pixels(image: Image.Image, colour: bool) -> UInt8[np.ndarray, "h w 
 
 
 def _is_inverted(image: Image.Image) -> bool:
-    """Returns whether Pillow reads an image as its negative.
+    """Returns whether Pillow's pixels of an image are those of its negative.
 
     Pillow inverts TIFF pages that store white as 0 if they have 1 to 8 bits, and leaves 16-bit and
     float pages as they are. It takes a missing tag as WhiteIsZero.

@@ -18,11 +18,20 @@ Dot = Callable[[Array, Array], Array]
 def matmul(
     a: Float[Array, "*b m k"], b: Float[Array, "k n"], precision: lax.Precision | None = None
 ) -> Float[Array, "*b m n"]:
-    """Multiplies two arrays of one dtype, float32 or bfloat16, and accumulates in float32."""
+    """Multiplies two arrays of one dtype, float32 or bfloat16, and accumulates in float32.
+
+    Args:
+      a: `[…, m, k]`.
+      b: `[k, n]`, of the same dtype.
+      precision: of the dot; None for JAX's default.
+
+    Returns:
+      `[…, m, n]` float32.
+    """
     return jnp.dot(a, b, precision=precision, preferred_element_type=jnp.float32)
 
 
-def compute_dtype_of(precision: lax.Precision) -> DTypeLike:
+def compute_dtype_for(precision: lax.Precision) -> DTypeLike:
     """Returns the compute dtype of a precision: bfloat16 for `DEFAULT`, whatever the hardware."""
     return jnp.bfloat16 if precision is lax.Precision.DEFAULT else jnp.float32
 
@@ -32,12 +41,15 @@ def dot_with_precision(precision: lax.Precision) -> Dot:
 
     The gradients with respect to the factors are rounded in the same way.
     """
-    compute_dtype = compute_dtype_of(precision)
+    compute_dtype = compute_dtype_for(precision)
     return lambda a, b: matmul(a.astype(compute_dtype), b.astype(compute_dtype), precision)
 
 
 def transpose(a: Float[Array, "m k"]) -> Float[Array, "k m"]:
-    """Transposes a matrix; one of bfloat16 is copied, since XLA multiplies its columns slowly."""
+    """Transposes a matrix.
+
+    A bfloat16 matrix is copied, since XLA is slow to multiply one that is stored by columns.
+    """
     if a.dtype != jnp.bfloat16:
         return a.T
     return lax.optimization_barrier(a.T.reshape(-1)).reshape(a.shape[::-1])

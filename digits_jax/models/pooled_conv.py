@@ -2,12 +2,12 @@
 
 On GPU and TPU these are XLA's own operations. On CPU, XLA computes a convolution's kernel gradient
 at a fifth of the machine's matmul rate, and every large temporary array leaves the cache. There,
-the convolution is a matmul over small chunks of the batch. Only the maxima of the cells and their
+the convolution is a matmul over small chunks of the batch. Only the maximum of each cell and its
 argmax are stored. The matmul has one of two forms:
 
 - *patches*, for one input channel: the four pixels of a cell read 6×6 input pixels. With these side
-  by side, one matmul `[n·h/2·w/2, 36] @ [36, 4·o]` gives all four. The kernels hold zeros where a
-  pixel does not reach;
+  by side, one matmul `[n·h/2·w/2, 36] @ [36, 4·o]` gives all four pixels. Each kernel holds zeros
+  at the input pixels that its pixel does not read;
 - *columns and rows*, for several channels: the five horizontal taps side by side on the input, the
   five vertical taps side by side on the output, `[n·h·w, 5·c] @ [5·c, 5·o]`, and a sum over the
   rows. It moves a fifth of the memory that all 25 taps side by side would. With X the columns, R
@@ -115,7 +115,7 @@ _convolve_and_pool_on_cpu.defvjp(_forward, _backward)
 
 
 def _split_chunks(images: Array) -> Array:
-    """Reshapes `[n, …]` to `[chunks, size, …]` with size ≤ CHUNK; pads the last with zeros.
+    """Reshapes `[n, …]` to `[chunks, size, …]` with size ≤ CHUNK; pads the last chunk with zeros.
 
     Images of zeros convolve to zeros and add nothing to a kernel's gradient.
     """
@@ -127,6 +127,7 @@ def _split_chunks(images: Array) -> Array:
 
 
 def _join_chunks(chunks: Array, n: int) -> Array:
+    """Undoes `_split_chunks` for n images."""
     return chunks.reshape(-1, *chunks.shape[2:])[:n]
 
 
@@ -142,6 +143,7 @@ def _split_cells(pixels: Pixels) -> list[Pooled]:
 
 
 def _extract_patches(images: Float[Array, "n h w 1"]) -> Float[Array, "m 36"]:
+    """Returns the 6×6 input pixels of each of the m = n·h/2·w/2 cells."""
     h, w = images.shape[1:3]
     padded = jnp.pad(images[..., 0], ((0, 0), (PADDING, PADDING), (PADDING, PADDING)))
     taps = [padded[:, y : y + h : 2, x : x + w : 2] for y in range(PATCH) for x in range(PATCH)]
@@ -150,6 +152,7 @@ def _extract_patches(images: Float[Array, "n h w 1"]) -> Float[Array, "m 36"]:
 
 
 def _patch_matrix(kernel: Float[Array, "5 5 1 o"]) -> Float[Array, "36 4*o"]:
+    """Returns the kernel at its four positions in a 6×6 patch, side by side."""
     paddings = [((a, 1 - a), (b, 1 - b), (0, 0)) for a, b in CELL]
     kernels = jnp.stack([jnp.pad(kernel[:, :, 0], padding) for padding in paddings], axis=2)
     return kernels.reshape(PATCH**2, -1)
@@ -217,6 +220,7 @@ def _sum_taps(products: Images, axis: int, direction: int) -> Pixels:
 
 
 def _row_matrix(kernel: Kernel) -> Float[Array, "5*c 5*o"]:
+    """Returns the kernel as a matrix from horizontal taps to vertical taps."""
     _, _, c, o = kernel.shape
     return kernel.transpose(1, 2, 0, 3).reshape(TAPS * c, TAPS * o)
 

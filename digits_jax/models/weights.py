@@ -68,6 +68,9 @@ def _sort_header(file: bytes) -> bytes:
 def load_weights(path: str | Path) -> Params:
     """Reads the parameters that `save_weights` wrote.
 
+    Args:
+      path: the weights file.
+
     Returns:
       The parameters as float32, on the default device.
 
@@ -85,7 +88,10 @@ def load_weights(path: str | Path) -> Params:
 
 
 def read_weights_header(path: str | Path) -> dict[str, str]:
-    """Returns the header that `save_weights` was given.
+    """Returns the header of a weights file, as it was given to `save_weights`.
+
+    Args:
+      path: the weights file.
 
     Raises:
       WeightsError: the file is missing or damaged.
@@ -107,7 +113,8 @@ def load_pretrained(path: str | Path | None = None) -> Params:
       The parameters as float32, on the default device.
 
     Raises:
-      WeightsError: this copy of the package has no weights, or they are damaged.
+      WeightsError: this copy of the package has no weights, or the file is missing, damaged, or
+        belongs to another network.
     """
     if path is not None:
         return load_weights(path)

@@ -1,4 +1,4 @@
-"""Range checks of arguments, with the same message for all of them."""
+"""The range check of numeric arguments, with one form of message."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""The cache folder, and the compiled programs that are stored in it for later processes."""
+"""Compiled programs, stored in the cache folder for later processes."""
 
 import hashlib
 import os
@@ -15,9 +15,8 @@ import jaxlib.version
 from jax.experimental.compilation_cache.compilation_cache import reset_cache
 from jax.experimental.serialize_executable import deserialize_and_load, serialize
 from jax.stages import Compiled, Lowered
-from platformdirs import user_cache_dir
 
-from digits_jax.runtime.files import atomic_write
+from digits_jax.runtime.files import atomic_write, cache_folder
 from digits_jax.runtime.hardware import cpu_features
 from digits_jax.runtime.jax_config import temporary_jax_config
 
@@ -25,11 +24,6 @@ PACKAGE_FOLDER = Path(__file__).parents[1]
 MAX_CACHE_BYTES = 2**30  # of JAX's cache; the least recently used programs are deleted first
 MAX_EXECUTABLES = 64  # programs of about 3 MB that `aot_cached` stores
 EXECUTABLES_SUFFIX = "whole"  # of the folder, beside JAX's, that `aot_cached` uses
-
-
-def cache_folder() -> Path:
-    """Returns `$DIGITS_JAX_CACHE`, or else the platform's folder for caches of applications."""
-    return Path(os.environ.get("DIGITS_JAX_CACHE") or user_cache_dir("digits-jax"))
 
 
 def enable_compilation_cache() -> None:
@@ -43,7 +37,7 @@ def enable_compilation_cache() -> None:
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         jax.config.update("jax_compilation_cache_dir", str(_programs_folder()))
         jax.config.update("jax_compilation_cache_max_size", MAX_CACHE_BYTES)
-        # Programs that compile quickly are stored, too: a command has many of them.
+        # Programs that compile quickly are stored as well, because a command has many of them.
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 
@@ -55,14 +49,18 @@ def aot_cached(
     JAX's own cache looks programs up by their lowered form, and lowering takes as long as importing
     JAX. Here the key is the shapes of the arguments and the source of the package.
 
-    Programs are stored only if `enable_compilation_cache` has been called and there is one device;
-    otherwise the function is called as it is. Not safe for several threads.
+    Programs are stored only if `enable_compilation_cache` has been called and there is one device.
+    Otherwise the function is called as it is. The result must not be called from several threads
+    at once.
 
     Args:
       function: a function that `jax.jit` returned.
       on_compile: called before a program is compiled, with the arguments of the call. It is never
-        called if the function itself is returned.
-      static: its static arguments.
+        called if programs are not stored.
+      static: the function's static arguments.
+
+    Returns:
+      A function of the remaining arguments, which are arrays or pytrees of arrays.
     """
     folder = _programs_folder().with_name(f"{_programs_folder().name}-{EXECUTABLES_SUFFIX}")
     config = jax.config.values

@@ -1,4 +1,4 @@
-"""The package's own errors: messages say what was expected, what came and what to do."""
+"""The package's own errors. A message says what was expected, what was given, and what to do."""
 
 
 class DigitsJaxError(Exception):

@@ -15,9 +15,9 @@ def prefetch(
     """Yields each item with the result of `read`, in order, while threads read the next items.
 
     Args:
-      read: called once for each item, in a thread. An error that it raises is raised when the item
-        would be yielded.
-      items: what to read, such as paths. At most `ahead` + 1 of them are taken in advance.
+      read: called once for each item, in a thread. If it raises an error, the error is raised again
+        when the item would be yielded.
+      items: the items to read, such as paths. At most `ahead` + 1 of them are taken in advance.
       workers: the number of threads.
       ahead: the largest number of results that wait to be yielded.
 

@@ -1,4 +1,4 @@
-"""Messages, results and progress bars that do not overwrite each other on a terminal."""
+"""Prints messages, results and progress so that they do not overwrite each other on a terminal."""
 
 import sys
 import time
@@ -25,11 +25,11 @@ def emit(text: str) -> None:
 
 
 def progress(items: Iterable[Item], unit: str, total: int) -> Iterator[Item]:
-    """Yields items and shows how many are done, if there is more than one.
+    """Yields items, and shows how many are done unless there is only one.
 
     Args:
-      items: what to yield.
-      unit: what the items are, in the singular, such as "image".
+      items: the items to yield.
+      unit: the name of an item in the singular, such as "image".
       total: how many items there are.
     """
     if total <= 1:
@@ -46,7 +46,7 @@ class ProgressBar:
 
     Args:
       total: the number of units of the whole run.
-      unit: what is counted, in the singular, such as "step".
+      unit: the name of a unit in the singular, such as "step".
       initial: the number of units that an earlier run has done.
       line_interval_s: seconds between two lines if standard error is not a terminal.
     """
@@ -72,7 +72,7 @@ class ProgressBar:
         """Shows how many units are done, and a text.
 
         Args:
-          done: units done so far, including the initial ones; more than those.
+          done: units done so far, including the initial ones; it must exceed their number.
           text: the state of the run, such as its loss.
         """
         now = time.monotonic()

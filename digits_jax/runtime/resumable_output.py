@@ -17,6 +17,9 @@ class ResumableLines:
     A run calls `prepare`, may iterate over the lines of an earlier run, and calls `write`. A run
     that is interrupted leaves FILE.part, and the next run continues it.
 
+    Args:
+      path: FILE.
+
     Attributes:
       path: FILE, with links resolved, so that a link to a file remains a link.
       part_path: FILE.part, in the same folder.

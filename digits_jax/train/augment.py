@@ -18,13 +18,16 @@ def augment(
     config: TrainConfig,
     negatives: NegativePictures | None = None,
 ) -> Batch:
-    """Augments a batch of digits: composes windows if the configuration does, else translates.
+    """Augments a batch of digits: composes windows if `config.composes`, otherwise translates them.
 
     Args:
       key: the source of all randomness.
       batch: digits, as `sample_batch` returns them.
       config: which augmentations, and how much of each.
       negatives: the pictures of `draw_negatives()`; only needed if `config.composes`.
+
+    Returns:
+      The batch with augmented images and, for composed windows, their target confidences.
 
     Raises:
       ArgumentError: the configuration composes windows, and negatives are missing.
@@ -43,9 +46,15 @@ def augment(
 def translate(
     key: Key[Array, ""], images: Float[Array, "n 28 28 1"], limit: int
 ) -> Float[Array, "n 28 28 1"]:
-    """Moves each image by its own whole number of pixels, and fills with zeros (section 3.1).
+    """Moves each image by whole pixels along both axes, and fills with zeros (section 3.1).
 
-    Both offsets are uniform on −limit … limit, in pixels.
+    Args:
+      key: the source of all randomness.
+      images: `[n, 28, 28, 1]` float32.
+      limit: the largest offset in pixels. Each image's two offsets are uniform on −limit … limit.
+
+    Returns:
+      The moved images, in the same shape.
     """
     n, height, width, _ = images.shape
     padded = jnp.pad(images, ((0, 0), (limit, limit), (limit, limit), (0, 0)))

@@ -25,6 +25,15 @@ def to_network_input(images: UInt8[Array | np.ndarray, "n 28 28"]) -> Float[Arra
 
 
 def sample_batch(key: Key[Array, ""], dataset: Dataset, n: int) -> Batch:
-    """Draws n digits from the dataset uniformly, with replacement."""
+    """Draws digits from a dataset uniformly, with replacement.
+
+    Args:
+      key: the source of all randomness.
+      dataset: the digits to draw from.
+      n: the number of digits to draw.
+
+    Returns:
+      The digits as a batch, each with a target confidence of 1.
+    """
     rows = jax.random.randint(key, (n,), 0, dataset.labels.shape[0])
     return Batch(to_network_input(dataset.images[rows]), dataset.labels[rows], jnp.ones(n))

@@ -32,7 +32,13 @@ class RunningMetrics(NamedTuple):
     seconds: float = 0.0  # since the run began, with evaluations, without interruptions
 
     def add(self, sums: Metrics, steps: int, seconds: float) -> "RunningMetrics":
-        """Returns the metrics with some more steps and the seconds that they took."""
+        """Returns the metrics with some more steps added.
+
+        Args:
+          sums: the sums of these steps' metrics.
+          steps: how many steps they are.
+          seconds: how long the steps took.
+        """
         return RunningMetrics(
             self.loss + float(sums.loss),
             self.accuracy + float(sums.accuracy),
@@ -43,10 +49,12 @@ class RunningMetrics(NamedTuple):
 
     @property
     def mean_loss(self) -> float:
+        """The mean loss of the steps since the last evaluation."""
         return self.loss / self.steps
 
     @property
     def mean_accuracy(self) -> float:
+        """The mean accuracy, 0–1, of the steps since the last evaluation."""
         return self.accuracy / self.steps
 
     def images_per_second(self, batch_size: int) -> float:
@@ -55,26 +63,32 @@ class RunningMetrics(NamedTuple):
 
 
 class Checkpoints:
-    """The checkpoints of one work folder, over an Orbax `CheckpointManager`."""
+    """The checkpoints of one work folder, read and written by an Orbax `CheckpointManager`.
+
+    Args:
+      workdir: the work folder of a run.
+      read_only: whether to leave the folder as it is, unfinished saves included.
+    """
 
     def __init__(self, workdir: Path, *, read_only: bool = False):
         # Imported here because Orbax takes seconds, which `import digits_jax` should not.
         import orbax.checkpoint as ocp
 
-        # Orbax could keep the accuracies, but it fails on opening if their file is damaged.
+        # Orbax could store the accuracies, but it fails on opening if their file is damaged.
         rows = read_metrics(workdir / "metrics.jsonl")
         self._validation = {row.step: row.validation_accuracy for row in rows}
         self._args = ocp.args
-        options = ocp.CheckpointManagerOptions(
-            preservation_policy=_NewestAndBest(self.best_step),
-            cleanup_tmp_directories=True,  # of saves that a killed run left unfinished
-            # On CPU, Orbax would read the arrays in the background from memory that is donated to
-            # the next step.
-            enable_async_checkpointing=False,
-        )
         if read_only:
             options = ocp.CheckpointManagerOptions(
                 read_only=True, create=False, save_interval_steps=0
+            )
+        else:
+            options = ocp.CheckpointManagerOptions(
+                preservation_policy=_NewestAndBest(self.best_step),
+                cleanup_tmp_directories=True,  # of saves that a killed run left unfinished
+                # On CPU, Orbax would read the arrays in the background from memory that is donated
+                # to the next step.
+                enable_async_checkpointing=False,
             )
         self._manager = ocp.CheckpointManager((workdir / "checkpoints").absolute(), options=options)
 
@@ -83,21 +97,22 @@ class Checkpoints:
         return sorted(self._manager.all_steps())
 
     def save(
-        self, state: TrainState, progress: RunningMetrics, validation_accuracy: float | None
+        self, state: TrainState, metrics: RunningMetrics, validation_accuracy: float | None
     ) -> None:
-        """Saves a checkpoint, whole or not at all.
+        """Saves a checkpoint completely or not at all.
 
         Args:
           state: the run's state.
-          progress: its metrics since the last evaluation.
-          validation_accuracy: if given, the checkpoint is a candidate for the best one.
+          metrics: the run's metrics since the last evaluation.
+          validation_accuracy: the accuracy of the state, 0–1, or None if it was not evaluated. Only
+            checkpoints with an accuracy compete for the best one.
         """
         step, args = int(state.step), self._args
         if validation_accuracy is not None:
             self._validation[step] = validation_accuracy
         items = args.Composite(
             state=args.StandardSave(state),
-            progress=args.JsonSave({**progress._asdict(), "sha256": _sha256(state)}),
+            progress=args.JsonSave({**metrics._asdict(), "sha256": _sha256(state)}),
         )
         self._manager.save(step, args=items, force=True)
 
@@ -105,6 +120,14 @@ class Checkpoints:
         self, step: int, config: TrainConfig, sharding: Sharding
     ) -> tuple[TrainState, RunningMetrics]:
         """Reads one checkpoint onto the given devices.
+
+        Args:
+          step: the step of the checkpoint.
+          config: the run's configuration, which decides the shapes of the state.
+          sharding: the devices onto which to read.
+
+        Returns:
+          The state, and the metrics that were saved with it.
 
         Raises:
           WorkdirError: the checkpoint is incomplete or damaged.
@@ -119,18 +142,18 @@ class Checkpoints:
             restored = self._manager.restore(step, args=items)
             state, stored = restored["state"], dict(restored["progress"])
             sha256 = stored.pop("sha256")
-            progress = RunningMetrics(**stored)
+            metrics = RunningMetrics(**stored)
         except Exception as error:  # Orbax and TensorStore raise many kinds for damaged files
             reason = (str(error).strip() or repr(error)).splitlines()[0][:200]
             raise WorkdirError(f"checkpoint {step} cannot be read: {reason}") from error
         if _sha256(state) != sha256:
             raise WorkdirError(f"checkpoint {step} does not hold what was saved")
-        return state, progress
+        return state, metrics
 
     def restore_newest(
         self, config: TrainConfig, sharding: Sharding, log: Callable[[str], None]
     ) -> tuple[TrainState, RunningMetrics] | None:
-        """Reads the newest checkpoint that is whole, and deletes the damaged ones after it.
+        """Reads the newest intact checkpoint, and deletes the damaged ones after it.
 
         Args:
           config: the run's configuration.
@@ -159,19 +182,23 @@ class Checkpoints:
         return None
 
     def best_step(self, steps: Iterable[int]) -> int:
-        """Returns the step with the best validation accuracy, the latest of equals.
+        """Returns the step with the best validation accuracy; of several equal ones, the latest.
 
-        All steps within one standard error of the run's best accuracy are equals.
+        All accuracies within one standard error of the run's best count as equal to it.
+
+        Args:
+          steps: the steps to choose from; at least one.
         """
         best = max(self._validation.values(), default=0.0) - STANDARD_ERROR
         return max(steps, key=lambda step: (min(self._validation.get(step, -1.0), best), step))
 
     def close(self) -> None:
+        """Closes the manager; the object cannot be used after it."""
         self._manager.close()
 
 
 class _NewestAndBest:
-    """Tells Orbax which checkpoints to keep."""
+    """Orbax's preservation policy: keeps the newest checkpoints and the best one."""
 
     def __init__(self, best_step: Callable[[Iterable[int]], int]):
         self._best_step = best_step
@@ -184,7 +211,7 @@ class _NewestAndBest:
 
 @contextmanager
 def open_checkpoints(workdir: Path, *, read_only: bool = False) -> Iterator[Checkpoints]:
-    """Opens the checkpoints of a work folder and closes them at the end."""
+    """Opens the checkpoints of a work folder, and closes them after the `with` block."""
     checkpoints = Checkpoints(workdir, read_only=read_only)
     try:
         yield checkpoints
@@ -217,7 +244,17 @@ def load_checkpoint(workdir: str | Path) -> Params:
 
 
 def load_best(workdir: Path) -> tuple[int, Params]:
-    """Loads what `load_checkpoint` does, and returns the checkpoint's step with it."""
+    """Loads the parameters of `load_checkpoint`, together with their checkpoint's step.
+
+    Args:
+      workdir: a folder to which `digits-jax train` has written.
+
+    Returns:
+      The step, and the parameters on the default device.
+
+    Raises:
+      WorkdirError: as for `load_checkpoint`.
+    """
     config = read_run(workdir).config
     sharding = jax.sharding.SingleDeviceSharding(jax.devices()[0])
     with open_checkpoints(workdir, read_only=True) as checkpoints:

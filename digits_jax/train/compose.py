@@ -5,15 +5,15 @@ windows composed here teach it the rest, on the device, in this order:
 
 1. Each window is given a kind: a digit, a jittered crop, or one of the five kinds of negative.
 2. Its subject is placed and warped (Simard, Steinkraus and Platt, 2003), in one interpolation, so
-   that it is blurred only once. The subject is a digit or, for negatives, perhaps a drawing.
-3. Textures and clutter replace the subject in negatives of that kind.
+   that it is blurred only once. The subject is a digit or, in negatives with a shape, a drawing.
+3. In negatives with a texture, clutter or noise replaces the subject.
 4. Other digits and drawings are added around the subject.
-5. Blank negatives are given a grey.
+5. Most of the blank negatives are given a grey.
 
 The target of a negative is uniform over the classes, which teaches a low margin without an eleventh
-class (the entropic open-set loss of Dhamija, Günther and Boult, 2018). A jittered crop's target is
-between that and its digit's class; without such crops, the network confidently reads a part of a
-digit as another digit.
+class (the entropic open-set loss of Dhamija, Günther and Boult, 2018). A jittered crop's target
+lies between the uniform distribution and its digit's class. Without such crops, the network
+confidently takes a part of a digit for another digit.
 """
 
 import math
@@ -67,7 +67,7 @@ class _Kinds(NamedTuple):
 def compose_windows(
     key: Key[Array, ""], digits: Images, negatives: NegativePictures, config: TrainConfig
 ) -> tuple[Float[Array, "n 28 28 1"], Float[Array, " n"]]:
-    """Composes a training window from each digit, and its target confidence.
+    """Composes a training window from each digit, and computes its target confidence.
 
     Args:
       key: the source of all randomness.
@@ -106,10 +106,14 @@ def compose_windows(
 def target_confidence(placement: Placement, config: TrainConfig) -> Float[Array, " n"]:
     """Returns the confidence, 0–1, with which a digit at this place and size is to be recognised.
 
-    It is the product of two factors. The first is 1 up to `config.translate_px` from the centre, 0
-    from where off-centre negatives begin, and linear between. The second is 1 within
+    The confidence is the product of two factors. The first is 1 up to `config.translate_px` from
+    the centre, 0 from where off-centre negatives begin, and linear between. The second is 1 within
     `config.scale`, 0 from where negatives of a wrong size begin, and linear in the logarithm of the
     size between.
+
+    Args:
+      placement: where the digits are, and at which size.
+      config: the limits of `translate_px` and `scale`.
     """
 
     def ramp_down(
@@ -179,9 +183,11 @@ def _sample_textures(keys: Keys, clutter: Images, noise: Images, placement: Plac
 
 
 def _clutter_placement(key: Key[Array, ""], n: int) -> Placement:
-    """Places clutter so that it fills the window: as it is (30 %) or a part of it, enlarged (40 %).
+    """Draws the placement of clutter, 70 % of which fills its window.
 
-    The remaining 30 % end within the window, as a photograph on black does.
+    40 % of the pictures are enlarged, so that the window shows a part of them, and 30 % are placed
+    as they are. The remaining 30 % are moved by up to 10 px and end within the window, as a
+    photograph on black does.
     """
     keys = jax.random.split(key, 3)
     kind = jax.random.uniform(keys[0], (n,))
@@ -192,7 +198,7 @@ def _clutter_placement(key: Key[Array, ""], n: int) -> Placement:
 
 
 def _shade_noise(key: Key[Array, ""], noise: Images, placement: Placement) -> Images:
-    """Makes noise finer or coarser, with any contrast, on a linear gradient of grey."""
+    """Adds noise of random coarseness and contrast to a random linear gradient of grey."""
     keys = jax.random.split(key, 4)
     n = noise.shape[0]
     coarse = place_pictures(noise, placement._replace(scale=log_uniform(keys[0], n, 1.0, 12.0)))
@@ -208,7 +214,7 @@ def _add_neighbours(
 ) -> Images:
     """Adds up to `MAX_NEIGHBOURS` digits and drawings around the subject of each window."""
     n = windows.shape[0]
-    # Some windows are crowded and some empty: the mean of u^(1/m − 1) is m.
+    # Some windows are crowded and some empty: for uniform u, the mean of u^(1/m − 1) is m.
     mean = config.neighbours / MAX_NEIGHBOURS
     crowding = jax.random.uniform(next(keys), (n,)) ** (1 / mean - 1 if mean else jnp.inf)
     for number in range(1, MAX_NEIGHBOURS + 1):

@@ -34,7 +34,7 @@ class ConfigError(ArgumentError):
 
 
 def _with_former_name(field: str) -> Any:
-    """Returns the mark by which the command line takes a field by its former name as well.
+    """Returns the annotation with which the command line accepts a field's former name as well.
 
     `--help` lists aliases before names, so the alias is the field's present name.
     """
@@ -59,8 +59,8 @@ class TrainConfig:
     # The optimizer is adam (Kingma and Ba, 2015; section 3.1 of the paper) or sgd, which is plain
     # gradient descent (section 2.1).
     optimizer: Literal["adam", "sgd"]
-    # Updates are scaled by this learning rate, α in section 2.1 (above 0), which is the peak of the
-    # one-cycle schedule.
+    # Updates are scaled by this learning rate, α in section 2.1 (above 0). The one-cycle schedule
+    # reaches it at its peak.
     learning_rate: float
     # The learning rate is constant, or it follows one cycle: it rises over the first 30 % of the
     # steps and then falls to zero along a cosine.
@@ -106,7 +106,7 @@ class TrainConfig:
     # This share of the batch (0 to 1) is negatives that show an empty window of any grey.
     negative_blank: Annotated[float, _with_former_name("negative_blank")] = 0.0
     # This share of the batch (0 to 1) is jittered crops, which show a digit or a part of one
-    # somewhat off its place or size, and whose target is the less certain the farther off it is.
+    # somewhat off its place or size. The farther off it is, the less certain is the target.
     jittered_crops: Annotated[float, _with_former_name("jittered_crops")] = 0.0
 
     def __post_init__(self) -> None:
@@ -145,8 +145,12 @@ class TrainConfig:
     def composes(self) -> bool:
         """Whether windows are composed. If not, digits are only moved by whole pixels."""
         amounts = (
-            *(self.neighbours, self.rotation_deg, self.shear, self.elastic_sigma_px),
-            *(self.jittered_crops, *self.negative_shares()),
+            self.neighbours,
+            self.rotation_deg,
+            self.shear,
+            self.elastic_sigma_px,
+            self.jittered_crops,
+            *self.negative_shares(),
         )
         return any(amounts) or self.scale > 1 or self.aspect > 1
 
@@ -156,10 +160,13 @@ class TrainConfig:
 
 
 NEGATIVES = (
-    *("negative_off_centre", "negative_wrong_size", "negative_shapes"),
-    *("negative_textures", "negative_blank"),
+    "negative_off_centre",
+    "negative_wrong_size",
+    "negative_shapes",
+    "negative_textures",
+    "negative_blank",
 )
-SHARES = (*NEGATIVES, "jittered_crops")
+SHARES = (*NEGATIVES, "jittered_crops")  # the fields that are shares of the batch
 
 
 def to_former_names(config: TrainConfig) -> dict[str, Any]:
@@ -184,7 +191,7 @@ def get_config(name: str) -> TrainConfig:
     """Returns one of `CONFIGS` by its name.
 
     Raises:
-      ConfigError: there is none of that name.
+      ConfigError: there is no configuration of that name.
     """
     if name not in CONFIGS:
         raise ConfigError(f"expected a config named {' or '.join(CONFIGS)}; got {name!r}")
@@ -192,8 +199,8 @@ def get_config(name: str) -> TrainConfig:
 
 
 CONFIGS = {
-    # As in section 3.1. The paper does not state its batch size; experiments/LOG.md tells how this
-    # one was chosen.
+    # As in section 3.1. The paper does not state its batch size; experiments/LOG.md explains how
+    # this one was chosen.
     "paper": TrainConfig(
         batch_size=1024,
         steps=20_000,

@@ -1,4 +1,4 @@
-"""Accuracy of a network on a data set."""
+"""Accuracy of a network on a dataset."""
 
 import jax
 import jax.numpy as jnp

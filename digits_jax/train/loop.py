@@ -41,7 +41,7 @@ def train(
     max_steps_per_call: int | None = None,
     draw_negatives: Callable[[], NegativePictures] = draw_negatives,
 ) -> Params:
-    """Trains to the last step of the configuration, from the work folder's newest checkpoint on.
+    """Trains to the last step of the configuration, starting from the newest checkpoint if any.
 
     The same configuration and seed give the same parameters, bit for bit on CPU, however often the
     run was stopped or killed.
@@ -49,19 +49,21 @@ def train(
     Args:
       config: a `TrainConfig`, or the name of one in `CONFIGS`.
       workdir: the folder for `run.json`, `metrics.jsonl`, `checkpoints/` and `training_curve.png`.
-      seed: of the initial parameters, the sampling and the augmentation.
+      seed: the seed of the initial parameters, the sampling and the augmentation.
       data_dir: a folder that holds MNIST; see `load_mnist`.
       mnist: the digits to train on, instead of those of `load_mnist(data_dir)`.
       max_steps_per_call: the most steps of one call of the compiled program. The default is
         `steps_per_dispatch` of the devices.
-      draw_negatives: returns the negative pictures, if the configuration composes windows.
+      draw_negatives: returns the negative pictures. It is called only if the configuration composes
+        windows.
 
     Returns:
       The parameters of the checkpoint with the best validation accuracy.
 
     Raises:
       ConfigError: there is no configuration of that name.
-      WorkdirError: the folder belongs to another run.
+      WorkdirError: the folder belongs to another run, cannot be written, or its checkpoints cannot
+        be read.
       DataError: MNIST could not be loaded.
       Diverged: the loss or the parameters were not finite.
       Interrupted: a SIGINT or SIGTERM came during training; the state was saved.
@@ -97,7 +99,7 @@ def _train(
     replicated = NamedSharding(mesh, P())
     init_key, run_key = jax.random.split(jax.random.key(run.seed))
     restored = checkpoints.restore_newest(config, replicated, log)
-    state, progress = restored or (initial_state(config, init_key), RunningMetrics())
+    state, metrics = restored or (initial_state(config, init_key), RunningMetrics())
     step = int(state.step)
     metrics_log = MetricsLog(workdir, until_step=step)
     if step >= config.steps:
@@ -115,26 +117,26 @@ def _train(
             begun = time.monotonic()
             state, sums = multi_step(state, mnist.train, run_key, count)
             sums = jax.device_get(sums)
-            progress = progress.add(sums, count, time.monotonic() - begun)
+            metrics = metrics.add(sums, count, time.monotonic() - begun)
             step += count
             is_evaluation, stop = config.is_evaluation_step(step), received_signals[:1]
             if sums.bad_step >= 0:
                 raise _diverged(int(sums.bad_step), config, checkpoints)
             if (is_evaluation or stop) and not _is_finite(state.params):
                 raise _diverged(step - 1, config, checkpoints)
-            speed = progress.images_per_second(config.batch_size)
-            loss, train_accuracy = progress.mean_loss, progress.mean_accuracy
+            speed = metrics.images_per_second(config.batch_size)
+            loss, train_accuracy = metrics.mean_loss, metrics.mean_accuracy
             text = f"loss {loss:.4f}, accuracy {train_accuracy:.4f}, {speed:,.0f} images/s"
             bar.update(step, text)
             if is_evaluation:
-                row = _evaluate(state, progress, config, mnist)
-                progress = RunningMetrics(seconds=row.seconds)
+                row = _evaluate(state, metrics, config, mnist)
+                metrics = RunningMetrics(seconds=row.seconds)
                 _log_evaluation(row)
                 metrics_log.append(row)
-                checkpoints.save(state, progress, row.validation_accuracy)
+                checkpoints.save(state, metrics, row.validation_accuracy)
             if stop:
                 if not is_evaluation:
-                    checkpoints.save(state, progress, None)
+                    checkpoints.save(state, metrics, None)
                 raise Interrupted(stop[0], step)
 
 
@@ -147,19 +149,19 @@ def _steps_to_evaluation(config: TrainConfig, step: int, max_steps: int) -> int:
 
 
 def _evaluate(
-    state: TrainState, progress: RunningMetrics, config: TrainConfig, mnist: Mnist
+    state: TrainState, metrics: RunningMetrics, config: TrainConfig, mnist: Mnist
 ) -> Evaluation:
     begun = time.monotonic()
     validation = accuracy(state.params, mnist.validation)
     test = accuracy(state.params, mnist.test)
     return Evaluation(
         step=int(state.step),
-        train_loss=progress.mean_loss,
-        train_accuracy=progress.mean_accuracy,
+        train_loss=metrics.mean_loss,
+        train_accuracy=metrics.mean_accuracy,
         validation_accuracy=validation,
         test_accuracy=test,
-        images_per_second=progress.images_per_second(config.batch_size),
-        seconds=progress.seconds + time.monotonic() - begun,
+        images_per_second=metrics.images_per_second(config.batch_size),
+        seconds=metrics.seconds + time.monotonic() - begun,
     )
 
 
@@ -169,10 +171,14 @@ def _is_finite(params: Params) -> bool:
 
 def _diverged(step: int, config: TrainConfig, checkpoints: Checkpoints) -> Diverged:
     saved = checkpoints.steps()
+    last = (
+        f"the last good checkpoint is of step {saved[-1]}"
+        if saved
+        else "no checkpoint is saved yet"
+    )
     return Diverged(
         f"the loss or the parameters are no longer finite at step {step + 1} "
-        f"(learning rate {float(learning_rate_schedule(config)(step)):g}); the last good "
-        f"checkpoint is {f'of step {saved[-1]}' if saved else 'none: it is too early'}. "
+        f"(learning rate {float(learning_rate_schedule(config)(step)):g}); {last}. "
         "Try a lower --learning-rate in another --workdir."
     )
 

@@ -8,7 +8,10 @@ from digits_jax.train.workdir import Evaluation, read_metrics
 
 
 def plot_training_curve(workdir: Path) -> Path | None:
-    """Plots a run's metrics as `training_curve.png`, written whole or not at all.
+    """Plots a run's accuracies to `training_curve.png`, written completely or not at all.
+
+    Args:
+      workdir: the work folder of the run.
 
     Returns:
       The plot's path, or None if the run has no evaluation yet.
@@ -23,7 +26,7 @@ def plot_training_curve(workdir: Path) -> Path | None:
 
 
 def _plot(rows: Sequence[Evaluation], path: Path) -> None:
-    # Imported here because plotting is the last thing a run does, and the slowest import.
+    # Imported here because Matplotlib takes long to import, and only the end of a run needs it.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

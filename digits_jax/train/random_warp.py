@@ -8,7 +8,7 @@ from digits_jax.models.cnn import INPUT_SIDE
 from digits_jax.train.config import TrainConfig
 from digits_jax.train.warp import Placement, Warp, pixel_centres, source_coordinates
 
-MAX_BLUR_PX = 2.6  # a digit of 15 px a side, enlarged to 28
+MAX_BLUR_PX = 2.6  # as of a digit of 15 px a side, enlarged to 28
 KNOTS = 5  # of the displacement field along each axis; it is linear between them
 
 
@@ -24,6 +24,9 @@ def random_warp(key: Key[Array, ""], placement: Placement, config: TrainConfig) 
       key: the source of all randomness.
       placement: where the pictures go.
       config: the largest amounts: `rotation_deg`, `shear`, `aspect` and `elastic_sigma_px`.
+
+    Returns:
+      The source coordinates, for `warp_pictures`.
     """
     keys = jax.random.split(key, 4)
     n = placement.scale.shape[0]
@@ -47,7 +50,10 @@ def random_warp(key: Key[Array, ""], placement: Placement, config: TrainConfig) 
 
 
 def random_blur(key: Key[Array, ""], n: int) -> Float[Array, " n"]:
-    """Draws a blur for 40 % of n pictures: that of digits which come in fewer pixels than 28."""
+    """Draws `Placement.blur` for n pictures, in px: log-uniform in 1–2.6 for 40 %, else 1 (sharp).
+
+    A digit of fewer than 28 px a side is blurred like this when it is enlarged to 28.
+    """
     keys = jax.random.split(key)
     blurred = jax.random.bernoulli(keys[0], 0.4, (n,))
     return jnp.where(blurred, log_uniform(keys[1], n, 1.0, MAX_BLUR_PX), 1.0)
@@ -61,11 +67,21 @@ def log_uniform(key: Key[Array, ""], n: int, low: float, high: float) -> Float[A
 def random_offset_on_square(
     key: Key[Array, ""], n: int, low: Float[Array, " n"], high: Float[Array, " n"]
 ) -> Float[Array, "n 2"]:
-    """Draws n points on squares around the centre, whose half sides are uniform in low – high."""
+    """Draws n points on the outlines of squares around the centre.
+
+    Args:
+      key: the source of all randomness.
+      n: the number of points.
+      low: the least half side of each square, px.
+      high: the largest half side of each square, px. The half side is uniform in between.
+
+    Returns:
+      The points as (y, x) from the centre, px.
+    """
     keys = jax.random.split(key, 4)
     half_side = low + (high - low) * jax.random.uniform(keys[0], (n,))
     across = jnp.where(jax.random.bernoulli(keys[1], shape=(n,)), half_side, -half_side)
     along = half_side * jax.random.uniform(keys[2], (n,), minval=-1.0)
     point = jnp.stack([across, along], axis=-1)
-    keep = jax.random.bernoulli(keys[3], shape=(n,))
-    return jnp.where(keep[:, None], point, point[:, ::-1])
+    on_top_or_bottom = jax.random.bernoulli(keys[3], shape=(n,))  # else on the left or right side
+    return jnp.where(on_top_or_bottom[:, None], point, point[:, ::-1])

@@ -29,10 +29,10 @@ class TrainState(NamedTuple):
 
 
 class Metrics(NamedTuple):
-    """Sums over the steps of one dispatch; divide them by the number of steps."""
+    """Metrics of the steps of one dispatch; divide the sums by the number of steps."""
 
-    loss: Float[Array, ""]
-    accuracy: Float[Array, ""]
+    loss: Float[Array, ""]  # sum of the steps' losses
+    accuracy: Float[Array, ""]  # sum of the steps' accuracies, each 0–1
     bad_step: Int[Array, ""]  # the first step whose loss was not finite, or −1
 
 
@@ -65,6 +65,9 @@ def train_step(
       negatives: the pictures of `draw_negatives()`; only needed if `config.composes`. Under `jit`,
         pass them as an argument, since as constants they would make the program large.
 
+    Returns:
+      The state after the update, and the metrics of this step.
+
     Raises:
       ArgumentError: the configuration composes windows, and negatives are missing.
     """
@@ -75,7 +78,17 @@ def train_step(
 def apply_gradients(
     state: TrainState, batch: Batch, *, config: TrainConfig, mesh: Mesh
 ) -> tuple[TrainState, Metrics]:
-    """Updates the parameters by the gradient of the loss of an augmented batch."""
+    """Updates the parameters by the gradient of the loss of an augmented batch.
+
+    Args:
+      state: the parameters and the optimizer's state.
+      batch: an augmented batch.
+      config: the optimizer, its learning rate and the compute dtype.
+      mesh: the devices that share the batch; see `data_mesh`.
+
+    Returns:
+      The state after the update, and the metrics of this step.
+    """
     gradient = jax.value_and_grad(loss_and_accuracy, has_aux=True)
     (loss, accuracy), grads = gradient(state.params, batch, mesh, config.compute_dtype)
     updates, opt_state = make_optimizer(config).update(grads, state.opt_state, state.params)
@@ -102,6 +115,9 @@ def loss_and_accuracy(
       batch: an augmented batch.
       mesh: the devices that share the batch.
       compute_dtype: the type to which the large layers round the inputs of their matrix products.
+
+    Returns:
+      The loss in nats, and the accuracy, 0–1; an accuracy of 0 if the batch holds no digit.
     """
 
     # Unchecked, the transpose sums the devices' gradients of the replicated parameters.

@@ -34,6 +34,13 @@ def place_pictures(pictures: Images, placement: Placement) -> Images:
     y = A_y x A_xᵀ, where A_y and A_x are triangle filters along the two axes. A triangle is as wide
     as a pixel of the coarser grid, or as `placement.blur` if that is wider. Outside the picture
     everything is 0.
+
+    Args:
+      pictures: `[n, 28, 28]` float32.
+      placement: the scale, offset and blur of each picture.
+
+    Returns:
+      The windows, `[n, 28, 28]`.
     """
     along_y, along_x = (
         _triangle_weights(source_coordinates(placement, axis), placement) for axis in (0, 1)
@@ -48,6 +55,9 @@ def warp_pictures(pictures: Images, placement: Placement, warp: Warp) -> Images:
       pictures: `[n, 28, 28]` float32.
       placement: its scale and blur give the filters' widths; its offset is not used.
       warp: where each pixel of a window comes from.
+
+    Returns:
+      The windows, `[n, 28, 28]`.
     """
     # [n, window row, picture row, picture column], then [.., .., picture column, window column]
     rows = jnp.sum(_triangle_weights(warp.rows, placement) * pictures[:, None], axis=2)
@@ -74,8 +84,8 @@ def _triangle_weights(
         source[..., None, :] - pixel_centres().reshape((1,) * (source.ndim - 1) + (-1, 1))
     )
     weights = jnp.maximum(0.0, 1 - distance / width[..., None])
-    # The weights are normalised by their sum over a picture without borders, in closed form: that
-    # of the nearest pixel, at distance `nearest`, and of the pixels before and after it.
+    # The weights are divided by their sum over a picture without borders, computed in closed form.
+    # The sum has the nearest pixel, at distance `nearest`, and the pixels before and after it.
     nearest = source - 0.5 - jnp.round(source - 0.5)
     before, after = jnp.floor(width - nearest), jnp.floor(width + nearest)
     distances = (

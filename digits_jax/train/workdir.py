@@ -15,7 +15,7 @@ from digits_jax.train.negatives.draw import PACKAGES
 
 
 class WorkdirError(DigitsJaxError):
-    """A work folder cannot be used as asked; the message says why and what to do."""
+    """A work folder cannot be used for this run; the message says why and what to do."""
 
 
 class RunInfo(NamedTuple):
@@ -24,13 +24,16 @@ class RunInfo(NamedTuple):
     config: TrainConfig
     seed: int
     data_sha256: str
-    # Of the negative pictures. None if the configuration composes no windows, and as long as the
-    # hash is unknown.
+    # The hash of the negative pictures. None if the configuration composes no windows, or if the
+    # hash is not known yet.
     negatives_sha256: str | None = None
 
 
 def read_run(workdir: Path) -> RunInfo:
     """Reads the description of the run to which a work folder belongs.
+
+    Args:
+      workdir: the work folder.
 
     Raises:
       WorkdirError: the folder holds no run, or its `run.json` cannot be read.
@@ -49,8 +52,12 @@ def start_run(workdir: Path, run: RunInfo) -> None:
     """Creates the work folder of a run, or checks that it already belongs to this run.
 
     The configuration may have more steps than the folder's: that is a longer run of the same kind.
-    If the configuration composes windows, an existing folder's `run.json` is left as it is until
-    `record_negatives` has checked the pictures, too.
+    If the configuration composes windows, an existing `run.json` is left as it is: the negative
+    pictures must be checked first, which `record_negatives` does.
+
+    Args:
+      workdir: the work folder.
+      run: the run to begin or to continue.
 
     Raises:
       WorkdirError: the folder belongs to a run with another configuration or seed, or it is not a
@@ -64,7 +71,11 @@ def start_run(workdir: Path, run: RunInfo) -> None:
 
 
 def record_negatives(workdir: Path, run: RunInfo) -> None:
-    """Records the run with the hash of its negative pictures, once they are drawn.
+    """Writes the run to `run.json` with the hash of its negative pictures.
+
+    Args:
+      workdir: the work folder of the run.
+      run: the run, with the hash of the pictures that were drawn for it.
 
     Raises:
       WorkdirError: the run was begun with other pictures; the folder is left as it is.
@@ -91,7 +102,7 @@ def _check_same_run(workdir: Path, run: RunInfo) -> None:
         lines = [f"  {name}: {old[name]} there, {new[name]} now" for name in different]
         raise WorkdirError(
             f"{workdir} was begun differently:\n" + "\n".join(lines) + "\n"
-            "Continue it with what it was begun with (only --steps may grow), "
+            "Continue it with the settings with which it was begun (only --steps may grow), "
             "or name another --workdir."
         )
 
@@ -140,10 +151,15 @@ class Evaluation(NamedTuple):
 
 
 class MetricsLog:
-    """`metrics.jsonl`: one JSON object per evaluation."""
+    """Writes `metrics.jsonl`: one JSON object per evaluation.
+
+    Args:
+      workdir: the work folder of the run.
+      until_step: the step of the last checkpoint. Evaluations after it, which a killed run has
+        left, are removed from the file.
+    """
 
     def __init__(self, workdir: Path, *, until_step: int):
-        """Opens the file and drops the evaluations of a killed run after its last checkpoint."""
         self._path = workdir / "metrics.jsonl"
         rows = [row for row in read_metrics(self._path) if row.step <= until_step]
         write_text_atomically(self._path, "".join(_to_line(row) for row in rows))
@@ -161,7 +177,11 @@ def _to_line(row: Evaluation) -> str:
 
 
 def read_metrics(path: Path) -> list[Evaluation]:
-    """Reads `metrics.jsonl` up to the first line that is not whole, such as a last one cut off."""
+    """Reads `metrics.jsonl` up to the first incomplete line, such as a killed run may leave.
+
+    Args:
+      path: the file. If it does not exist, the list is empty.
+    """
     if not path.exists():
         return []
     rows = []

@@ -36,7 +36,12 @@ def xla_convolve_and_pool(images: Array, kernel: Array) -> Array:
 
 
 def main(rounds: int = 15, batch_sizes: tuple[int, ...] = (50, 256)) -> None:
-    """Times both implementations of each layer."""
+    """Times both implementations of each layer.
+
+    Args:
+        rounds: Number of timed calls of each.
+        batch_sizes: Batch sizes to time.
+    """
     table = {
         f"{layer}, batch {batch_size}": _time_layer(layer, batch_size, rounds)
         for batch_size in batch_sizes

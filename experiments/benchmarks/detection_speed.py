@@ -1,8 +1,9 @@
 """How much time do large images, the pyramid of scales and a cold start cost in detection?
 
-Measures three things: the time a window takes in the response maps of larger and larger images;
-`detect` at its default sizes, beside the response maps of the same scales alone; and the command
-in a new process with its compiled programs cached, beside a process that only imports JAX.
+Measures three things: the time of a window in the response maps of larger and larger images;
+`detect` at its default sizes, compared with the response maps of the same scales alone; and the
+command in a new process with its compiled programs cached, compared with a process that only
+imports JAX.
 
 Command:   python -m experiments.benchmarks.detection_speed
 Hardware:  2 CPU cores, otherwise idle.
@@ -40,7 +41,14 @@ def main(
     rounds: int = 7,
     rounds_of_sides: int = 3,
 ) -> None:
-    """Measures the three, one after the other. `rounds_of_sides` is for the sides of images."""
+    """Measures window times, detection and the cold start, one after the other.
+
+    Args:
+        sides: Sides of the images whose window times are measured, px.
+        side: Side of the image in which `detect` is timed, px.
+        rounds: Rounds of `detect` and of the cold start.
+        rounds_of_sides: Rounds of the window times.
+    """
     result = {
         "question": "What do images' sizes, the pyramid and a cold start cost in detection?",
         **provenance(),

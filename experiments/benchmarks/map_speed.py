@@ -1,9 +1,9 @@
 """How much faster than classifying window by window are the response maps, and are they exact?
 
-Computes the maps of one image of noise, in turn with the peers that compute the same ones:
-`patch_maps`, PyTorch (both memory formats) and ONNX Runtime classify every window. PyTorch's
-à-trous network passes over the image once and is not exact. A large matrix product measures what
-the cores can do.
+Computes the maps of one image of noise, in turn with peers. `patch_maps`, PyTorch (in both memory
+formats) and ONNX Runtime classify every window, and so compute the same maps. PyTorch's à-trous
+network passes over the image once and is not exact. A large matrix product measures what the cores
+can do.
 
 Command:   python -m experiments.benchmarks.map_speed
 Hardware:  2 CPU cores, otherwise idle; needs the extra [bench].
@@ -38,7 +38,12 @@ EXACT, PATCHES, A_TROUS = "exact maps", "patch_maps", "pytorch à-trous"
 
 
 def main(side: int = 512, rounds: int = 5) -> None:
-    """Compares the logits of all contenders, then their speed."""
+    """Compares the logits of all contenders, then their speed.
+
+    Args:
+        side: Side of the image of noise, px.
+        rounds: Number of rounds.
+    """
     contenders: dict[str, Contender] = {
         EXACT: partial(_ours, side),
         PATCHES: partial(_ours, side, patches=True),

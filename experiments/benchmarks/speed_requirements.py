@@ -1,8 +1,9 @@
 """Is the package as fast on a CPU as it is required to be? Compares the last runs with limits.
 
-A run is what `training_speed`, `map_speed` and `detection_speed` measured at one commit, on one
-machine, with their default options. All figures except the seconds of a cold start are ratios of
-programs that ran in turn, so that an hour in which the whole machine is slow does not show.
+A run consists of the figures that `training_speed`, `map_speed` and `detection_speed` measured at
+one commit, on one machine, with their default options. All figures except the seconds of a cold
+start are ratios of programs that ran in turn. So an hour in which the whole machine is slow does
+not change them.
 
 Command:   python -m experiments.benchmarks.speed_requirements, after those three; `make bench` runs
            all four.
@@ -30,7 +31,7 @@ SHOWN_RUNS = 3  # runs in the table
 
 
 class Requirement(NamedTuple):
-    """A figure's limit, which it must meet, and its target, which it is meant to reach."""
+    """The limit that a figure must meet, and the target that it is meant to reach."""
 
     text: str
     sign: str  # ≥ or ≤
@@ -38,7 +39,7 @@ class Requirement(NamedTuple):
     target: float | None
 
     def is_met(self, figure: float) -> bool:
-        """Tells whether a figure meets the limit; NaN does not."""
+        """Returns whether a figure meets the limit; NaN does not."""
         if self.limit is None:
             return True
         return figure >= self.limit if self.sign == "≥" else figure <= self.limit

@@ -1,4 +1,4 @@
-"""How fast is a training step beside PyTorch's, on the same hardware in the same minutes?
+"""How fast is a training step compared with PyTorch's, on the same hardware in the same minutes?
 
 Command:   GLIBC_TUNABLES=glibc.malloc.hugetlb=1 \
                python -m experiments.benchmarks.training_speed
@@ -7,8 +7,8 @@ Time:      about 4 minutes.
 Result:    experiments/results/training_speed.json, on a GPU training_speed_gpu.json: images a
            second, their ratio, and the share of a matrix product's rate, at batch 50 and 256.
 
-Both train the paper's network in float32 with Adam at 1e-4, and sample and translate each batch
-themselves. On CPU, PyTorch runs eagerly with its fused Adam. On a GPU its step is compiled
+Both train the paper's network in float32 with Adam at 1e-4. Both sample and translate the digits of
+each batch. On CPU, PyTorch runs eagerly with its fused Adam. On a GPU its step is compiled
 (`torch.compile`), its matrix products may round to TF32 as ours do, and a CUDA graph of the whole
 step is replayed. PyTorch runs in both memory formats, and the faster one is the peer. A large
 matrix product measures what the hardware can do. The contenders run in turn, each in a process of
@@ -44,7 +44,13 @@ OURS = "digits_jax"
 def main(
     rounds: int = 30, batch_sizes: tuple[int, ...] = (50, 256), block_seconds: float = BLOCK_SECONDS
 ) -> None:
-    """Measures all contenders at each batch size."""
+    """Measures all contenders at each batch size.
+
+    Args:
+        rounds: Number of rounds.
+        batch_sizes: Batch sizes to measure.
+        block_seconds: Least seconds that a contender trains for in a round.
+    """
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # processes share the GPU
     table = {
         str(batch_size): _measure(rounds, batch_size, block_seconds) for batch_size in batch_sizes

@@ -1,4 +1,4 @@
-"""Reads the rows of experiments/results/detection.json, of which old ones have older names."""
+"""Reads the rows of detection results. Those of older commits have former names."""
 
 from pathlib import Path
 from typing import Any
@@ -11,17 +11,18 @@ DROPPED_KEYS = ("ap50_voc07",)
 
 
 def read_detection_rows(name: str = "detection", results: Path = RESULTS) -> list[dict[str, Any]]:
-    """Reads the rows of a result of the study `detection`, with today's names.
+    """Reads the rows of a result of the study `detection`, with their current names.
 
     Args:
       name: "detection" for test digits, or "detection_validation".
       results: the folder with the results.
     """
-    return [_with_todays_names(row) for row in read_result(name, results).get("rows", [])]
+    return [with_current_names(row) for row in read_result(name, results).get("rows", [])]
 
 
-def _with_todays_names(row: dict[str, Any]) -> dict[str, Any]:
+def with_current_names(row: dict[str, Any]) -> dict[str, Any]:
+    """Returns a row with current names of its keys, weights and images, without dropped keys."""
     renamed = {FORMER_KEYS.get(k, k): value for k, value in row.items() if k not in DROPPED_KEYS}
-    for key in ("weights", "images"):
+    for key in {"weights", "images"} & renamed.keys():
         renamed[key] = FORMER_VALUES.get(renamed[key], renamed[key])
     return renamed

@@ -1,4 +1,4 @@
-"""Images without digits, in which every detection is false: scikit-image's pictures and letters.
+"""Images without digits, where every detection is false: pictures of scikit-image, and letters.
 
 Training never saw any of them. Large images are cut into squares, so that one compiled program
 serves all of them.
@@ -21,7 +21,7 @@ SIDE = 300  # px: side of the squares
 
 
 def load_photograph(name: str) -> np.ndarray:
-    """Loads one of scikit-image's pictures, in colour."""
+    """Loads a picture of scikit-image as RGB."""
     from skimage import data
 
     file = next(Path(data.__file__).parent.glob(f"{name}.*"))

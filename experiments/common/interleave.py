@@ -52,7 +52,7 @@ def interleaved_rates(
 def rate_ratio(
     rates: Mapping[str, list[float]], numerator: str, denominator: str
 ) -> dict[str, float]:
-    """Divides one contender's rates by another's; returns the median, least and most of rounds."""
+    """Divides one contender's rates by another's: median, minimum and maximum over the rounds."""
     ratios = [a / b for a, b in zip(rates[numerator], rates[denominator], strict=True)]
     return {
         "median": round(statistics.median(ratios), 3),

@@ -1,4 +1,4 @@
-"""The programs that experiments compare with: PyTorch's form of the network, a large product."""
+"""The programs that experiments compare with: PyTorch's network and a large matrix product."""
 
 import statistics
 from collections.abc import Callable, Iterator, Mapping
@@ -14,11 +14,11 @@ from digits_jax.models.export.onnx import channels_first
 from digits_jax.models.fcn.features import STRIDE
 
 PEER_BATCH = 512  # windows that a peer classifies together; larger batches are no faster
-MATMUL = "a large product"  # name of the contender `large_matmul`
+MATMUL = "large matmul"  # name of the contender `large_matmul`
 
 
 def large_matmul() -> Callable[[], Any]:
-    """Multiplies two large float32 matrices with XLA: a measure of what the hardware can do."""
+    """Returns a call that multiplies two large matrices with XLA, as a measure of the hardware."""
     matrix, multiply = jnp.ones((matmul_side(jax.default_backend()),) * 2), jax.jit(jnp.matmul)
     return lambda: jax.block_until_ready(multiply(matrix, matrix))
 
@@ -40,7 +40,7 @@ def share_of_matmul(rates: Mapping[str, list[float]], contender: str, flop: int)
 
 
 def torch_network(params: Params, *, channels_last: bool) -> Any:
-    """Builds the network of PyTorch's own modules, up to the logits."""
+    """Builds the network from PyTorch's own modules, up to the logits."""
     import torch
     from torch import nn
 
@@ -64,7 +64,7 @@ def torch_network(params: Params, *, channels_last: bool) -> Any:
 
 
 def torch_a_trous(params: Params) -> Any:
-    """Builds the network over a whole image: second pool at stride 1, dilated dense layers.
+    """Builds the network over a whole image, with its second pool at stride 1 and dilated layers.
 
     It is not exact. Beyond a window's edge it sees the neighbouring pixels instead of zeros.
     """

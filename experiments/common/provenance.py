@@ -1,4 +1,4 @@
-"""Writes results as JSON, with the date, command, commit, hardware and versions behind them."""
+"""Writes and reads results as JSON, with their date, command, commit, hardware and versions."""
 
 import datetime
 import json

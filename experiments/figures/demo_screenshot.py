@@ -3,7 +3,7 @@
 Command:   python -m experiments.figures.demo_screenshot
 Hardware:  any, with Chromium and the extra `dev`.
 Time:      half a minute on 2 cores.
-Result:    experiments/results/demo_page.png, which the documentation shows.
+Result:    experiments/results/demo_page.png, which docs/commands.md shows.
 """
 
 import io
@@ -28,7 +28,7 @@ def arc(x: float, y: float, radius_x: float, radius_y: float, start: float, end:
     return [(x + radius_x * math.cos(a), y + radius_y * math.sin(a)) for a in angles]
 
 
-# Coordinates are fractions of the side of the drawing board.
+# Coordinates are fractions of the side of the drawing pad.
 STROKES: list[Stroke] = [
     [*arc(0.2, 0.2, 0.1, 0.09, -170, 40), (0.1, 0.42), (0.31, 0.42)],  # 2
     arc(0.5, 0.28, 0.1, 0.14, -90, 270),  # 0
@@ -63,13 +63,13 @@ def main(port: int = 7861) -> None:
 
 
 def draw(tab: Page, stroke: Stroke) -> None:
-    """Draws a stroke on the drawing board with the mouse."""
-    surface = tab.get_by_label("drawing board")
-    surface.hover()  # waits until the page does not move any more
-    board = surface.bounding_box()
-    assert board is not None
+    """Draws a stroke on the drawing pad with the mouse."""
+    pad = tab.get_by_label("drawing pad")
+    pad.hover()  # waits until the page does not move any more
+    box = pad.bounding_box()
+    assert box is not None
     for k, (x, y) in enumerate(stroke):
-        tab.mouse.move(board["x"] + x * board["width"], board["y"] + y * board["height"])
+        tab.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"])
         if k == 0:
             tab.mouse.down()
     tab.mouse.up()

@@ -6,8 +6,8 @@ are, normalised, and with their detections.
 Command:   python -m experiments.figures.paper_figures --paper runs/paper-0
 Hardware:  any; needs the extra [bench].
 Time:      two minutes on 2 cores.
-Result:    experiments/results/figure_*.png, pages.png and failures.png, which the documentation
-           shows in part. The flower in the last is dany13's (CC BY 2.0), from scikit-learn.
+Result:    experiments/results/figure_*.png, pages.png and failures.png, of which README.md and
+           docs/ show some. The flower in failures.png is dany13's (CC BY 2.0), from scikit-learn.
 """
 
 from pathlib import Path
@@ -56,7 +56,9 @@ def main(
     rows = [_draw_page(params, name, seed) for name, seed in (("page", 2), ("textured", 1))]
     Image.fromarray(np.concatenate(rows)).save(RESULTS / "pages.png")
 
-    failures = [_draw_found(params, picture) for picture in (_flower(), _discs(), _thick_ink())]
+    failures = [
+        _draw_with_detections(params, picture) for picture in (_flower(), _discs(), _thick_ink())
+    ]
     Image.fromarray(np.concatenate(failures, axis=1)).save(RESULTS / "failures.png")
 
     native = scenes.compose("native", "test", 1, native_seed)[0].image
@@ -72,11 +74,11 @@ def _draw_page(params: Params, dataset: str, seed: int) -> np.ndarray:
     """Draws a scene, its ink and its detections side by side."""
     picture = scenes.compose(dataset, "test", 1, seed)[0].image
     ink = np.dstack([normalise(picture)] * 3)
-    return np.concatenate([picture, ink, _draw_found(params, picture)], axis=1)
+    return np.concatenate([picture, ink, _draw_with_detections(params, picture)], axis=1)
 
 
-def _draw_found(params: Params, picture: np.ndarray) -> np.ndarray:
-    """Draws the detections in a picture."""
+def _draw_with_detections(params: Params, picture: np.ndarray) -> np.ndarray:
+    """Draws a picture with its detections, at its own size."""
     min_score = default_min_score(picture, normalised=True)
     detections = detect.detect(params, normalise(picture), min_score=min_score)
     annotated = draw_detections(picture, detections)

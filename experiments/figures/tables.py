@@ -14,7 +14,7 @@ from typing import Any
 import tyro
 
 from experiments.benchmarks.speed_requirements import format_table, read_runs, select_last_runs
-from experiments.common.detection_results import read_detection_rows
+from experiments.common.detection_results import read_detection_rows, with_current_names
 from experiments.common.provenance import RESULTS, ROOT, read_result
 
 COMMAND = "python -m experiments.figures.tables"
@@ -25,7 +25,7 @@ TRAINING_RUNS = {  # name of the result: name in the table
     "accuracy_without_background": "digits alone",
 }
 SCENE_DATASETS = ("native", "savi-d", "mnist-od", "page", "textured")
-PHOTOGRAPHS = {  # name of the image set: text of the README
+PHOTOGRAPHS = {  # name of the image set: its description in the README
     "photographs, normalised": "photographs, as the commands read them",
     "photographs": "photographs, not normalised",
 }
@@ -50,7 +50,7 @@ def main(root: Path = ROOT, results: Path = RESULTS) -> None:
 
 
 def replace_part(text: str, name: str, content: str) -> str:
-    """Replaces what stands between a part's two markers.
+    """Replaces the lines between the two markers of a part of a text.
 
     Raises:
       ValueError: a marker is missing.
@@ -122,8 +122,7 @@ def render_detection(results: Path = RESULTS) -> str:
         for row in rows
     ]
     other = read_result("other_handwriting", results)
-    for row in other.get("rows", []):
-        row = {"count_accuracy": row.get("right_count"), **row}
+    for row in map(with_current_names, other.get("rows", [])):
         scenes = f"{row['scenes']} of `page`, {row['digits']}"
         shown = (f"{row[metric]:.3f}" for metric in metrics)
         lines.append(_line("`pretrained`", _sizes({"sizes": DEFAULT_SIZES}), scenes, *shown, ""))

@@ -1,11 +1,11 @@
 """How well are digits detected, and how many false detections are there, with which weights?
 
 Detects in scenes of test digits, and in images without digits: photographs, textures and figures
-that training never saw (scikit-image's), blank images of every grey, and letters, which are
-reported apart. Scenes are normalised, as `digits-jax detect` does. The other images are searched as
-they are, and photographs a second time after normalising. The pretrained weights are measured at
-the default sizes; they and `paper` also at one scale, as the paper detects. For each of the weights
-the errors on single digits of the same split are counted, too.
+of scikit-image, which training never saw, blank images of several greys, and letters. Each kind is
+reported by itself. Scenes are normalised, as `digits-jax detect` does. The other images are
+searched as they are, and photographs a second time after normalising. For each of the weights, the
+errors on single digits of the same split are counted, too. The second command below measures the
+pretrained weights and `paper` at one scale, as the paper detects.
 
 Command:   python -m experiments.studies.detection
            python -m experiments.studies.detection --sizes 28 28 --weights pretrained runs/paper-0
@@ -68,10 +68,10 @@ def main(
     name = "detection" if split == "test" else f"detection_{split}"
     rows = read_detection_rows(name)
     header = provenance(["scikit-image", "pycocotools"])
-    for chosen in weights:
-        model = load_model(chosen)
-        for measured in _measure(model, sizes, datasets, split, count, image_sets):
-            row = {"weights": Path(chosen).stem, "sizes": list(sizes), **measured, **header}
+    for source in weights:
+        model = load_model(source)
+        for result in _measure(model, sizes, datasets, split, count, image_sets):
+            row = {"weights": Path(source).stem, "sizes": list(sizes), **result, **header}
             rows = [other for other in rows if _subject(other) != _subject(row)] + [row]
             write_result(name, {"question": "How well are digits found?", "rows": rows})
 

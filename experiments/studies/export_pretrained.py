@@ -1,12 +1,12 @@
-"""Writes the weights that come with the package, from a finished run of `make train`.
+"""Writes the weights that come with the package, from a finished training run.
 
 Command:   python -m experiments.studies.export_pretrained runs/standard-0
 Hardware:  any.
 Time:      a minute.
 Result:    digits_jax/models/pretrained.safetensors. Its header holds the training configuration,
            the detector's constants, the seed, the commit that trained it, and its scores. The
-           scores are those that experiments/results/detection.json has of the pretrained weights:
-           after new weights, run `experiments.studies.detection`, then this once more.
+           detection scores are read from experiments/results/detection.json. After new weights, run
+           `experiments.studies.detection`, and then this once more.
 """
 
 import dataclasses
@@ -62,7 +62,7 @@ def main(workdir: tyro.conf.Positional[Path]) -> None:
 
 
 def _find_record(workdir: Path) -> dict[str, Any]:
-    """Finds what `experiments.studies.accuracy` wrote about this very run."""
+    """Returns the record that `experiments.studies.accuracy` wrote of this run."""
     rows = read_metrics(workdir / "metrics.jsonl")
     by_step = {str(row.step): row.validation_accuracy for row in rows}
     for record in read_result("accuracy_standard").get("runs", []):

@@ -1,10 +1,10 @@
-"""What does each kind of negative, and of neighbours, contribute to detecting digits?
+"""What do the neighbours in a window and each kind of negative contribute to detecting digits?
 
 Trains short runs of `standard`, each without one of the kinds. The shares of the other kinds stay
-as they are, and digits fill the rest of the batch. Each run is scored on scenes of validation
-digits of 18 to 44 px, on each dataset at the threshold that is best for it, since short runs have
-smaller margins than long ones. False detections are counted on letters and on one photograph of
-scikit-image, at the threshold that is best for `native`.
+as they are, and digits fill the rest of the batch. Each run is scored on two datasets of scenes of
+validation digits, searched for digits of 18 to 44 px. The threshold is the best one for the run and
+the dataset, since short runs have smaller margins than long ones. False detections are
+counted on letters and on one photograph of scikit-image, at the best threshold for `native`.
 
 Command:   python -m experiments.studies.negatives_ablation
 Hardware:  any; needs the extra [bench].

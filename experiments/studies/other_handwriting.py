@@ -10,7 +10,8 @@ Command:   apt-get install fonts-dkg-handwriting fonts-breip fonts-bwht \
            python -m experiments.studies.other_handwriting
 Hardware:  any; needs the extra [bench] and Debian's fonts.
 Time:      half an hour on 2 cores.
-Result:    experiments/results/other_handwriting.json; the figures are in docs/results.md.
+Result:    experiments/results/other_handwriting.json, from which `experiments.figures.tables`
+           writes two rows of docs/results.md.
 """
 
 import dataclasses
@@ -62,7 +63,7 @@ def main(weights: str = "pretrained", count: int = 60, seed: int = 0) -> None:
         scores = score_detections(scenes, detections, min_score=min_score)._asdict()
         metrics = {key: round(value, 4) for key, value in scores.items()}
         metrics |= {"digits": name, "count": metrics["digits"], "min_score": min_score}
-        over_threshold = [found.from_score(min_score) for found in detections]
+        over_threshold = [image.from_score(min_score) for image in detections]
         metrics["by_label"] = [_recall(scenes, over_threshold, label) for label in range(10)]
         rows.append(metrics)
         print(metrics)
@@ -100,15 +101,15 @@ def _draw(file: Path, digit: str) -> np.ndarray:
 
 
 def _recall(scenes: Sequence[Scene], detections: Sequence[Detections], label: int) -> float:
-    """Returns the share of a class's digits with the centre of a detection of it in their box."""
-    found = total = 0
-    for scene, detected in zip(scenes, detections, strict=True):
-        boxes = detected.boxes_xyxy[detected.labels == label]
+    """Returns the share of a class's digits that are detected: a centre lies in their box."""
+    detected = total = 0
+    for scene, image in zip(scenes, detections, strict=True):
+        boxes = image.boxes_xyxy[image.labels == label]
         centres = (boxes[:, :2] + boxes[:, 2:]) / 2
         for box in scene.boxes_xyxy[scene.labels == label]:
             total += 1
-            found += bool(((centres >= box[:2]) & (centres < box[2:])).all(axis=1).any())
-    return round(found / max(total, 1), 3)
+            detected += bool(((centres >= box[:2]) & (centres < box[2:])).all(axis=1).any())
+    return round(detected / max(total, 1), 3)
 
 
 if __name__ == "__main__":

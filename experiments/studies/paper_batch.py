@@ -1,4 +1,4 @@
-"""With which batch do the paper's 20,000 iterations reach 99.3 % on the validation digits?
+"""Which batch size brings the paper's 20,000 iterations to 99.3 % on the validation digits?
 
 The paper (section 3.1) gives Adam, 1e-4, 20,000 iterations and shifts of up to 6 px, and never a
 batch size. The configuration `paper` takes the smallest batch tried here whose validation accuracy
@@ -31,7 +31,7 @@ def main(
     seeds: Numbers = [0, 1, 2],  # noqa: B006
     workdirs: Path = Path("runs"),
 ) -> None:
-    """Trains `paper` once for each batch size and seed. It uses no test digit.
+    """Trains `paper` once for each batch size and seed, without looking at test digits.
 
     Args:
         batch_sizes: Batch sizes to try.

@@ -1,9 +1,9 @@
-"""Does `classify` gain by framing digits as MNIST does, and by normalising their stroke width?
+"""Does `classify` gain from framing digits as MNIST does, and from normalising stroke widths?
 
 Draws validation digits eight times as large with thinner and thicker strokes: pixels are added to
-or removed from the edges by half of the difference in width. The digits are classified scaled to
-28×28 pixels; framed as MNIST's digits are; and framed with a normal stroke width, as `digits-jax
-classify` does.
+or removed from the edges by half of the difference in width. The digits are classified in three
+ways: scaled to 28×28 pixels; framed as MNIST's digits are; and framed with a normal stroke width,
+as `digits-jax classify` does.
 
 Command:   python -m experiments.studies.stroke_widths
 Hardware:  any.

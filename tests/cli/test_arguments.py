@@ -11,6 +11,7 @@ import digits_jax
 from digits_jax.cli.arguments import load_model, resolve_weights
 from digits_jax.detect.config import DEFAULT_CONFIG, HEADER_KEY
 from digits_jax.models.weights import save_weights
+from digits_jax.train.workdir import WorkdirError
 
 pytestmark = pytest.mark.usefixtures("pretrained")
 
@@ -35,7 +36,7 @@ def test_load_model_reads_the_config_of_a_weights_file_without_a_message(
     assert capsys.readouterr().err == ""
 
 
-def test_load_model_says_that_a_file_without_a_config_gets_that_of_the_pretrained_weights(
+def test_load_model_logs_that_a_file_without_a_config_gets_that_of_the_pretrained_weights(
     untrained: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert load_model(str(untrained)).config == DEFAULT_CONFIG
@@ -44,8 +45,13 @@ def test_load_model_says_that_a_file_without_a_config_gets_that_of_the_pretraine
     assert "those of the pretrained weights are used" in line
 
 
-def test_load_model_says_nothing_of_the_pretrained_weights(
+def test_load_model_logs_nothing_for_the_pretrained_weights(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert load_model("pretrained").config == DEFAULT_CONFIG
     assert capsys.readouterr().err == ""
+
+
+def test_resolve_weights_takes_other_names_as_work_folders(tmp_path: Path) -> None:
+    with pytest.raises(WorkdirError, match="holds no training run"):
+        resolve_weights(str(tmp_path))

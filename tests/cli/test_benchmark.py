@@ -1,4 +1,4 @@
-"""`digits-jax benchmark` with sizes so small that the figures say nothing about speed."""
+"""`digits-jax benchmark`, with sizes too small for meaningful figures."""
 
 import json
 import os
@@ -53,6 +53,10 @@ def test_benchmark_measures_every_task_on_one_device_and_on_two(tmp_path: Path) 
         (["--batch-size", "0"], "expected --batch-size to be at least 1"),
         (["--rounds", "0"], "expected --rounds to be at least 1"),
         (["--batch-size", "--image-size"], "got neither"),
+        (
+            ["--devices", "2", "--batch-size", "3", "5", "--image-size"],
+            "expected a --batch-size that 2 devices can share evenly; got 3, 5",
+        ),
         (["--plot", "plot.unknown"], "expected --plot to end in a picture format ("),
         (["--plot", "/"], "/ is not a file"),
     ],

@@ -1,4 +1,4 @@
-"""`digits-jax classify`, and the framing of single digits that it uses."""
+"""`digits-jax classify`: its output, and pictures of other kinds than MNIST's."""
 
 import json
 import math
@@ -13,7 +13,6 @@ from PIL import Image
 import digits_jax
 from digits_jax.cli.arguments import resolve_weights
 from digits_jax.data.mnist import Mnist
-from digits_jax.images.mnist_format import frame_digit
 
 pytestmark = pytest.mark.usefixtures("pretrained")
 
@@ -66,28 +65,3 @@ def test_pillows_warning_of_damaged_metadata_is_not_shown(
     Image.open(scene_file).save(damaged, exif=b"Exif\0\0II*\0\x08\0\0\0\x09\0")
     assert exit_status("classify", damaged) == 0
     assert not [warning for warning in recwarn if "EXIF" in str(warning.message)]
-
-
-def test_a_framed_digit_is_placed_as_mnists_digits_are(mnist: Mnist) -> None:
-    bar = np.zeros((90, 200), np.uint8)
-    bar[5:85, 150:190] = 100
-    framed = frame_digit(bar)
-    rows, columns = (np.flatnonzero(framed.any(axis=axis)) for axis in (1, 0))
-    assert (len(rows), len(columns), framed.max()) == (20, 10, 255)
-    assert abs(rows.mean() - 14) <= 0.5
-    assert abs(columns.mean() - 14) <= 0.5
-    digits = np.asarray(mnist.validation.images[:100])
-    np.testing.assert_array_equal([frame_digit(digit) for digit in digits], digits)
-    moved = np.stack([frame_digit(np.pad(digit, ((0, 9), (20, 3)))) for digit in digits])
-    # The others have a faint edge that is taken for paper.
-    assert (moved == digits).all(axis=(1, 2)).mean() > 0.5
-    assert np.abs(moved.astype(int) - digits).mean() < 1
-
-
-@pytest.mark.parametrize("shape", [(1, 1000), (1000, 1), (5, 5), (2000, 2000)])
-def test_ink_that_is_one_pixel_wide_can_be_framed(shape: tuple[int, int]) -> None:
-    image = np.zeros(shape, np.uint8)
-    for k in range(max(shape) - 1):
-        image[min(k, shape[0] - 1), min(k, shape[1] - 1)] = 200
-    image[0, 0] = 0
-    assert frame_digit(image).max() == 255

@@ -17,7 +17,7 @@ from digits_jax.detect.config import DEFAULT_CONFIG
 PIXELS = np.zeros((40, 50), np.uint8)
 
 pytestmark = [
-    pytest.mark.usefixtures("pretrained", "fake"),
+    pytest.mark.usefixtures("pretrained", "fake_detector"),
     pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning"),
 ]
 

@@ -22,7 +22,7 @@ KILLED_RUN = Path(__file__).parents[1] / "killed_run.py"
 PIXELS = np.zeros((40, 50), np.uint8)
 
 pytestmark = [
-    pytest.mark.usefixtures("pretrained", "fake"),
+    pytest.mark.usefixtures("pretrained", "fake_detector"),
     pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning"),
 ]
 

@@ -49,7 +49,7 @@ def test_a_command_accepts_and_documents_its_weights(
         assert "(default: pretrained)" in text
 
 
-def test_detect_documents_the_default_thresholds_and_sizes(
+def test_detect_documents_the_default_thresholds_sizes_and_limits(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     text = help_of("detect", capsys=capsys)
@@ -58,6 +58,8 @@ def test_detect_documents_the_default_thresholds_and_sizes(
     assert f"{config.photo_min_score:g} for other pictures" in text
     assert f"(default: {config.min_size:g})" in text
     assert f"(default: {config.max_size:g})" in text
+    assert f"Only the {config.max_detections} likeliest candidates" in text
+    assert "Larger digits are not searched for" in text
 
 
 def test_score_documents_dataset_and_its_former_name_family(

@@ -19,7 +19,7 @@ def run_command(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=300)
 
 
-def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+def test_version_prints_the_name_and_the_version(capsys: pytest.CaptureFixture[str]) -> None:
     main(["--version"])
     assert capsys.readouterr().out == f"digits-jax {digits_jax.__version__}\n"
 
@@ -37,7 +37,7 @@ def test_help_of_train_shows_the_defaults_of_the_named_configuration(
 
 
 @pytest.mark.slow
-def test_train_then_evaluate(tmp_path: Path) -> None:
+def test_evaluate_repeats_the_test_accuracy_of_a_finished_training_run(tmp_path: Path) -> None:
     """Ten steps on the real digits, each command in a process of its own."""
     workdir = tmp_path / "run"
     small = ("--steps", "10", "--batch-size", "16")
@@ -62,12 +62,12 @@ def test_a_folder_without_a_run_is_one_line_and_status_1(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert exit_status("evaluate", str(tmp_path)) == 1
-    said = capsys.readouterr().err
-    assert said.startswith(f"digits-jax: {tmp_path} holds no training run")
-    assert said.count("\n") == 1
+    printed = capsys.readouterr().err
+    assert printed.startswith(f"digits-jax: {tmp_path} holds no training run")
+    assert printed.count("\n") == 1
 
 
-def test_missing_data_is_said_before_anything_is_trained(
+def test_missing_data_is_reported_before_anything_is_trained(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ("train", "--workdir", str(tmp_path / "run"), "--data-dir", str(tmp_path / "none"))

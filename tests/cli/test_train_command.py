@@ -77,7 +77,7 @@ def test_a_field_is_set_by_its_name_and_by_its_former_name(
         assert config == dataclasses.replace(CONFIGS["standard"], **{field: value})
 
 
-def test_help_says_one_whole_sentence_for_every_option(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_describes_every_option_in_whole_sentences(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["train", "--help"])
     text = " ".join(capsys.readouterr().out.replace("│", " ").split())
@@ -91,7 +91,8 @@ def test_help_says_one_whole_sentence_for_every_option(capsys: pytest.CaptureFix
         head = f"{option} {values}" + (f", {former} {values}" if len(names) > 1 else "")
         found = re.search(rf"{head} (.+?) \(default: [^)]+\)", text)
         assert found, option
-        assert re.fullmatch(r"[A-Z][^.]*(?:\d\.\d[^.]*)*\.", found[1]), found[1]
+        sentence = r"[A-Z][^.]*(?:\d\.\d[^.]*)*\."
+        assert re.fullmatch(rf"{sentence}(?: {sentence})*", found[1]), found[1]
 
 
 def test_divergence_is_one_line_and_status_1(

@@ -1,4 +1,4 @@
-"""Photographed ink: digits stay in their boxes, and every drawn range has the stated ends."""
+"""Photographed ink: its contrast, its place, and equal pictures of equal generators."""
 
 from collections.abc import Callable
 
@@ -22,7 +22,7 @@ def ink() -> np.ndarray:
 
 
 def contrasts(ink: np.ndarray, photograph: Photograph, count: int) -> np.ndarray:
-    """Returns by how many grey levels ink is lighter than the paper next to it, by channel."""
+    """Returns how many grey levels ink is lighter than the paper next to it, `[count, 3]`."""
     differences = []
     for seed in range(count):
         picture = photograph(ink, np.random.default_rng(seed))
@@ -47,9 +47,9 @@ def test_ink_on_a_textured_background_is_faint_and_lighter_or_darker(ink: np.nda
 
 @pytest.mark.parametrize("photograph", [photograph_page, photograph_textured])
 def test_equal_generators_give_equal_pictures(ink: np.ndarray, photograph: Photograph) -> None:
-    one, again, other = (photograph(ink, np.random.default_rng(seed)) for seed in (1, 1, 2))
-    np.testing.assert_array_equal(one, again)
-    assert not np.array_equal(one, other)
+    first, again, other = (photograph(ink, np.random.default_rng(seed)) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
 
 
 @pytest.mark.parametrize("dataset", ["page", "textured"])

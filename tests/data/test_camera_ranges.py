@@ -1,4 +1,4 @@
-"""The ends of each range that the camera draws from, computed by hand; shares of many pictures."""
+"""The camera at the ends of each range that it draws from, and averages over many pictures."""
 
 from collections.abc import Sequence
 from io import BytesIO
@@ -12,7 +12,13 @@ from digits_jax.data import camera
 
 
 class FixedGenerator(np.random.Generator):
-    """Draws the number at one fraction of each range: 0 for the low end and 1 for the high end."""
+    """Draws the same place of each range.
+
+    Args:
+      fraction: the place: 0 for the low end of a range and 1 for its high end.
+      coin: the number that `random` returns.
+      noise: whether normal numbers are random, or all 0.
+    """
 
     def __init__(self, fraction: float, *, coin: float = 0.0, noise: bool = True) -> None:
         super().__init__(np.random.PCG64(0))
@@ -199,8 +205,8 @@ def test_the_texture_of_paper_shows_in_a_page() -> None:
         (camera.photograph_textured, 0.8337309600640775),
     ],
 )
-def test_a_picture_takes_as_many_draws_as_ever(photograph: Any, following: float) -> None:
-    """Pinned: the number that the generator draws next."""
+def test_a_picture_takes_a_pinned_number_of_draws(photograph: Any, following: float) -> None:
+    """The number that the generator draws next is pinned."""
     rng = np.random.default_rng(0)
     photograph(np.zeros((20, 30), np.uint8), rng)
     assert rng.random() == pytest.approx(following)

@@ -27,7 +27,7 @@ from digits_jax.data.mnist import MNIST_SHA256, Mnist, load_mnist, mnist_sources
 pytestmark = pytest.mark.usefixtures("cache")
 
 
-def test_the_splits_are_the_papers(mnist: Mnist) -> None:
+def test_the_splits_are_those_of_the_paper(mnist: Mnist) -> None:
     assert [len(split.labels) for split in mnist] == [50_000, 10_000, 10_000]
     for split in mnist:
         assert split.images.shape == (len(split.labels), 28, 28)

@@ -18,7 +18,7 @@ SIDES = {"native": (28, 28), "savi-d": (22, 36), "mnist-od": (15, 99)}
 
 
 def mnist_of(image: np.ndarray) -> Mnist:
-    """Returns splits of this one image, labelled 7."""
+    """Returns splits that hold one image each, labelled 7."""
     digits = Dataset(image.astype(np.uint8)[None], np.array([7], np.uint8))
     return Mnist(digits, digits, digits)
 
@@ -41,7 +41,9 @@ def pairwise_ious(boxes: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("dataset", ON_BLACK)
-def test_scenes_are_as_described(dataset: str, mnist: Mnist) -> None:
+def test_scenes_have_the_size_number_and_tight_boxes_of_their_dataset(
+    dataset: str, mnist: Mnist
+) -> None:
     composed = compose(dataset, "validation", 20, 0, mnist=mnist)
     assert len(composed) == 20
     for image, boxes, labels in composed:
@@ -79,8 +81,8 @@ def test_a_scene_is_a_function_of_its_dataset_split_seed_and_index(
     assert not any(same(a, b) for k, a in enumerate(different) for b in different[:k])
 
 
-def test_scenes_stay_the_same(mnist: Mnist) -> None:
-    """Pinned, so that results on composed scenes can be compared between versions."""
+def test_a_native_scene_has_pinned_labels_and_boxes(mnist: Mnist) -> None:
+    """Results on composed scenes can be compared between versions."""
     scene = compose("native", "test", 1, 1, mnist=mnist)[0]
     assert scene.labels.tolist() == [8, 0, 2]
     boxes = [[79, 100, 91, 120], [51, 55, 71, 73], [114, 33, 134, 49]]
@@ -137,7 +139,8 @@ def test_number_side_and_position_are_uniform(dataset: str) -> None:
     assert len(numbers) == many - few + 1
     assert chisquare(numbers).pvalue > 0.01
     shortest, longest = SIDES[dataset]
-    first = np.stack([scene.boxes_xyxy[0] for scene in composed])  # what comes later must give way
+    # Only the first digit's place is uniform: later digits must avoid the earlier ones.
+    first = np.stack([scene.boxes_xyxy[0] for scene in composed])
     side = first[:, 2] - first[:, 0]
     np.testing.assert_array_equal(first[:, 3] - first[:, 1], side)
     assert (side.min(), side.max()) == (shortest, longest)
@@ -232,8 +235,8 @@ def test_coloured_is_an_alias_of_textured(mnist: Mnist) -> None:
     np.testing.assert_array_equal(alias.image, scene.image)
 
 
-def test_textured_scenes_stay_those_of_their_former_name(mnist: Mnist) -> None:
-    """Pinned: "coloured" still seeds the random stream."""
+def test_a_textured_scene_has_pinned_labels_and_boxes(mnist: Mnist) -> None:
+    """Its former name, "coloured", still seeds the random stream."""
     scene = compose("textured", "test", 1, 0, mnist=mnist)[0]
     assert scene.labels.tolist() == [9, 3, 2, 1]
     assert scene.boxes_xyxy[0].tolist() == [202, 104, 216, 124]

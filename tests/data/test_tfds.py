@@ -134,10 +134,10 @@ def test_a_prepared_dataset_is_tried_before_the_wheel(
 
 
 def test_a_tfrecord_dataset_gets_the_command_that_prepares_it_again(tfrecord: Path) -> None:
-    with pytest.raises(DataError, match=r"file_format='array_record'.*download_and_prepare") as e:
+    with pytest.raises(DataError, match=r"file_format='array_record'.*_and_prepare") as error:
         load_mnist(tfrecord)
-    assert str(tfrecord) in str(e.value)
-    assert "--data-dir" in str(e.value)
+    assert str(tfrecord) in str(error.value)
+    assert "--data-dir" in str(error.value)
 
 
 def test_a_tfrecord_dataset_that_was_not_named_is_skipped(

@@ -49,7 +49,7 @@ class SwitchableDetector:
         return self.fake or detect_ink(params, config, ink)
 
 
-def test_without_gradio_the_command_says_what_to_install(
+def test_without_gradio_the_message_names_what_to_install(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "gradio", None)
@@ -146,7 +146,7 @@ def wait_for_json(tab: Any, name: str) -> dict[str, Any]:
 
 def draw_stroke(tab: Any, *corners: tuple[float, float]) -> None:
     """Draws on the pad with the mouse, through corners in px of the drawing."""
-    pad = tab.get_by_label("drawing board")
+    pad = tab.get_by_label("drawing pad")
     pad.hover()  # waits until the page stands still
     canvas = pad.bounding_box()
     scale = canvas["width"] / PAD_SIDE_PX

@@ -51,9 +51,11 @@ def test_the_threshold_filters_the_detections_of_one_search() -> None:
     assert (json["image"], json["width"], json["height"]) == ("some.png", 50, 40)
 
 
-def test_the_sentence_says_that_candidates_were_dropped() -> None:
+def test_the_sentence_says_that_candidates_were_dropped_and_how_many_were_examined() -> None:
+    result = result_of([0.9], truncated=True)
     sentence = f"only the {DEFAULT_CONFIG.max_detections} likeliest"
-    assert sentence in display(result_of([0.9], truncated=True), 0.5)[1]
+    assert sentence in display(result, 0.5)[1]
+    assert "only the 7 likeliest" in display(result._replace(max_detections=7), 0.5)[1]
     assert "likeliest" not in display(result_of([0.9]), 0.5)[1]
 
 

@@ -1,4 +1,4 @@
-"""What the tests of detection share: the package's weights, two scenes, and their detections."""
+"""The package's weights, two scenes and their detections, for tests of detection."""
 
 import pytest
 

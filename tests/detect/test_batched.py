@@ -13,11 +13,11 @@ from digits_jax.data.mnist import Mnist
 from digits_jax.detect import detector as detector_module
 from digits_jax.detect.batched import (
     batch_by_bucket,
-    detect_readable,
     padded_batch_size,
     run_ahead,
 )
 from digits_jax.detect.detector import Detector
+from digits_jax.detect.inputs import detect_readable
 from digits_jax.detect.padding import bucket_shape
 from digits_jax.detect.peaks import Candidates
 from digits_jax.images.read import ImageError

@@ -26,6 +26,7 @@ def touched_pixels(*windows: np.ndarray) -> list[float]:
 
 
 def drawn(*strokes: tuple[slice | int, slice | int]) -> np.ndarray:
+    """Returns a window with strokes of full ink, given by their rows and columns."""
     window = np.zeros((INPUT_SIDE, INPUT_SIDE), np.float32)
     for rows, columns in strokes:
         window[rows, columns] = 1

@@ -16,6 +16,7 @@ WINDOW = np.array([10, 20, 38, 48], np.float32)  # body: columns 13–34, rows 2
 
 
 def canvas(*blobs: tuple[slice, slice]) -> np.ndarray:
+    """Returns an image with blobs of full ink, given by their rows and columns."""
     image = np.zeros((60, 70), np.float32)
     for rows, columns in blobs:
         image[rows, columns] = 1
@@ -103,8 +104,8 @@ def test_a_window_may_reach_beyond_the_image(window: list[float], box: list[int]
     height, width = image.shape
     turned = np.array([width, height] * 2) - np.array(window)[[2, 3, 0, 1]]
     expected = np.array([width, height] * 2) - np.array(box)[[2, 3, 0, 1]]
-    found = tight_box(image[::-1, ::-1].copy(), turned.astype(np.float32), 8)
-    assert found.tolist() == expected.tolist()
+    turned_box = tight_box(image[::-1, ::-1].copy(), turned.astype(np.float32), 8)
+    assert turned_box.tolist() == expected.tolist()
 
 
 @pytest.mark.parametrize(

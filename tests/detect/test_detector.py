@@ -36,9 +36,9 @@ def crop_digit(mnist: Mnist, label: int, number: int = 0) -> np.ndarray:
     return image[y0:y1, x0:x1]
 
 
-def assert_same(one: Detections, other: Detections) -> None:
-    for array, expected in zip(one, other, strict=True):
-        np.testing.assert_array_equal(array, expected)
+def assert_equal(detections: Detections, expected: Detections) -> None:
+    for array, expected_array in zip(detections, expected, strict=True):
+        np.testing.assert_array_equal(array, expected_array)
 
 
 def test_every_digit_of_a_scene_is_detected(
@@ -85,10 +85,10 @@ def test_a_higher_threshold_leaves_out_the_less_certain(
 ) -> None:
     scores = scene_detections[0].scores
     threshold = float((scores[0] + scores[-1]) / 2)
-    few = detect_native(params, scenes[0].image, threshold)
+    certain = detect_native(params, scenes[0].image, threshold)
     count = int((scores >= threshold).sum())
     assert 0 < count < len(scores)
-    assert_same(few, first(scene_detections[0], count, truncated=False))
+    assert_equal(certain, first(scene_detections[0], count, truncated=False))
 
 
 @pytest.mark.slow
@@ -99,10 +99,10 @@ def test_from_score_gives_the_detections_of_a_higher_threshold(
     image = compose("mnist-od", "validation", 6, 5, mnist=mnist)[5].image
     detections = detect(params, image)
     assert (detections.scores < 0.9).any()
-    assert_same(detect(params, image, min_score=0.9), detections.from_score(0.9))
+    assert_equal(detect(params, image, min_score=0.9), detections.from_score(0.9))
     more = detect(params, image, min_score=0.01)  # with candidates that overlap better ones
     assert len(more.scores) > len(detections.scores)
-    assert_same(detections, more.from_score(MIN_SCORE))
+    assert_equal(detections, more.from_score(MIN_SCORE))
 
 
 def test_digits_that_touch_the_image_s_edges_are_detected(params: Params, mnist: Mnist) -> None:
@@ -172,13 +172,13 @@ def test_detect_batch_equals_detect_on_each_image(
 
 
 @pytest.mark.slow
-def test_truncated_tells_that_there_were_more_than_max_detections(
+def test_truncated_is_true_where_there_were_more_candidates_than_max_detections(
     params: Params, scenes: list[Scene], scene_detections: list[Detections]
 ) -> None:
     sizes: dict[str, Any] = {"min_size": 28.0, "max_size": 28.0}
     best = detect(params, scenes[0].image, capacity=1, **sizes)
     assert best.truncated
-    assert_same(best, first(scene_detections[0], 1, truncated=True))
+    assert_equal(best, first(scene_detections[0], 1, truncated=True))
     blank = np.zeros((1, SIZE, SIZE), np.uint8)
     none = detect_batch(params, blank, max_detections=1, **sizes)
     assert none.valid.tolist() == [[False]]

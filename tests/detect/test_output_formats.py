@@ -33,7 +33,7 @@ def test_jsonl_holds_one_object_for_each_page() -> None:
     assert fourth == {**empty, "page": 1, "detections": [digit]}
 
 
-def test_lines_of_digits_are_read_with_the_option_read() -> None:
+def test_a_page_result_holds_lines_of_digits_if_read() -> None:
     three = digits([[20, 5, 26, 25], [2, 4, 12, 24], [3, 60, 9, 80]], [1, 7, 2], 3 * [0.9])
     result = page_result(Page(Path("a.png")), PIXELS, three, read=True)
     assert result["lines"] == ["71", "2"]

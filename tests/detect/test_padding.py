@@ -7,7 +7,7 @@ from digits_jax.data.scenes import Scene
 from digits_jax.detect.config import DetectorConfig
 from digits_jax.detect.detector import Detector
 from digits_jax.detect.padding import bucket_shape, pad_to_bucket
-from digits_jax.detect.pipeline import find_peaks
+from digits_jax.detect.pipeline import find_detections
 from digits_jax.models.cnn import Params
 
 
@@ -59,7 +59,7 @@ def test_detections_do_not_depend_on_the_padding(params: Params, scenes: list[Sc
 
 @pytest.mark.slow
 def test_images_of_many_sizes_and_thresholds_share_one_program(params: Params) -> None:
-    count_programs = find_peaks._cache_size  # type: ignore[attr-defined]
+    count_programs = find_detections._cache_size  # type: ignore[attr-defined]
     before = count_programs()
     for k, (height, width) in enumerate([(129, 10), (200, 256), (7, 130), (256, 256), (177, 1)]):
         config = DetectorConfig(28.0, 28.0, min_score=k / 10, photo_min_score=k / 5)

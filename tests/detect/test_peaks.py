@@ -14,7 +14,7 @@ from digits_jax.detect.border_contact import border_contact
 from digits_jax.detect.config import BorderContactConfig, DetectorConfig, PeakConfig
 from digits_jax.detect.peaks import log_sizes
 from digits_jax.detect.peaks import pyramid_sizes as pyramid_sizes_of
-from digits_jax.detect.pipeline import find_peaks
+from digits_jax.detect.pipeline import find_detections
 from digits_jax.models.cnn import INPUT_SIDE, Params
 
 pyramid_sizes = partial(pyramid_sizes_of, config=PeakConfig())
@@ -34,7 +34,7 @@ def test_neighbouring_sizes_differ_by_at_most_1_4_and_serve_half_of_it_on_either
     assert log_sizes(sizes.tolist()) == pytest.approx([k * np.log(ratio) for k in range(6)])
 
 
-def test_find_peaks_can_be_traced_with_64_bit_types_enabled() -> None:
+def test_find_detections_can_be_traced_with_64_bit_types_enabled() -> None:
     params = jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), digits_jax.load_pretrained()
     )
@@ -42,7 +42,7 @@ def test_find_peaks_can_be_traced_with_64_bit_types_enabled() -> None:
     extents = jax.ShapeDtypeStruct((1, 2), jnp.int32)
     config = DetectorConfig(min_size=28.0, max_size=28.0, max_detections=4)
     with jax.enable_x64(True), jax.numpy_dtype_promotion("standard"):
-        search = partial(find_peaks, config=config)
+        search = partial(find_detections, config=config)
         candidates = jax.eval_shape(search, params, images, extents, jnp.float32(0.5))
     assert candidates.windows_xyxy.shape == (1, 4, 4)
 
@@ -63,7 +63,7 @@ def test_border_contacts_are_those_of_the_resized_image_s_windows(
     images = jnp.asarray(digits.repeat(scale, axis=1).repeat(scale, axis=2)[..., None])
     extents = jnp.array([images.shape[1:3]] * 2)
     config = DetectorConfig(min_size=size, max_size=size, max_detections=64)
-    candidates = find_peaks(params, images, extents, 0.0, config=config)
+    candidates = find_detections(params, images, extents, 0.0, config=config)
     seen = set()
     for image, *of_image in zip(images[..., 0], *candidates[:-1], strict=True):
         windows, _, _, contacts, priority = (np.asarray(array) for array in of_image)

@@ -16,7 +16,7 @@ def boxes(*corners: tuple[float, float, float, float]) -> np.ndarray:
 
 
 def row(text: str, x: float, y: float, *, height: float = 20, pitch: float = 16) -> np.ndarray:
-    """Boxes of digits 12 wide (a 1 only 4), one every 16 px; a space is left free."""
+    """Returns boxes 12 px wide (4 px for a 1), one every 16 px; a space has no box."""
     middles = [(x + pitch * k, 2 if digit == "1" else 6) for k, digit in enumerate(text)]
     spots = [spot for spot, digit in zip(middles, text, strict=True) if digit != " "]
     return boxes(*((m - half, y, m + half, y + height) for m, half in spots))
@@ -27,8 +27,8 @@ def read(*rows: tuple[str, np.ndarray]) -> list[str]:
     return read_lines(np.concatenate([of_row for _, of_row in rows]), np.array(labels))
 
 
-def test_two_lines() -> None:
-    """The lower one given first, and of boxes of whole pixels, as detection gives them."""
+def test_two_lines_are_read_from_top_to_bottom_in_any_order_of_the_boxes() -> None:
+    """The lower line is given first, also with boxes of whole pixels, as in detections."""
     lower, upper = row("23", 30, 40), row("4071", 10, 5)
     assert read(("23", lower), ("4071", upper)) == ["4071", "23"]
     whole = np.concatenate([lower, upper]).astype(np.int64)
@@ -36,24 +36,24 @@ def test_two_lines() -> None:
     assert find_lines(whole) == [[2, 3, 4, 5], [0, 1]]
 
 
-def test_no_digits_and_one() -> None:
+def test_no_digits_are_no_lines_and_one_digit_is_one_line() -> None:
     assert read_lines(np.zeros((0, 4), np.int64), np.zeros(0, np.int64)) == []
     assert find_lines(np.zeros((0, 4))) == []
     assert read(("8", row("8", 10, 5))) == ["8"]
 
 
 @pytest.mark.parametrize(("gap", "text"), [(19, "47"), (21, "4 7")])
-def test_a_gap_wider_than_digits_are_high_is_a_space(gap: int, text: str) -> None:
+def test_a_gap_wider_than_the_digits_height_is_a_space(gap: int, text: str) -> None:
     pair = boxes((0, 0, 12, 20), (12 + gap, 0, 24 + gap, 20))
     assert read_lines(pair, np.array([4, 7])) == [text]
 
 
-def test_narrow_digits_are_not_parted() -> None:
+def test_narrow_digits_are_not_separated_by_spaces() -> None:
     assert read(("1111", row("1111", 10, 5))) == ["1111"]
 
 
-def test_numbers_in_columns() -> None:
-    """A table of three rows, one cell of it empty."""
+def test_a_table_is_read_row_by_row() -> None:
+    """The table has three rows, and one of its cells is empty."""
     rows = [("12   345", 10), ("7     89", 40), ("      61", 70)]
     table = [(text, row(text, 10, y)) for text, y in rows]
     assert read(*table) == ["12 345", "7 89", "61"]
@@ -63,21 +63,21 @@ def test_a_column_of_digits_is_as_many_lines() -> None:
     assert read(*(("3", row("3", 10, y)) for y in (0, 25, 50, 75))) == ["3"] * 4
 
 
-def test_digits_of_other_sizes_on_one_line() -> None:
-    """On one foot: 40, 20 and 30 high."""
+def test_digits_of_different_sizes_on_one_line_are_read_together() -> None:
+    """On one baseline: 40, 20 and 30 px high."""
     mixed = boxes((0, 0, 20, 40), (25, 20, 37, 40), (42, 10, 60, 40))
     assert read_lines(mixed, np.array([1, 2, 3])) == ["123"]
 
 
-def test_digits_up_and_down_a_line_are_of_it() -> None:
-    """By 12 of their 20 px: what is 24 px below is another line."""
+def test_digits_that_alternate_in_height_are_one_line() -> None:
+    """They alternate by 12 of their 20 px. Digits 24 px below are another line."""
     waves = np.concatenate([row("4 7 ", 10, 5), row(" 0 1", 10, 17)])
     assert read_lines(waves, np.array([4, 7, 0, 1])) == ["4071"]
     assert read(("4071", row("4071", 10, 5)), ("23", row("23", 10, 29))) == ["4071", "23"]
 
 
 @pytest.mark.parametrize("degrees", [-20, -10, 10, 20])
-def test_a_steep_line_with_a_space_at_its_beginning(degrees: float) -> None:
+def test_steep_lines_with_a_space_after_the_first_digit_are_read(degrees: float) -> None:
     line = row("4  071", 100, 100)
     steep = turned(line, degrees)
     below = turned(row("4  071", 100, 130), degrees)
@@ -85,7 +85,7 @@ def test_a_steep_line_with_a_space_at_its_beginning(degrees: float) -> None:
 
 
 def turned(upright: np.ndarray, degrees: float) -> np.ndarray:
-    """Boxes of the same size around centres that are turned about the origin."""
+    """Returns boxes of the same size around centres that are rotated about the origin."""
     centres, sizes = (upright[:, :2] + upright[:, 2:]) / 2, upright[:, 2:] - upright[:, :2]
     cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     centres = centres @ np.array([[cos, sin], [-sin, cos]])
@@ -129,16 +129,16 @@ class Written(NamedTuple):
 
 @st.composite
 def pages(draw: st.DrawFn) -> Written:
-    """Up to five lines of 2 to 8 digits, 0.75 to 1.25 of a height high, 1.6 to 2.5 apart.
+    """Draws pages of up to five lines of 2 to 8 digits; the unit of lengths is a height.
 
-    Each digit stands up to 0.1 heights off its line, beside the one before it or, as a space, 1.5
-    to 2.5 heights from it; the lines are turned by up to 20° and bend, over the page's width, by up
-    to 0.2 heights.
+    Digits are 0.75 to 1.25 high, and lines 1.6 to 2.5 apart. Each digit is up to 0.1 off its line,
+    and beside the one before it or, after a space, 1.5 to 2.5 from it. The lines are rotated by up
+    to 20°, and they bend by up to 0.2 over the page's width.
     """
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     height, apart = draw(st.floats(15, 60)), draw(st.floats(1.6, 2.5))
     degrees, bend = draw(st.floats(-20, 20)), draw(st.floats(-0.2, 0.2))
-    found, labels, lines = [], [], []
+    corners, labels, lines = [], [], []
     for number in range(draw(st.integers(1, 5))):
         x, text = rng.uniform(0, 2), ""
         for place in range(draw(st.integers(2, 8))):
@@ -147,12 +147,12 @@ def pages(draw: st.DrawFn) -> Written:
             space = place > 0 and rng.random() < 0.2
             x += rng.uniform(1.5, 2.5) if space else rng.uniform(0, 0.4)
             middle = number * apart + rng.uniform(-0.1, 0.1)
-            found.append((x, middle - tall / 2, x + wide, middle + tall / 2))
+            corners.append((x, middle - tall / 2, x + wide, middle + tall / 2))
             labels.append(digit)
             text += f"{' ' if space else ''}{digit}"
             x += wide
         lines.append(text)
-    upright = np.array(found)
+    upright = np.array(corners)
     width = max(8, upright[:, 2].max())
     upright[:, 1::2] += bend * (2 * upright[:, :1] / width - 1) ** 2
     return Written(turned(height * upright, degrees), np.array(labels), lines)
@@ -161,7 +161,7 @@ def pages(draw: st.DrawFn) -> Written:
 @settings(max_examples=150, deadline=None)
 @given(page=pages(), seed=st.integers(0, 2**32 - 1))
 def test_lines_are_read_as_they_were_written(page: Written, seed: int) -> None:
-    """In whatever order, and wherever on the page, the digits are found."""
+    """The order of the digits and the place on the page do not matter."""
     without_spaces = [line.replace(" ", "") for line in page.lines]
     read = read_lines(page.boxes_xyxy, page.labels)
     assert [line.replace(" ", "") for line in read] == without_spaces
@@ -173,7 +173,7 @@ def test_lines_are_read_as_they_were_written(page: Written, seed: int) -> None:
 @settings(max_examples=100, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), count=st.integers(0, 40))
 def test_any_digits_are_each_read_once_whatever_their_order(seed: int, count: int) -> None:
-    """Scattered ones, of few places and sizes, so that many are alike."""
+    """They are scattered over few places and sizes, so that many are equal."""
     rng = np.random.default_rng(seed)
     corners, sizes = rng.integers(0, 12, (count, 2)) * 10, rng.integers(1, 4, (count, 2)) * 12
     scattered, labels = np.hstack([corners, corners + sizes]), rng.integers(0, 10, count)

@@ -1,4 +1,4 @@
-"""Files of results: written whole or resumed."""
+"""Files of results: written completely, or left to be resumed."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Which of an image's candidates are detections, and with what scores.
+"""Suppression and calibration together: which candidates are detections, and their scores.
 
 Each candidate is given, by descending priority, by its window's x, y and side, its margin and its
 border contact.
@@ -42,7 +42,7 @@ def test_a_whole_digit_is_kept_where_its_part_is_suppressed() -> None:
     assert scores_of(PART, min_score=0.3) == pytest.approx({0: 0.75})  # odds of 9 become 3
 
 
-def test_the_order_is_that_of_the_scores() -> None:
+def test_detections_are_in_the_order_of_their_calibrated_scores() -> None:
     """Priority, margin and score each put another one first."""
     apart = (20, 20, 28, 0.8, 0.0), (90, 20, 28, 0.9, 0.2), (20, 90, 28, 0.85, 0.05)
     scores = scores_of(*apart, min_score=0.3)

@@ -34,14 +34,17 @@ def detections_of(*digits: tuple[list[int], int, float]) -> Detections:
 
 
 def drawn(image: np.ndarray, *digits: tuple[list[int], int, float]) -> np.ndarray:
+    """Draws detections of (box, label, score) and returns the picture."""
     return np.asarray(draw_detections(image, detections_of(*digits)))
 
 
 def in_colour(picture: np.ndarray, label: int) -> np.ndarray:
+    """Returns which pixels have a class's colour."""
     return (picture == RGB[label]).all(axis=-1)
 
 
 def maps_of(height: int, width: int) -> ResponseMaps:
+    """Returns response maps of random logits for an image of this size."""
     logits = RNG.normal(size=(1, (height - 28) // 2 + 1, (width - 28) // 2 + 1, 10))
     return to_response_maps(jnp.asarray(logits, jnp.float32))
 
@@ -123,8 +126,10 @@ def test_labels_do_not_overlap() -> None:
 
 def test_labels_without_room_are_drawn_over_others() -> None:
     digits = [([8, 8, 20, 20], k % 10, 1 - k / 50) for k in range(50)]
-    assert drawn(noise(28, 28), *digits).shape == (336, 336, 3)
-    assert drawn(noise(28, 1990), *digits).shape == (28, 1990, 3)
+    for image, shape in ((noise(28, 28), (336, 336, 3)), (noise(28, 1990), (28, 1990, 3))):
+        picture = drawn(image, *digits)
+        assert picture.shape == shape
+        assert in_colour(picture, 9).any()  # the label of the lowest score, which is drawn last
 
 
 def test_the_highest_score_lies_on_top() -> None:

@@ -108,11 +108,11 @@ def test_missing_detections_and_missing_scenes_are_refused() -> None:
     for metric in (lambda *a: score_detections(*a, min_score=0.0), average_precisions):
         with pytest.raises(ArgumentError, match="got 1 for 2 scenes"):
             metric([make_scene(), make_scene()], [make_detections()])
-    with pytest.raises(ArgumentError, match="no scene to score"):
+    with pytest.raises(ArgumentError, match="expected scenes to score; got none"):
         score_detections([], [], min_score=0.0)
 
 
-def test_false_per_megapixel() -> None:
+def test_false_detections_are_divided_by_the_megapixels_of_all_images() -> None:
     assert false_per_megapixel([500_000, 1_500_000], [1, 4]) == 2.5
     for pixels, counts in [([], []), ([0], [3]), ([10], [1, 2])]:
         with pytest.raises(ArgumentError, match="one count for each"):

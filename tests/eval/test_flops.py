@@ -1,3 +1,5 @@
+"""Counts of floating-point operations, against hand-computed values."""
+
 import jax
 import jax.numpy as jnp
 import pytest
@@ -21,7 +23,7 @@ def test_flops_of_a_matrix_product_and_of_a_convolution() -> None:
     assert count_flops(convolve, image, kernel) == 2 * (2 * 5 * 5 * 6) * (5 * 4 * 3)
 
 
-def test_flops_count_a_loop_as_often_as_it_runs_and_one_branch() -> None:
+def test_flops_count_a_loop_as_often_as_it_runs_and_the_most_expensive_branch() -> None:
     x = jnp.zeros((4, 4))
 
     def loop(x: jax.Array) -> jax.Array:

@@ -38,9 +38,9 @@ def test_a_missing_marker_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize("part", ["README.md results", "docs/results.md detection"])
-def test_tables_show_todays_names_of_results_with_older_names(part: str) -> None:
+def test_tables_show_current_names_of_results_with_former_names(part: str) -> None:
     file, name = part.split()
     table = PARTS[file][name](ROOT / "experiments" / "results").split("\n\n")[0]
     assert "`textured`" in table
-    for older in ("coloured", "released", "right count", "VOC"):
-        assert older not in table
+    for former in ("coloured", "released", "right count", "VOC"):
+        assert former not in table

@@ -5,7 +5,7 @@ import numpy as np
 from digits_jax.images.box_iou import box_iou
 
 
-def test_box_iou_of_all_pairs() -> None:
+def test_box_iou_of_all_pairs_equals_the_quotients_of_areas() -> None:
     boxes = np.array([[0, 0, 4, 4], [2, 2, 6, 6], [5, 5, 5, 5]])
     others = np.array([[0, 0, 4, 4], [4, 0, 8, 4], [1, 1, 3, 3], [5, 5, 5, 5]])
     expected = np.array([[1, 0, 4 / 16, 0], [4 / 28, 4 / 28, 1 / 19, 0], [0, 0, 0, 0]])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from digits_jax.images.mask_box import INK_THRESHOLD, mask_to_box
+from digits_jax.images.mask_box import mask_to_box
 
 
 def test_mask_to_box_is_tight_and_excludes_its_end() -> None:
@@ -28,7 +28,3 @@ def test_mask_to_box_of_no_pixels_is_zero(shape: tuple[int, int]) -> None:
 
 def test_mask_to_box_of_a_full_mask_is_the_image() -> None:
     np.testing.assert_array_equal(mask_to_box(np.ones((3, 7), bool)), [0, 0, 7, 3])
-
-
-def test_ink_threshold_is_a_share_of_the_brightest_pixel() -> None:
-    assert 0 < INK_THRESHOLD < 1

@@ -77,7 +77,7 @@ def test_a_negative_is_normalised_to_the_same_picture(ink: np.ndarray) -> None:
     np.testing.assert_allclose(normalise(255 - picture).astype(int), normalise(picture), atol=2)
 
 
-def test_dark_ink_and_light_ink_may_be_in_one_image(ink: np.ndarray) -> None:
+def test_dark_ink_and_light_ink_in_one_image_both_become_bright(ink: np.ndarray) -> None:
     picture = np.concatenate([draw(ink, 0.9, 0.2), draw(ink, 0.1, 0.9)], axis=1)
     result = normalise(picture)
     # Both are scaled alike: the contrast is 7/9 of full on the left, and 8/9 on the right.

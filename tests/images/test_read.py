@@ -63,7 +63,7 @@ def test_palette_files_are_read_as_luma(tmp_path: Path, name: str) -> None:
 
 
 def test_png_of_16_bits_a_channel_is_read_as_luma(tmp_path: Path) -> None:
-    """Pillow writes no such PNG, so here is its format: a header, the rows deflated, an end."""
+    """Pillow writes no such PNG, so the test builds one: a header, deflated rows, an end."""
     deep = (COLOURS.astype(">u2") * 257).tobytes()
     rows = b"".join(b"\0" + deep[k : k + 240] for k in range(0, len(deep), 240))
 

@@ -36,7 +36,7 @@ def test_the_first_frame_is_read_and_only_tiff_has_pages(tmp_path: Path, name: s
 def test_tiff_pages_may_differ_in_size_mode_and_orientation(
     tmp_path: Path, compression: str | None
 ) -> None:
-    """Each is turned upright by what is said of it alone."""
+    """Each page is turned upright by its own orientation tag alone."""
     ink = np.where(RAMP > 99, 255, 0).astype(np.uint8)
     pages = [GREY, Image.fromarray(COLOURS[:10]), Image.fromarray(ink).convert("1")]
     on_its_side = Image.fromarray(np.ascontiguousarray(RAMP.T[::-1]))
@@ -65,13 +65,12 @@ def test_pages_of_a_truncated_tiff_cannot_be_counted(tmp_path: Path) -> None:
 def test_the_bytes_of_a_file_are_read(tmp_path: Path, kind: Callable[[bytes], Source]) -> None:
     data = save_image(tmp_path, GREY, "a.png").read_bytes()
     np.testing.assert_array_equal(read_image(kind(data)), RAMP)
-    for wrong, said in ((b"", "is empty"), (b"list", "not an image"), (data[:99], "damaged")):
-        with pytest.raises(ImageError, match=f"^the data .*{said}"):
+    for wrong, reason in ((b"", "is empty"), (b"list", "not an image"), (data[:99], "damaged")):
+        with pytest.raises(ImageError, match=f"^the data .*{reason}"):
             read_image(kind(wrong))
 
 
 def test_a_pil_image_is_read_at_its_current_frame_and_left_unchanged(tmp_path: Path) -> None:
-    """Upright, at the frame where they stand, and left as they are."""
     exif = Image.Exif()
     exif[0x0112] = 3
     turned = Image.fromarray(np.ascontiguousarray(RAMP[::-1, ::-1]))

@@ -1,17 +1,17 @@
-"""TIFF pages whose PhotometricInterpretation is WhiteIsZero are read as what they show."""
+"""TIFF pages whose PhotometricInterpretation is WhiteIsZero are read with white as 255."""
 
 import struct
 from pathlib import Path
 
 import numpy as np
 import pytest
+from image_files import RAMP
 from PIL import Image
 
 from digits_jax.images.read import ImageError, read_image
 
 WHITE_IS_ZERO = {262: 0}
 BLACK_IS_ZERO = {262: 1}
-RAMP = np.linspace(0, 255, 24 * 40).round().astype(np.uint8).reshape(24, 40)
 STORED: dict[str, np.ndarray] = {  # what a WhiteIsZero page stores to show RAMP
     "uint16": (255 - RAMP).astype(np.uint16) * 257,
     "float32": 1 - RAMP.astype(np.float32) / 255,
@@ -50,8 +50,8 @@ def test_1_and_8_bits_white_is_zero_are_inverted_once(tmp_path: Path, mode: str)
 
 
 @pytest.mark.parametrize("bits", [1, 2, 4, 8, 16])
-def test_a_hand_written_white_is_zero_page(bits: int) -> None:
-    """Eight pixels, little endian: 0 is white, the largest value black."""
+def test_white_is_zero_of_any_bit_depth_is_inverted(bits: int) -> None:
+    """The page is written by hand: eight pixels, 0 white and the largest value black."""
     largest = 2**bits - 1
     values = [0, largest] * 4
     if bits == 16:
@@ -63,7 +63,7 @@ def test_a_hand_written_white_is_zero_page(bits: int) -> None:
 
 
 def test_16_bits_without_photometric_interpretation_are_read_as_8_bits_are() -> None:
-    """As WhiteIsZero, which Pillow assumes."""
+    """Pillow takes a missing tag as WhiteIsZero."""
     eight = read_image(tiff(bytes([0, 51, 255]), width=3, bits=8, photometric=None))
     deep = np.array([0, 51 * 257, 65535], "<u2").tobytes()
     sixteen = read_image(tiff(deep, width=3, bits=16, photometric=None))

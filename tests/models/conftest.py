@@ -1,4 +1,4 @@
-"""Images that tests of this room share."""
+"""Images that several tests of the models share."""
 
 import jax
 import jax.numpy as jnp

@@ -28,7 +28,7 @@ def maps() -> Maps:
 def test_logits_equal_the_dense_layers_of_each_windows_features(
     maps: Maps, precision: lax.Precision, size: tuple[int, int]
 ) -> None:
-    """With and without minimal filtering, and with any remainder of its blocks of eight windows."""
+    """HIGHEST uses minimal filtering. No size is a multiple of its blocks of eight windows."""
     params = digits_jax.init(jax.random.key(0))
     params["dense1"]["bias"] += 0.1
     logits = dense_head(params, precision=precision)(maps, size)

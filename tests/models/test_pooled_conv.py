@@ -42,7 +42,7 @@ def test_the_image_is_padded_with_zeros(channels: int) -> None:
 
 
 def test_the_gradient_goes_to_the_largest_pixel_of_a_cell() -> None:
-    """To the second of four in one cell, and to the first of equal ones in another."""
+    """In one cell that is the second of four pixels, in the other the first of equal ones."""
     identity = jnp.zeros((5, 5, 2, 2)).at[2, 2].set(jnp.eye(2))
     image = jnp.array([[1.0, 2, -5, -6], [0, 1, -5, -7]])
     images = jnp.stack([image, jnp.zeros_like(image)], axis=-1)[None]
@@ -52,10 +52,12 @@ def test_the_gradient_goes_to_the_largest_pixel_of_a_cell() -> None:
     np.testing.assert_array_equal(gradient[0, :, :, 1], np.zeros((2, 4)))
 
 
-# One, a whole chunk, and batches that whole chunks do not divide.
+# One image, a whole chunk, and batches whose last chunk is not full.
 @pytest.mark.parametrize("n", [1, CHUNK, CHUNK + 1, 3 * CHUNK - 1])
 @pytest.mark.parametrize(("c", "o"), [(1, 8), (3, 2)])
-def test_batches_that_do_and_do_not_fill_whole_chunks(n: int, c: int, o: int) -> None:
+def test_batches_of_whole_and_partial_chunks_equal_xla_s_convolution(
+    n: int, c: int, o: int
+) -> None:
     _compare(n, 6, 8, c, o, seed=n)
 
 

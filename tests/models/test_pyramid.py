@@ -1,4 +1,4 @@
-"""Squares of pyramid levels against weights computed by hand and against whole levels."""
+"""Squares of pyramid levels equal weights computed by hand and crops of whole levels."""
 
 import jax
 import jax.numpy as jnp
@@ -31,7 +31,7 @@ def test_at_scale_two_pixels_lie_a_quarter_off_those_of_the_image() -> None:
 
 @pytest.mark.parametrize("scale", [0.33, 0.8, 1.0, 1.6])
 def test_pyramid_padding_suffices_to_interpolate_at_the_image_s_edge(scale: float) -> None:
-    """As with 200 px of black on each side, also for squares that begin beyond the level."""
+    """The result is that of 200 px of black on each side. The square extends beyond the level."""
     image = np.asarray(jax.random.uniform(jax.random.key(1), (20, 30))) + 1
     side, wide = int(30 * scale) + 20, 200
     expected = jax.image.scale_and_translate(

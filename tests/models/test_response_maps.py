@@ -110,7 +110,7 @@ def test_default_precision_rounds_factors_to_bfloat16(mnist: Mnist) -> None:
     assert {grid.dtype for grid in cells.values()} == {jnp.dtype(jnp.bfloat16)}
 
 
-def test_response_maps_of_one_window_under_vmap_and_jit() -> None:
+def test_response_maps_of_one_window_under_vmap_and_jit_equal_the_classifier() -> None:
     params = random_params(3)
     images = jax.random.uniform(jax.random.key(4), (3, 28, 28, 1))
     map_each = jax.jit(jax.vmap(lambda image: response_maps(params, image[None]).logits[0]))
@@ -119,7 +119,7 @@ def test_response_maps_of_one_window_under_vmap_and_jit() -> None:
 
 
 def test_pixels_that_no_window_reads_change_nothing() -> None:
-    """The last row and column of odd sides, however bright, next to windows that share products."""
+    """These are the last row and column of odd sides. Windows next to them share products."""
     params = random_params(10)
     image = np.random.default_rng(11).random((1, 31, 47, 1), np.float32)
     bright = image.copy()

@@ -1,4 +1,4 @@
-"""What is needed is correct; what is blank or not needed is not computed."""
+"""Needed windows are correct, and tiles that are blank or not needed are not computed."""
 
 from collections.abc import Iterator
 
@@ -25,7 +25,7 @@ from digits_jax.models.fcn.tiling import pyramid_maps
 def test_valid_extents_are_correct_and_tiles_beyond_them_are_not_computed(
     four_images: jax.Array,
 ) -> None:
-    """Other extents for each image of a batch that is spread over the devices, on two levels."""
+    """Each image of the batch has its own extents on two levels. Devices share the batch."""
     params = random_params(5)
     pyramid = (PyramidLevel(1.0, -5.0, 45, 56), PyramidLevel(0.8, -4.0, 45, 36))
     extents = [

@@ -14,7 +14,6 @@ import pytest
 import safetensors.numpy
 
 import digits_jax
-from digits_jax.cli.arguments import resolve_weights
 from digits_jax.models import weights
 from digits_jax.models.cnn import Params
 from digits_jax.models.weights import (
@@ -24,7 +23,6 @@ from digits_jax.models.weights import (
     read_weights_header,
     save_weights,
 )
-from digits_jax.train.workdir import WorkdirError
 
 Arrays = dict[str, np.ndarray]
 
@@ -84,7 +82,7 @@ def test_the_file_is_plain_safetensors_of_float16(saved: Path, params: Params) -
     assert saved.stat().st_size < 2 * 3_274_634 + 2000
 
 
-def test_loaded_weights_classify(saved: Path, params: Params) -> None:
+def test_loaded_weights_give_the_logits_of_the_saved_ones(saved: Path, params: Params) -> None:
     images = jax.random.uniform(jax.random.key(1), (2, 28, 28, 1))
     before = digits_jax.classify(params, images)
     np.testing.assert_allclose(digits_jax.classify(load_weights(saved), images), before, atol=0.05)
@@ -205,8 +203,7 @@ def test_load_pretrained_reads_the_file_in_the_package(
     saved: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(weights, "PRETRAINED", str(saved))
-    names = "pretrained", "released"  # the second is the older alias
-    for loaded in (load_pretrained(), digits_jax.load_pretrained(), *map(resolve_weights, names)):
+    for loaded in (load_pretrained(), digits_jax.load_pretrained()):
         assert jax.tree.all(jax.tree.map(jnp.array_equal, loaded, load_weights(saved)))
 
 
@@ -234,13 +231,8 @@ def test_load_pretrained_without_the_file_names_the_commands_that_make_it(
         load_pretrained()
 
 
-def test_resolve_weights_takes_other_names_as_work_folders(tmp_path: Path) -> None:
-    with pytest.raises(WorkdirError, match="holds no training run"):
-        resolve_weights(str(tmp_path))
-
-
 def test_importing_the_package_and_its_weights_is_light() -> None:
-    """Training, plotting, images and data sets load when first used; `load_checkpoint` is there."""
+    """Training, plotting, images and datasets are imported when they are first used."""
     heavy = {"orbax", "matplotlib", "tensorflow_datasets", "PIL", "tyro", "optax"}
     script = f"""if True:
         import sys, digits_jax

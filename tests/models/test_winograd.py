@@ -34,7 +34,7 @@ def test_three_taps_two_cells_apart_give_sums_computed_by_hand(axis: int) -> Non
 @pytest.mark.parametrize("outputs", [1, 8, 9, 19])
 @pytest.mark.parametrize("axis", [0, 1])
 def test_filtering_sums_over_grids_and_channels(outputs: int, axis: int) -> None:
-    """Of two grids of three channels, whatever share of a block of eight outputs is left over."""
+    """There are two grids of three channels, and full or partial blocks of eight outputs."""
     rng = np.random.default_rng(outputs)
     shape = (outputs + 4, 5, 3) if axis == 0 else (5, outputs + 4, 3)
     grids, kernel = rng.normal(size=(2, *shape)), rng.normal(size=(3, 2, 3, 7))
@@ -52,8 +52,8 @@ def test_filtering_sums_over_grids_and_channels(outputs: int, axis: int) -> None
     np.testing.assert_allclose(y, expected, rtol=0, atol=1e-4)
 
 
-def test_a_block_of_eight_outputs_takes_six_dots() -> None:
-    """Each is of the four even and the four odd outputs together; direct sums take three of all."""
+def test_a_block_of_eight_outputs_takes_six_dots_of_two_rows() -> None:
+    """Each dot multiplies two rows: one for the even and one for the odd outputs."""
     rows: list[int] = []
 
     def counting_dot(a: Array, b: Array) -> Array:
@@ -62,4 +62,4 @@ def test_a_block_of_eight_outputs_takes_six_dots() -> None:
 
     grid, kernel = jnp.ones((1, 12, 3)), transform_kernel(jnp.ones((3, 1, 3, 2)))
     filter_three_taps([grid], kernel, 1, counting_dot)
-    assert rows == [2] * 6  # rows of 3 channels; direct sums multiply 8 rows with each of 3 taps
+    assert rows == [2] * 6  # direct sums would multiply 8 rows with each of 3 taps

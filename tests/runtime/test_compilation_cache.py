@@ -16,7 +16,6 @@ from digits_jax.runtime.compilation_cache import (
     _environment_hash,
     _source_hash,
     aot_cached,
-    cache_folder,
 )
 
 
@@ -27,6 +26,7 @@ def classify(picture: Path, cache: Path, **variables: str) -> subprocess.Complet
 def run(
     name: str, picture: Path, cache: Path, **variables: str
 ) -> subprocess.CompletedProcess[str]:
+    """Runs a command on a picture, with a cache folder and further environment variables."""
     command = [str(Path(sys.executable).with_name("digits-jax")), name, str(picture)]
     clean = {key: value for key, value in os.environ.items() if key != "JAX_COMPILATION_CACHE_DIR"}
     environment = {**clean, "DIGITS_JAX_CACHE": str(cache), **variables}
@@ -57,19 +57,19 @@ def test_detect_is_traced_again_only_if_the_stored_program_is_damaged(tmp_path: 
     whole = file.read_bytes()
     second = run("detect", picture, cache, **one_device)
     assert second.stdout == first.stdout
-    assert "find_peaks" not in second.stderr
+    assert "find_detections" not in second.stderr
     assert file.read_bytes() == whole
     middle = len(whole) // 2
     file.write_bytes(whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :])
     third = run("detect", picture, cache, **one_device)
     assert third.stdout == first.stdout
-    assert "find_peaks" in third.stderr
+    assert "find_detections" in third.stderr
     fourth = run("detect", picture, cache, **one_device)
-    assert (fourth.stdout, "find_peaks" in fourth.stderr) == (first.stdout, False)
+    assert (fourth.stdout, "find_detections" in fourth.stderr) == (first.stdout, False)
     assert [*file.parent.iterdir()] == [file]
 
 
-def test_the_newest_executables_are_kept(tmp_path: Path) -> None:
+def test_deleting_executables_keeps_the_newest_and_leaves_room_for_one(tmp_path: Path) -> None:
     for age, name in enumerate("dcba"):
         (tmp_path / name).touch()
         os.utime(tmp_path / name, (1e9 - age, 1e9 - age))
@@ -132,7 +132,7 @@ def test_the_key_depends_on_the_source_and_is_of_the_whole_package_by_default(so
 
 
 def test_without_the_cache_the_function_itself_is_called() -> None:
-    """On several devices, too; `on_compile` is not called."""
+    """`on_compile` is not called. The tests have several devices, which alone disable storing."""
 
     def function(x: object, *, factor: int) -> tuple[object, int]:
         return x, factor
@@ -172,10 +172,3 @@ def test_the_folder_in_jax_compilation_cache_dir_is_used(tmp_path: Path) -> None
     assert done.returncode == 0
     assert not (tmp_path / "cache" / "programs").exists()
     assert any(folder.iterdir())
-
-
-def test_digits_jax_cache_names_the_folder(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DIGITS_JAX_CACHE", "/somewhere")
-    assert cache_folder() == Path("/somewhere")
-    monkeypatch.setenv("DIGITS_JAX_CACHE", "")
-    assert cache_folder().name == "digits-jax"

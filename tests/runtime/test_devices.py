@@ -14,3 +14,8 @@ def test_data_mesh_has_the_most_devices_that_divide_the_batch(batch_size: int) -
     assert batch_size % mesh.size == 0
     assert not any(batch_size % n == 0 for n in range(mesh.size + 1, available + 1))
     assert list(mesh.devices) == jax.devices()[: mesh.size]
+
+
+def test_data_mesh_of_four_devices_has_2_3_or_4_of_them() -> None:
+    assert jax.device_count() == 4
+    assert [data_mesh(batch_size).size for batch_size in (50, 51, 256)] == [2, 3, 4]

@@ -1,4 +1,4 @@
-"""Output files and folders of commands: checks, atomic writing, names of annotated images."""
+"""Files and folders: the cache folder, checks, atomic writing."""
 
 import os
 import stat
@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from digits_jax.runtime.files import (
-    AnnotatedPaths,
     atomic_write,
+    cache_folder,
     check_output_file,
     make_output_folder,
     write_text_atomically,
@@ -80,7 +80,7 @@ def test_atomic_write_gives_the_usual_permissions(tmp_path: Path) -> None:
     assert len(modes) == 1
 
 
-def test_threads_may_write_the_same_file(tmp_path: Path) -> None:
+def test_atomic_write_by_several_threads_leaves_one_complete_file(tmp_path: Path) -> None:
     path, barrier = tmp_path / "a", threading.Barrier(4, timeout=10)
     texts = [str(k) * 100_000 for k in range(4)]
 
@@ -125,36 +125,8 @@ def test_check_output_file_creates_parents_and_refuses_a_folder_or_a_device(tmp_
             check_output_file(other)
 
 
-def test_annotated_paths_have_the_names_of_the_images(tmp_path: Path) -> None:
-    folder, image = tmp_path / "new/annotated", tmp_path / "scan.jpg"
-    paths = AnnotatedPaths([image], folder)
-    assert folder.is_dir()
-    assert paths.path(image, None) == folder / "scan.png"
-    assert paths.path(image, 0) == folder / "scan-page0.png"
-    assert paths.path(image, 12) == folder / "scan-page12.png"
-
-
-def test_annotated_paths_of_equal_stems_are_numbered(tmp_path: Path) -> None:
-    """Whatever their case, and also where a numbered name exists already."""
-    names = ["a/x.png", "b/X.png", "c/x.jpg", "x-3.png", "d/x.tif"]
-    images = [tmp_path / name for name in names]
-    paths = AnnotatedPaths(images, tmp_path / "annotated")
-    annotated = [paths.path(image, None).name for image in images]
-    assert annotated == ["x.png", "X-2.png", "x-3.png", "x-3-2.png", "x-4.png"]
-    assert len({name.casefold() for name in annotated}) == len(images)
-
-
-def test_annotated_paths_never_overwrite_an_image(tmp_path: Path) -> None:
-    images = [tmp_path / name for name in ("x.png", "x-page0.png", "y.jpg", "Y.PNG")]
-    paths = AnnotatedPaths(images, tmp_path)
-    used = {str(image).casefold() for image in images}
-    annotated = [paths.path(image, page) for image in images for page in (None, 0)]
-    assert not used & {str(path).casefold() for path in annotated}
-    assert paths.path(images[0], None).name == "x-2.png"
-    assert paths.path(images[2], None).name == "y-2.png"
-
-
-def test_annotated_paths_of_thousands_of_equal_stems_take_linear_time(tmp_path: Path) -> None:
-    images = [tmp_path / f"{k}/page.png" for k in range(3000)]
-    paths = AnnotatedPaths(images, tmp_path / "annotated")
-    assert paths.path(images[-1], None).name == "page-3000.png"
+def test_digits_jax_cache_names_the_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DIGITS_JAX_CACHE", "/somewhere")
+    assert cache_folder() == Path("/somewhere")
+    monkeypatch.setenv("DIGITS_JAX_CACHE", "")
+    assert cache_folder().name == "digits-jax"

@@ -50,4 +50,4 @@ def test_closing_cancels_the_reads_that_have_not_started() -> None:
 
     with closing(prefetch(read, range(100), workers=4, ahead=50)) as prefetched:  # type: ignore[type-var]
         next(prefetched)
-    assert len(started) <= 12
+    assert len(started) <= 12  # of 51 that were submitted

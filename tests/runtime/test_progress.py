@@ -71,7 +71,7 @@ def test_progress_bar_shows_the_state_of_a_resumed_run_on_a_terminal(
     bar = ProgressBar(200, "step", initial=100)
     bar.update(200, "loss 0.5")
     bar.close()
-    assert "100/200" in terminal.getvalue()
+    assert "100/200" in terminal.getvalue()  # the units of the earlier run
     last = terminal.getvalue().split("\r")[-1]
     assert "200/200" in last
     assert "remaining, loss 0.5]" in last

@@ -25,7 +25,7 @@ def test_translate_moves_whole_images_to_every_offset_within_the_limit() -> None
     assert offsets == {(y, x) for y in range(-6, 7) for x in range(-6, 7)}
 
 
-def test_translate_fills_with_zeros_and_drops_what_leaves_the_image() -> None:
+def test_translate_fills_with_zeros_and_drops_pixels_that_leave_the_image() -> None:
     moved = np.asarray(translate(jax.random.key(3), jnp.ones((200, 28, 28, 1)), 6))[..., 0]
     for image in moved:
         rows, columns = image.any(axis=1), image.any(axis=0)

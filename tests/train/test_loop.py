@@ -103,8 +103,8 @@ def test_several_steps_a_call_evaluate_and_end_as_one_a_call(tmp_path: Path) -> 
     mnist = first_digits()
     expected = train(config, tmp_path / "one", seed=1, mnist=mnist, max_steps_per_call=1)
     params = train(config, tmp_path / "three", seed=1, mnist=mnist, max_steps_per_call=3)
-    for mine, reference in zip(jax.tree.leaves(params), jax.tree.leaves(expected), strict=True):
-        np.testing.assert_allclose(mine, reference, rtol=0, atol=1e-6)
+    for actual, reference in zip(jax.tree.leaves(params), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(actual, reference, rtol=0, atol=1e-6)
     one, three = (metrics_without_times(tmp_path / name) for name in ("one", "three"))
     assert [row["step"] for row in three] == [row["step"] for row in one]
     losses, expected_losses = ([row["train_loss"] for row in rows] for rows in (three, one))
@@ -148,7 +148,7 @@ def test_divergence_stops_with_the_step_the_rate_and_the_last_good_checkpoint(
     diverging = dataclasses.replace(
         SHORT, optimizer="sgd", learning_rate=1e30, steps=9, evaluate_every=9, translate_px=0
     )
-    with pytest.raises(Diverged, match=r"step 2 \(learning rate 1e\+30\).* is none"):
+    with pytest.raises(Diverged, match=r"step 2 \(learning rate 1e\+30\).*no checkpoint is saved"):
         train(diverging, tmp_path / "early", seed=1, mnist=mnist)
     good = dataclasses.replace(diverging, learning_rate=1e-3, steps=2)
     train(good, tmp_path / "late", seed=1, mnist=mnist)

@@ -29,10 +29,10 @@ def test_a_loop_on_several_devices_equals_single_steps_on_one(
     final = _train_sgd(train_digits, mesh_of(devices), max_steps=3, calls=[3, 2])
     expected = _train_sgd(train_digits, mesh_of(1), max_steps=1, calls=[1] * 5)
     assert int(final.step) == int(expected.step) == 5
-    for mine, reference in zip(
+    for actual, reference in zip(
         jax.tree.leaves(final.params), jax.tree.leaves(expected.params), strict=True
     ):
-        np.testing.assert_allclose(mine, reference, rtol=0, atol=1e-6)
+        np.testing.assert_allclose(actual, reference, rtol=0, atol=1e-6)
 
 
 def _train_sgd(digits: Dataset, mesh: Mesh, *, max_steps: int, calls: list[int]) -> TrainState:
@@ -65,7 +65,7 @@ def test_windows_composed_ahead_equal_those_composed_singly(
 def test_negatives_are_drawn_once_in_a_thread_and_shown_in_the_windows(
     train_digits: Dataset,
 ) -> None:
-    """Two devices learn from them what a single step on one does; other pictures differ."""
+    """A step on two devices equals a single step on one, and differs from one on other pictures."""
     rng, threads = np.random.default_rng(5), []
     noise = NegativePictures(
         *(rng.integers(0, 256, p.shape).astype(np.uint8) for p in negatives_spec())

@@ -18,7 +18,7 @@ def test_clutter_fills_pictures_with_edges_of_all_greys() -> None:
     normalised = clutter[3 * count :]
     assert (normalised < 30).mean() > 0.5
     assert (normalised[:, 8:-8, 8:-8].max(axis=(1, 2)) > 60).all()
-    # In the others, the middle and the corners are alike light or dark: no shape on a ground.
+    # In the others, middle and corners are equally light or dark: no shape lies on a background.
     clutter, strokes = clutter[: 2 * count], clutter[2 * count : 3 * count]
     corners = clutter[:, [0, 0, -1, -1], [0, -1, 0, -1]]
     middle = clutter[:, 13:15, 13:15].reshape(-1, 4)

@@ -13,7 +13,6 @@ from training_cases import SGD, mesh_of
 
 from digits_jax.data.mnist import Dataset
 from digits_jax.models.cnn import Params, init
-from digits_jax.runtime.devices import data_mesh
 from digits_jax.train.batch import Batch, sample_batch
 from digits_jax.train.config import CONFIGS, TrainConfig
 from digits_jax.train.step import TrainState, initial_state, loss_and_accuracy, train_step
@@ -46,9 +45,9 @@ def test_several_devices_give_the_gradients_of_one(devices: int, train_digits: D
     loss, expected = gradients(mesh_of(1))
     loss_of_several, grads = gradients(mesh_of(devices))
     assert loss_of_several == pytest.approx(float(loss), rel=1e-6)
-    for mine, reference in zip(jax.tree.leaves(grads), jax.tree.leaves(expected), strict=True):
+    for actual, reference in zip(jax.tree.leaves(grads), jax.tree.leaves(expected), strict=True):
         scale = float(jnp.abs(reference).max())
-        np.testing.assert_allclose(mine, reference, rtol=0, atol=3e-6 * scale)
+        np.testing.assert_allclose(actual, reference, rtol=0, atol=3e-6 * scale)
 
 
 def test_a_negative_s_loss_is_least_at_uniform_probabilities() -> None:
@@ -104,10 +103,10 @@ def test_sgd_is_theta_minus_alpha_times_the_gradient(train_digits: Dataset) -> N
     batch = sample_batch(jax.random.key(1), train_digits, 16)
     grads, updated = _gradient_and_step(state, batch, config)
     expected = jax.tree.map(lambda p, g: p - 0.1 * g, state.params, grads)
-    for mine, reference in zip(
+    for actual, reference in zip(
         jax.tree.leaves(updated.params), jax.tree.leaves(expected), strict=True
     ):
-        np.testing.assert_allclose(mine, reference, rtol=0, atol=1e-6)
+        np.testing.assert_allclose(actual, reference, rtol=0, atol=1e-6)
 
 
 @pytest.mark.usefixtures("optax_promotion")
@@ -124,7 +123,3 @@ def test_adam_s_first_update_is_the_learning_rate_times_the_gradient_s_sign(
     large = np.abs(gradient) > 1e-4
     assert large.sum() > 1000
     np.testing.assert_allclose(moved[large], -1e-4 * np.sign(gradient[large]), atol=2e-7)
-
-
-def test_data_mesh_has_the_most_devices_that_divide_the_batch() -> None:
-    assert [data_mesh(n).size for n in (50, 51, 256)] == [2, 3, 4]

@@ -1,3 +1,5 @@
+"""Pictures placed in windows by scale, offset and blur, and warped."""
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,7 +15,7 @@ from digits_jax.train.warp import Placement, Warp, place_pictures, warp_pictures
 place_compiled = jax.jit(place_pictures)
 
 
-def place_one(
+def place_picture(
     picture: np.ndarray, scale: float = 1, offset: tuple[float, float] = (0, 0), blur: float = 1
 ) -> np.ndarray:
     placement = Placement(jnp.float32([scale]), jnp.float32([offset]), jnp.float32([blur]))
@@ -22,7 +24,7 @@ def place_one(
 
 def test_a_picture_of_scale_1_and_offset_0_is_unchanged(mnist: Mnist) -> None:
     digit = np.asarray(mnist.train.images[0], np.float32) / 255
-    np.testing.assert_allclose(place_one(digit), digit, atol=1e-6)
+    np.testing.assert_allclose(place_picture(digit), digit, atol=1e-6)
 
 
 @pytest.mark.parametrize("down", [-27, -3, 0, 5, 28])
@@ -36,7 +38,7 @@ def test_offsets_of_whole_pixels_move_the_picture_and_fill_with_zeros(
     expected[28 + min(down, 0) :] = 0
     expected[:, : max(right, 0)] = 0
     expected[:, 28 + min(right, 0) :] = 0
-    np.testing.assert_allclose(place_one(picture, offset=(down, right)), expected, atol=1e-6)
+    np.testing.assert_allclose(place_picture(picture, offset=(down, right)), expected, atol=1e-6)
 
 
 scales = st.floats(0.2, 3.7)  # everything that the configs draw
@@ -49,7 +51,7 @@ blurs = st.floats(1, MAX_BLUR_PX)
 def test_constant_pictures_stay_constant_inside_and_are_0_outside(
     scale: float, offset: tuple[float, float], blur: float
 ) -> None:
-    result = place_one(np.full((28, 28), 0.5), scale, offset, blur)
+    result = place_picture(np.full((28, 28), 0.5), scale, offset, blur)
     width = max(blur, 1 / scale)
     # Distance of each window pixel's source from the picture's centre, in the picture's pixels.
     y, x = (np.abs(PIXEL - shift) / scale for shift in offset)
@@ -67,23 +69,22 @@ def test_the_centre_of_mass_and_the_ink_scale_with_the_picture(
 ) -> None:
     offset = (offset[0] / 4, offset[1] / 4)
     picture = blob(1, -2, 2.0)  # smooth enough for its pixels
-    result = place_one(picture, scale, offset, blur)[None]
+    result = place_picture(picture, scale, offset, blur)[None]
     expected = (offset[0] + scale, offset[1] - 2 * scale)
     np.testing.assert_allclose(centres(result)[0], expected, atol=0.1)
     assert result.sum() == pytest.approx(scale**2 * picture.sum(), rel=0.05)
 
 
 def test_blur_spreads_the_ink_and_keeps_its_sum() -> None:
-    """The filter is a triangle of half width 2 along each axis."""
+    """With a blur of 2, the filter is a triangle of half width 2 px along each axis."""
     dot = np.zeros((28, 28))
     dot[14, 14] = 1
     triangle = np.zeros(28)
     triangle[13:16] = 0.25, 0.5, 0.25
-    np.testing.assert_allclose(place_one(dot, blur=2), np.outer(triangle, triangle), atol=1e-6)
+    np.testing.assert_allclose(place_picture(dot, blur=2), np.outer(triangle, triangle), atol=1e-6)
 
 
-def test_a_warp_without_distortion_equals_placement() -> None:
-    """This holds at every scale, offset and blur."""
+def test_a_warp_without_distortion_equals_placement_at_any_scale_offset_and_blur() -> None:
     rng = np.random.default_rng(3)
     pictures = jnp.asarray(rng.random((50, 28, 28)), jnp.float32)
     scale, offset = rng.uniform(0.3, 3, 50), rng.uniform(-9, 9, (50, 2))

@@ -7,18 +7,19 @@ import numpy as np
 from digits_jax.models.cnn import INPUT_SIDE, NUM_CLASSES, Params
 from digits_jax.version import __version__
 
-OPSET, IR_VERSION = 17, 8  # of 2022, so that old runtimes read it too
-ATTRIBUTES: dict[str, dict[str, Any]] = {  # of the ONNX operators
+OPSET, IR_VERSION = 17, 8  # the versions of 2022, so that old runtimes read the model too
+ATTRIBUTES: dict[str, dict[str, Any]] = {  # by ONNX operator
     "Conv": {"pads": [2, 2, 2, 2]},
     "MaxPool": {"kernel_shape": [2, 2], "strides": [2, 2]},
     "Gemm": {"transB": 1},
 }
+# The operators in order, with the name of the layer whose parameters they take.
 NODES = ("Reshape", "Conv conv1", "MaxPool", "Relu", "Conv conv2", "MaxPool", "Flatten",
         "Gemm dense1", "Relu", "Gemm dense2")  # fmt: skip
 
 
 def classifier_to_onnx(params: Params) -> bytes:
-    """Exports the classifier as an ONNX model, whatever the batch size.
+    """Exports the classifier as an ONNX model for batches of any size.
 
     The model maps the input `images [n, 28, 28, 1]`, float32 in 0–1, ink bright, to the output
     `logits [n, 10]`, float32.
@@ -32,7 +33,7 @@ def classifier_to_onnx(params: Params) -> bytes:
     Raises:
       ModuleNotFoundError: onnx is not installed; it comes with the extra `[onnx]`.
     """
-    from onnx import TensorProto, helper, numpy_helper
+    from onnx import TensorProto, helper, numpy_helper  # imported here: it is an extra
 
     # ONNX puts channels first, which for one channel is a reshape. The 0 keeps n.
     shape = numpy_helper.from_array(np.array([0, 1, INPUT_SIDE, INPUT_SIDE]), "shape")

@@ -1,10 +1,10 @@
 """Layers 6–8 of every window of an image, computed from the cells of `window_features`.
 
 Layer 6 reads seven by seven cells of a window, which lie two cells apart in the image (section 2.4
-of the paper, which leaves the windows' edges open). One dot per tap costs 6.4 MFLOP a window. Of
-the seven taps along an axis, the inner three read one map for all windows, so that neighbouring
-windows can share products there by minimal filtering (`winograd`). That leaves 4.3 MFLOP. Cutting
-out each window and classifying it costs 28 MFLOP.
+of the paper). One dot per tap costs 6.4 MFLOP a window. Of the seven taps along an axis, the inner
+three read one map for all windows, so that neighbouring windows can share products there by minimal
+filtering (`winograd`). That leaves 4.3 MFLOP. Cutting out each window and classifying it costs 28
+MFLOP.
 """
 
 from collections.abc import Callable
@@ -48,7 +48,10 @@ def dense_head(params: Params, *, precision: lax.Precision) -> Callable[[Maps, S
 
     def logits(maps: Maps, size: Size) -> Logits:
         def cells(q: int, p: int, down: int = 0, across: int = 0) -> Grid:
-            """Returns the windows' cells in row q, column p of their seven, with some beyond."""
+            """Returns the cell in row q, column p of every window's seven by seven.
+
+            The map has `down` rows and `across` columns more than there are windows.
+            """
             grid = maps[CELL_CLASSES[q], CELL_CLASSES[p]]
             y, x = 2 * q, 2 * p
             return grid[y : y + size[0] + down, x : x + size[1] + across]

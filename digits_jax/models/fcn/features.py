@@ -1,16 +1,16 @@
 """Layers 1–5 of every 28×28 window of an image at stride 2, exactly, in one pass.
 
 A window sees zeros beyond its edge, where a convolution over the whole image would see the
-neighbouring pixels. Windows begin at even pixels, so that a window's 2×2 pooling cells are cells of
-the image. All windows that hold a cell well inside agree on it. Only the cells near a window's edge
-depend on their distance to it. Along each axis the cells fall into few classes, and each class is
-computed once for the whole image:
+neighbouring pixels. (Section 2.4 of the paper leaves this open.) Windows begin at even pixels, so
+that a window's 2×2 pooling cells are cells of the image. A cell well inside several windows has the
+same value in all of them. Only the cells near a window's edge depend on their distance to it. Along
+each axis the cells fall into few classes, and each class is computed once for the whole image:
 
 - a cell of layer 3 is the window's first (T: the kernel's rows above it read zeros), its last (B),
   or interior (I): 3×3 maps;
-- a row of layer 4 reads five cells, each of class T, I or B or beyond the window: 7×7 maps, which
-  are not stored, but only
-- their maxima over pooling cells (layer 5), one for each pair of rows that meet: 5×5 maps.
+- a row of layer 4 reads five cells, each of class T, I or B or beyond the window: 7×7 maps. They
+  are not stored;
+- a cell of layer 5 is a maximum over two such rows. Five pairs of rows occur: 5×5 maps.
 
 The 7×7×64 features of any window are cells of these maps, from which `dense_head` continues.
 """
@@ -25,15 +25,16 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from digits_jax.models.cnn import INPUT_SIDE, Params
-from digits_jax.models.mixed_precision import Dot, compute_dtype_of, dot_with_precision
+from digits_jax.models.mixed_precision import Dot, compute_dtype_for, dot_with_precision
 
 STRIDE = 2  # pixels between neighbouring windows (section 2.4)
 HALO = INPUT_SIDE // STRIDE - 1  # cells of a window beyond its first
 
 # The classes of the five cells that a layer-4 row reads: first (T), interior (I), last (B) or
-# beyond the window (-). For rows 0, 1, 2, those between, 11, 12 and 13.
+# beyond the window (-). The entries are for rows 0, 1, 2, all rows between, 11, 12 and 13.
 ROW_CLASSES = ("--TII", "-TIII", "TIIII", "IIIII", "IIIIB", "IIIB-", "IIB--")
-# The two rows of ROW_CLASSES that a layer-5 cell pools: cells 0, 1, those between, 5 and 6.
+# The two entries of ROW_CLASSES that a layer-5 cell pools. These are for cells 0, 1, all cells
+# between, 5 and 6.
 POOLED_ROWS = ((0, 1), (2, 3), (3, 3), (3, 4), (5, 6))
 # The index into POOLED_ROWS of each of the window's seven layer-5 cells.
 CELL_CLASSES = (0, 1, 2, 2, 2, 3, 4)
@@ -50,13 +51,13 @@ def window_features(params: Params, tile: Float[Array, "H W"], *, precision: lax
     Args:
       params: as `init` or `load_checkpoint` return them.
       tile: `[H, W]` float32, even sides of at least 28 px.
-      precision: of the dots, which round their factors to `compute_dtype_of(precision)`.
+      precision: of the dots, which round their factors to `compute_dtype_for(precision)`.
 
     Returns:
       The 25 classes of layer-5 cells, by row and column, each `[H / 2 − 1, W / 2 − 1, 64]` in the
       compute dtype. h by w windows read h + 12 by w + 12 of these cells.
     """
-    dot, compute_dtype = dot_with_precision(precision), compute_dtype_of(precision)
+    dot, compute_dtype = dot_with_precision(precision), compute_dtype_for(precision)
 
     def rounded(cells: dict[Any, Grid]) -> dict[Any, Grid]:
         return {name: grid.astype(compute_dtype) for name, grid in cells.items()}

@@ -1,4 +1,4 @@
-"""An image pyramid whose levels are interpolated square by square, as tiles need them.
+"""An image pyramid whose levels are interpolated one square at a time, as tiles need them.
 
 No level is ever in memory as a whole: all levels together would take several times the memory of
 the image.
@@ -47,8 +47,8 @@ def crop_level(
     Args:
       image: `[H, W]`, with `pyramid_padding` pixels of black on each side unless all scales are 1.
       levels: all levels of the pyramid.
-      level: index of the level. It may be traced, so that one program serves all levels, at the
-        cost of the smallest level, of which a square sees most of the image.
+      level: index of the level. It may be traced, so that one program serves all levels. Each
+        square then costs as much as one of the smallest level, which covers most of the image.
       corner: row and column of the square's first pixel in the level; it may lie beyond the end.
       side: pixels along the square's side.
 
@@ -57,13 +57,13 @@ def crop_level(
     """
     if isinstance(level, int):
         levels, level = [levels[level]], 0
-    min_scale = min(each.scale for each in levels)
+    min_scale = min(entry.scale for entry in levels)
     radius = math.ceil(1 / min(1.0, min_scale)) + 1  # image pixels that a level pixel may read
     needed_side = math.ceil(side / min_scale) + 2 * radius + 1
     size = tuple(min(needed_side, image_side) for image_side in image.shape)
-    scale = jnp.array([each.scale for each in levels], jnp.float32)[level]
-    begin = jnp.array([each.begin for each in levels], jnp.float32)[level]
-    ends = jnp.array([(each.height, each.width) for each in levels], jnp.int32)[level]
+    scale = jnp.array([entry.scale for entry in levels], jnp.float32)[level]
+    begin = jnp.array([entry.begin for entry in levels], jnp.float32)[level]
+    ends = jnp.array([(entry.height, entry.width) for entry in levels], jnp.int32)[level]
     first = (corner.astype(jnp.float32) - begin) / scale
     origin = jnp.floor(first).astype(jnp.int32) - radius
     last = [image_side - cut_side for image_side, cut_side in zip(image.shape, size, strict=True)]

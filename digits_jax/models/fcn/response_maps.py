@@ -39,9 +39,9 @@ def response_maps(
     """Classifies every 28×28 window at stride 2, in one pass over the whole images.
 
     The logits equal those of `classify` on each window to 1e-4 · max(1, the largest |logit|) in
-    float32. (Where one overflows, its neighbours may overflow too.) Nothing is padded:
-    h = (H − 28) // 2 + 1. Works inside `jit`, `grad` and `vmap`. The memory beyond the maps
-    themselves is bounded. The batch is spread over all devices that share it evenly.
+    float32. (Where a logit overflows, its neighbours may overflow too.) Nothing is padded:
+    h = (H − 28) // 2 + 1. The function works inside `jit`, `grad` and `vmap`. The memory beyond the
+    maps themselves is bounded. The batch is spread over as many devices as divide it evenly.
 
     Args:
       params: as `init` or `load_checkpoint` return them.
@@ -62,7 +62,9 @@ def response_maps(
 
 
 def patch_maps(params: Params, images: Float[Array, "n H W 1"]) -> ResponseMaps:
-    """Computes the same maps by classifying each window by itself: slow, correct by definition.
+    """Computes the maps of `response_maps` by classifying each window by itself.
+
+    This is slow, and correct by definition.
 
     Args, returns and raises: as for `response_maps`.
     """
@@ -81,7 +83,7 @@ def patch_maps(params: Params, images: Float[Array, "n H W 1"]) -> ResponseMaps:
 
 
 def to_response_maps(logits: Float[Array, "n h w 10"]) -> ResponseMaps:
-    """Computes probabilities, margin, entropy and label from logits."""
+    """Computes probabilities, margin, entropy and label from the logits of all windows."""
     log_p = jax.nn.log_softmax(logits)
     p = jnp.exp(log_p)
     entropy = -jnp.sum(p * log_p, axis=-1)
@@ -90,6 +92,6 @@ def to_response_maps(logits: Float[Array, "n h w 10"]) -> ResponseMaps:
 
 
 def margin(probabilities: Float[Array, "*n 10"]) -> Float[Array, "*n"]:
-    """Returns the largest probability minus the second largest."""
+    """Returns the largest probability minus the second largest, 0–1 (section 2.4)."""
     top = lax.top_k(probabilities, 2)[0]
     return top[..., 0] - top[..., 1]

@@ -1,7 +1,7 @@
 """Computes only the tiles, and the subtiles of tiles, that are needed and not blank.
 
 Much of a page is blank, or lies in the padding up to a compiled shape. All windows of one grey
-value have one output. On a CPU, a tile of which little is needed is computed in subtiles. All
+value have the same output. On a CPU, a tile of which little is needed is computed in subtiles. All
 subtiles together take longer than the tile, but each may be skipped.
 """
 
@@ -17,7 +17,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from digits_jax.models.fcn.features import STRIDE
 
-# Windows along a subtile's side: four of a tile's nine subtiles take less time than the tile.
+# Windows along a subtile's side. A tile has nine subtiles; four of them take less time than it.
 SUBTILE_WINDOWS = 24
 
 # A square of a pyramid: the image, the level, and the row and column of its first pixel there.
@@ -26,7 +26,7 @@ Outputs = Any  # arrays [h, w, …], one element for each window of a square
 
 
 def offset_tile(tile: TileIndex, windows: Int[Array, "2"]) -> TileIndex:
-    """Returns the square that begins so many windows further down and to the right."""
+    """Returns the square that begins further down and to the right by a number of windows."""
     return tile + STRIDE * jnp.concatenate([jnp.zeros(2, jnp.int32), windows])
 
 
@@ -53,7 +53,7 @@ def sparse_tile_outputs(
       pixels: `pixels(tile, side, level)` crops what the windows of a square read; the level is a
         Python number.
       compute: `compute(tile, side)` returns the outputs of a square's windows.
-      compute_grey: `compute_grey(grey, side)` returns those of a square of one grey value.
+      compute_grey: `compute_grey(grey, side)` returns the outputs of a square of one grey value.
       subtile_windows: windows along a subtile's side, those that subtiles share included.
 
     Returns:

@@ -1,7 +1,7 @@
-"""The logits of every window of images at any scales, tile by tile.
+"""Computes the logits of every window of images at any scales, one tile after the other.
 
-Images are cut into square tiles of one size, which are computed in turn. The memory is that of one
-tile, whatever the image, and a further scale adds tiles to the list.
+Images are cut into square tiles of one size. The memory is that of one tile, whatever the image.
+A further scale only adds tiles to the list.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,7 +20,7 @@ from digits_jax.models.fcn.dense_head import dense_head
 from digits_jax.models.fcn.features import HALO, STRIDE, window_features
 from digits_jax.models.fcn.pyramid import PyramidLevel, crop_level
 from digits_jax.models.fcn.sparse_tiles import SUBTILE_WINDOWS, TileIndex, sparse_tile_outputs
-from digits_jax.models.mixed_precision import compute_dtype_of
+from digits_jax.models.mixed_precision import compute_dtype_for
 from digits_jax.runtime.devices import data_mesh
 from digits_jax.runtime.errors import ArgumentError
 
@@ -33,7 +33,7 @@ ReduceFn = Callable[[Logits], PyTree[Shaped[Array, "..."]]]
 
 
 def map_size(pixels: int) -> int:
-    """Returns how many windows fit along a side of so many pixels: (pixels − 28) // 2 + 1."""
+    """Returns how many windows fit along a side of an image: (pixels − 28) // 2 + 1."""
     return (pixels - INPUT_SIDE) // STRIDE + 1
 
 
@@ -72,7 +72,7 @@ def pyramid_maps(
       reduce_fn: maps the logits `[h + overlap, w + overlap, 10]` of a tile's windows to arrays
         `[h, w, …]`, so that no whole map of logits is ever in memory.
       overlap: windows that neighbouring tiles share, for a `reduce_fn` that reads a window's
-        neighbours. The result has so many rows and columns fewer than there are windows.
+        neighbours. The result has `overlap` rows and columns fewer than there are windows.
       valid_extents: for each level `[n, 2]`, how many rows and columns of each image's result are
         needed; None for all. If given, the rest of the result is arbitrary, areas of one grey
         value cost one window, and the function has no gradient.
@@ -84,7 +84,7 @@ def pyramid_maps(
       `reduce_fn`'s arrays for each level, `[n, h, w, …]`.
 
     Raises:
-      ArgumentError: the images are as `check_image_batch` refuses them.
+      ArgumentError: `check_image_batch` refuses the images.
     """
     check_image_batch(images)
     mesh = data_mesh(images.shape[0])
@@ -136,8 +136,8 @@ def _map_tiles(
     subtile_windows: int,
 ) -> list[PyTree[Shaped[Array, "n _ _ ..."]]]:
     windows = [tuple(map_size(pixels) for pixels in level[2:]) for level in levels]
-    # No window reads the last pixel of an odd side. Nor may a computed and dropped window, since
-    # it shares products with others.
+    # No window reads the last pixel of an odd side. A window that is computed and then dropped must
+    # not read it either, since it shares products with others.
     read = [
         level._replace(height=STRIDE * (h + HALO), width=STRIDE * (w + HALO))
         for level, (h, w) in zip(levels, windows, strict=True)
@@ -165,7 +165,7 @@ def _map_tiles(
         windows = side + overlap
         with jax.default_matmul_precision(precision.name.lower()):
             window = jnp.broadcast_to(grey, (1, INPUT_SIDE, INPUT_SIDE, 1))
-            logits = classify(params, window, compute_dtype=compute_dtype_of(precision))
+            logits = classify(params, window, compute_dtype=compute_dtype_for(precision))
         return reduce_fn(jnp.broadcast_to(logits[0], (windows, windows, NUM_CLASSES)))
 
     if valid_extents is None:

@@ -37,7 +37,7 @@ Grid = Float[Array, "h w c"]
 
 
 def transform_kernel(kernel: Float[Array, "3 k c o"]) -> Float[Array, "6 k*c o"]:
-    """Computes G k for the three taps of k grids of c channels each."""
+    """Computes G k for three taps, `[3, k, c, o]` for k grids of c channels each."""
     transformed = jnp.einsum(
         "ft,tkco->fkco", jnp.array(G, kernel.dtype), kernel, precision=lax.Precision.HIGHEST
     )
@@ -53,7 +53,7 @@ def filter_three_taps(
 
     Args:
       grids: k arrays `[h, w, c]` of one shape.
-      transformed_kernel: of `transform_kernel`.
+      transformed_kernel: as `transform_kernel` returns it.
       axis: 0 or 1.
       dot: multiplies two matrices.
 

@@ -1,4 +1,4 @@
-"""The negative pictures: what they are, how they are drawn, and their hash."""
+"""The negative pictures of all kinds, their shapes before they are drawn, and their hash."""
 
 import hashlib
 from typing import Any, NamedTuple

@@ -28,7 +28,10 @@ DrawFunction = Callable[[ImageDraw.ImageDraw, np.random.Generator], None]
 
 @lru_cache(maxsize=1)
 def draw_shapes() -> UInt8[np.ndarray, "n 28 28"]:
-    """Draws 8,192 pictures, ink bright on black, roughly centred; the same on every call."""
+    """Draws 8,192 pictures, ink bright on black, roughly centred; the same on every call.
+
+    A quarter are letters, a quarter are symbols, and half are lines, curves and figures.
+    """
     rng = np.random.default_rng(SEED)
     fonts = _load_fonts()
     symbols = _list_symbols()
@@ -71,7 +74,7 @@ def _load_fonts() -> list[ImageFont.FreeTypeFont]:
 
 def _list_symbols() -> list[str]:
     """Returns the symbols of `SYMBOL_RANGES` that the font contains."""
-    from matplotlib.ft2font import FT2Font
+    from matplotlib.ft2font import FT2Font  # imported here: slow, and only drawing needs it
 
     characters = FT2Font(_font_path(FONTS[0])).get_charmap()
     ranges = (range(ord(ends[0]), ord(ends[1]) + 1) for ends in SYMBOL_RANGES)
@@ -79,7 +82,7 @@ def _list_symbols() -> list[str]:
 
 
 def _font_path(font: str) -> Path:
-    from matplotlib import get_data_path  # imported here: only training needs it
+    from matplotlib import get_data_path  # imported here: slow, and only drawing needs it
 
     return Path(get_data_path()) / "fonts" / "ttf" / f"{font}.ttf"
 

@@ -29,7 +29,7 @@ def draw_clutter() -> UInt8[np.ndarray, "n 28 28"]:
     - dead leaves (Lee, Mumford and Huang, 2001): shapes of many sizes, each of its own grey, that
       cover each other; here the sharpness of their edges and their contrast vary;
     - crops of 20 to 300 px from photographs, rotated by any angle, half of them inverted;
-    - strokes of any slope that cross the picture or end in it, as no 1 does;
+    - strokes of any slope that begin outside the picture, which a 1 does not;
 
     and two sevenths each
 
@@ -113,7 +113,8 @@ def _load_photographs() -> list[Image.Image]:
     Grace Hopper by James S. Davis (1984), which is in the public domain and in Matplotlib;
     `ascent`, in the public domain, and `aero` of PyWavelets, which is under the MIT licence.
     """
-    from matplotlib import get_data_path  # imported here: only training needs them
+    # Imported here: they are slow to import, and only drawing needs them.
+    from matplotlib import get_data_path
     from pywt import data
 
     with Image.open(Path(get_data_path()) / "sample_data" / "grace_hopper.jpg") as file:
@@ -142,7 +143,10 @@ def _crop_with_ink(
 
 
 def _crop_randomly(image: Image.Image, max_side: int, rng: np.random.Generator) -> Image.Image:
-    """Crops a square of 20 px or more from anywhere in an image, rotated by any angle."""
+    """Crops a square from anywhere in an image, rotated by any angle, and resizes it to 28×28 px.
+
+    The square's side is log-uniform between 20 px and `max_side`.
+    """
     side = float(np.exp(rng.uniform(np.log(20), np.log(max_side))))
     outer_side = 1.5 * side  # contains the square at every angle
     x, y = (float(rng.uniform(side / 2, length - side / 2)) for length in image.size)
