@@ -112,7 +112,7 @@ def render_detection(results: Path = RESULTS) -> str:
     """Renders the results of detection in scenes."""
     metrics = ("precision", "recall", "f1", "count_accuracy", "ap50")
     titles = ("precision", "recall", "F1", "count accuracy", "AP50")
-    rows = [row for row in read_detection_rows(results=results) if "f1" in row]
+    rows = [row for row in _ordered_rows(results) if "f1" in row]
     lines = [
         _line(
             *(f"`{row['weights']}`", _sizes(row), f"{row['scenes']} of `{row['images']}`"),
@@ -136,7 +136,7 @@ def render_detection(results: Path = RESULTS) -> str:
 
 def render_no_digits(results: Path = RESULTS) -> str:
     """Renders the false detections in images without digits."""
-    rows = [row for row in read_detection_rows(results=results) if "megapixels" in row]
+    rows = [row for row in _ordered_rows(results) if "megapixels" in row]
     lines = [
         _line(
             *(f"`{row['weights']}`", _sizes(row), row["images"], f"{row['megapixels']:.2f}"),
@@ -174,6 +174,15 @@ PARTS: dict[str, dict[str, Callable[[Path], str]]] = {  # file: name of the part
     },
     "docs/speed.md": {"speed": render_speed},
 }
+
+
+def _ordered_rows(results: Path) -> list[Row]:
+    """Reads the detection results, the pretrained weights and the default sizes first."""
+
+    def order(row: Row) -> tuple[bool, bool]:
+        return row["weights"] != "pretrained", row["sizes"] != DEFAULT_SIZES
+
+    return sorted(read_detection_rows(results=results), key=order)
 
 
 def _pretrained_rows(results: Path) -> dict[str, Row]:
