@@ -37,6 +37,8 @@ COLOURS = (
 
 MIN_SHORT_SIDE = 320  # px: pictures are enlarged until their shorter side has this, ...
 MAX_LONG_SIDE = 2000  # px: ... but not so far that their longer side has more than this
+MIN_LINE, LINE_PER_HEIGHT = 2, 0.03  # px of the boxes' lines, and their share of a digit's height
+MIN_FONT, FONT_PER_HEIGHT = 14, 0.25  # px of the labels' font, and its share of a digit's height
 COLOURMAP, REVERSED_COLOURMAP = "turbo", "turbo_r"  # red is high, red is low
 
 Rectangle = tuple[int, int, int, int]  # x0, y0, x1, y1, all inclusive
@@ -46,6 +48,8 @@ def draw_detections(
     image: UInt8[np.ndarray, "h w *channels"], detections: Detections
 ) -> Image.Image:
     """Draws the box of each detection with its digit and score, above the box where there is room.
+
+    Lines and labels scale with the median height of the digits.
 
     Args:
       image: `[h, w]` or `[h, w, 3]` uint8, as `read_image` returns it.
@@ -58,8 +62,9 @@ def draw_detections(
     height, width = (factor * side for side in image.shape[:2])
     size = (width, height)
     picture = Image.fromarray(image).convert("RGB").resize(size, Image.Resampling.NEAREST)
-    line = max(2, round(min(size) / 250))
-    font = ImageFont.load_default(min(max(14, min(size) // 25), 36))
+    digit_height = _median_height(detections) * factor
+    line = max(MIN_LINE, round(LINE_PER_HEIGHT * digit_height))
+    font = ImageFont.load_default(max(MIN_FONT, round(FONT_PER_HEIGHT * digit_height)))
     boxes = [_outline(box, factor, line) for box in detections.boxes_xyxy]
     digits = list(zip(boxes, detections.labels.tolist(), detections.scores, strict=True))
 
@@ -81,6 +86,13 @@ def draw_detections(
         draw.text(corner, text, fill="black", font=font, anchor="lt")
         labels.append(place)
     return picture
+
+
+def _median_height(detections: Detections) -> float:
+    """Returns the median height of the boxes in px; 0 if there are none."""
+    if not len(detections.boxes_xyxy):
+        return 0.0
+    return float(np.median(detections.boxes_xyxy[:, 3] - detections.boxes_xyxy[:, 1]))
 
 
 def _enlargement(image: UInt8[np.ndarray, "h w *channels"]) -> int:

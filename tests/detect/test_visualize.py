@@ -71,7 +71,7 @@ def test_draw_detections_does_not_change_its_image() -> None:
 @pytest.mark.parametrize("label", range(10))
 def test_a_box_is_drawn_just_outside_its_pixels(label: int) -> None:
     image = noise(100, 100)  # drawn four times as large
-    x0, y0, x1, y1 = 30, 40, 52, 70
+    x0, y0, x1, y1 = 30, 40, 52, 56  # 64 px high when drawn: the line has its least width, 2 px
     picture = drawn(image, ([x0, y0, x1, y1], label, 0.9))
     plain = drawn(image)
     top, bottom, left, right = 4 * y0, 4 * y1, 4 * x0, 4 * x1
@@ -111,6 +111,18 @@ def test_the_label_is_written_above_the_box() -> None:
         drawn(image, ([100, 100, 180, 180], 7, score))[:97].tobytes() for score in (0.93, 0.94, 1)
     }
     assert len(texts) == 3
+
+
+@pytest.mark.parametrize(("height", "line", "font"), [(30, 2, 14), (100, 3, 25), (200, 6, 50)])
+def test_lines_and_labels_scale_with_the_height_of_the_digits(
+    height: int, line: int, font: int
+) -> None:
+    image = np.full((400, 1000), 128, np.uint8)  # large enough not to be enlarged
+    box = [100, 150, 100 + height, 150 + height]
+    coloured = in_colour(drawn(image, (box, 7, 0.93)), 7)
+    assert coloured[150 + height :, 100 + height // 2].sum() == line
+    label_rows = coloured[: 150 - line, 100].sum()  # its left margin, beside the text
+    assert 0.8 * font <= label_rows <= 1.4 * font
 
 
 def test_labels_do_not_overlap() -> None:
