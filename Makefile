@@ -1,12 +1,13 @@
 # Each target explains itself: `make` alone lists them. To set on the command line: CONFIG (of
 # training; formerly RECIPE), WORKDIR, SEED, DATA_DIR, IMAGE, ARGS (any more options of the command),
-# ACCELERATOR (cpu, cuda12, cuda13, tpu), PYTHON.
+# JOBS (processes that run tests), ACCELERATOR (cpu, cuda12, cuda13, tpu), PYTHON.
 
 PYTHON ?= python3
 RECIPE ?= standard
 CONFIG ?= $(RECIPE)
 WORKDIR ?= runs/$(CONFIG)
 SEED ?= 0
+JOBS ?= 2
 IMAGE ?= examples/digits.png
 # Lists the PCI devices that are Google's TPUs, by the device numbers that JAX knows.
 TPU_ON_PCI = $(shell for at in $$(grep -lsx 0x1ae0 /sys/bus/pci/devices/*/vendor); do \
@@ -29,6 +30,7 @@ INSTALLED := .venv/installed-$(ACCELERATOR)
 DEVELOPING := .venv/installed-dev
 BENCHING := .venv/installed-bench
 DEMOING := .venv/installed-demo
+PYTEST := $(BIN)/python -m pytest --numprocesses $(JOBS)
 DATA := $(if $(DATA_DIR),--data-dir $(DATA_DIR))
 
 .DEFAULT_GOAL := help
@@ -81,13 +83,13 @@ bench: $(BENCHING) ## Time everything beside peers; fail where something is too 
 	$(BIN)/python -m experiments.benchmarks.speed_requirements
 
 test: $(DEVELOPING) ## Run the fast tests (5 minutes on 2 cores; ARGS= goes to pytest)
-	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+	$(PYTEST) --dist loadfile -m "not slow" $(ARGS)
 
 test-slow: $(DEVELOPING) ## Run the slow tests
-	$(BIN)/python -m pytest -m slow $(ARGS)
+	$(PYTEST) --dist worksteal -m slow $(ARGS)
 
 test-all: $(DEVELOPING) ## Run all tests
-	$(BIN)/python -m pytest $(ARGS)
+	$(PYTEST) --dist loadfile $(ARGS)
 
 lint: $(DEVELOPING) ## Check style, types and the direction of imports
 	$(BIN)/ruff check .

@@ -15,8 +15,12 @@ LUMA = (COLOURS @ np.array([0.299, 0.587, 0.114])).round().astype(np.uint8)
 
 
 def save_image(folder: Path, image: Image.Image, name: str, **options: Any) -> Path:
-    """Writes an image file and returns its path."""
-    image.save(folder / name, **options)
+    """Writes an image file and returns its path.
+
+    A copy is written: Pillow leaves the options of a save on the image, and uses them again when
+    the image is appended to another one.
+    """
+    image.copy().save(folder / name, **options)
     return folder / name
 
 

@@ -44,9 +44,10 @@ KINDS: dict[str, tuple[Image.Image, dict[str, Any]]] = {
 
 def encoded(name: str) -> bytes:
     image, options = KINDS[name]
+    appended = [other.copy() for other in options.get("append_images", ())]
     file = BytesIO()
     file.name = name  # Pillow takes the format from the suffix
-    image.copy().save(file, **options)
+    image.copy().save(file, **{**options, "append_images": appended})
     return file.getvalue()
 
 

@@ -55,7 +55,9 @@ def test_tiff_pages_may_differ_in_size_mode_and_orientation(
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF data:UserWarning")
 def test_pages_of_a_truncated_tiff_cannot_be_counted(tmp_path: Path) -> None:
-    path = save_image(tmp_path, GREY, "a.tif", save_all=True, append_images=[GREY, GREY])
+    path = save_image(
+        tmp_path, GREY, "a.tif", save_all=True, append_images=[GREY.copy(), GREY.copy()]
+    )
     path.write_bytes(path.read_bytes()[:-2000])
     with pytest.raises(ImageError, match=r"a\.tif cannot be read"):
         count_pages(path)

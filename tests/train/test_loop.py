@@ -97,6 +97,7 @@ def test_a_run_stopped_by_a_signal_saves_and_continues_later(
     assert metrics_without_times(tmp_path) == metrics_without_times(uninterrupted)
 
 
+@pytest.mark.slow
 def test_several_steps_a_call_evaluate_and_end_as_one_a_call(tmp_path: Path) -> None:
     """The program of accelerators on the CPU, with gradient descent: Adam amplifies rounding."""
     config = dataclasses.replace(SHORT, optimizer="sgd", learning_rate=0.01)
