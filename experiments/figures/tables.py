@@ -29,6 +29,7 @@ PHOTOGRAPHS = {  # name of the image set: its description in the README
     "photographs, normalised": "photographs, as the commands read them",
     "photographs": "photographs, not normalised",
 }
+PEER_METHODS = {"detect": "`detect`", "opencv": "OpenCV pipeline", "rapidocr": "RapidOCR"}
 DEFAULT_SIZES = [15.0, 100.0]
 Row = dict[str, Any]
 
@@ -149,6 +150,26 @@ def render_no_digits(results: Path = RESULTS) -> str:
     return "\n".join([*header, *lines, *_footer(_detection_footer(rows))])
 
 
+def render_peers(results: Path = RESULTS) -> str:
+    """Renders F1 and time of `detect` beside other ways to detect digits."""
+    result = read_result("detection_peers", results)
+    rows = {(row["images"], row["method"]): row for row in result["rows"]}
+    images = dict.fromkeys(name for name, _ in rows)
+    lines = []
+    for name in images:
+        cells = []
+        for method in PEER_METHODS:
+            row = rows[name, method]
+            counted = "f1" in row
+            figure = f"{row['f1']:.3f}" if counted else f"{row['false_per_megapixel']:.1f}"
+            cells += [figure, f"{row['seconds_median']:.3f}"]
+        scenes = rows[name, "detect"].get("scenes")
+        subject = f"{scenes} of `{name}`, F1" if scenes else f"{name}, false a megapixel"
+        lines.append(_line(subject, *cells))
+    titles = [cell for method in PEER_METHODS.values() for cell in (method, "s an image")]
+    return "\n".join([*_header("images", *titles), *lines, *_footer([_provenance(result)])])
+
+
 def render_speed(results: Path = RESULTS) -> str:
     """Renders the last runs of `make bench`."""
     runs = read_runs(results)
@@ -171,6 +192,7 @@ PARTS: dict[str, dict[str, Callable[[Path], str]]] = {  # file: name of the part
         "training": render_training,
         "detection": render_detection,
         "no-digits": render_no_digits,
+        "peers": render_peers,
     },
     "docs/speed.md": {"speed": render_speed},
 }

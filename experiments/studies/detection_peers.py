@@ -8,7 +8,7 @@ RapidOCR from the score in `THRESHOLDS`. Photographs are the same as in `studies
 
 Command:   python -m experiments.studies.detection_peers
 Hardware:  2 CPU cores, otherwise idle; needs the extra [bench].
-Time:      10 minutes on 2 cores.
+Time:      10 minutes on 2 cores; with --count 10 --photographs 12 a third of it.
 Result:    experiments/results/detection_peers.json, from which `experiments.figures.tables`
            writes a table of docs/results.md.
 """
