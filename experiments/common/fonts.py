@@ -65,7 +65,9 @@ def fetch_fonts(families: list[FontFamily], folder: Path) -> None:
         (folder / registry).mkdir(parents=True, exist_ok=True)
     if npm := [f"{name}@{version}" for name, version in packages["npm"]]:
         options = ["--ignore-scripts", "--no-audit", "--no-fund", "--no-bin-links"]
-        subprocess.run(["npm", "install", *options, *npm], cwd=folder / "npm", check=True)
+        subprocess.run(
+            ["npm", "install", "--prefix", ".", *options, *npm], cwd=folder / "npm", check=True
+        )
     if deb := [f"{name}={version}" for name, version in packages["deb"]]:
         subprocess.run(["apt-get", "download", *deb], cwd=folder / "deb", check=True)
         for archive in (folder / "deb").glob("*.deb"):
