@@ -56,7 +56,7 @@ def detect(
     max_size: Annotated[
         float | None,
         tyro.conf.arg(
-            metavar="FLOAT", help_behavior_hint=f"(default: {DEFAULT_CONFIG.max_size:g})"
+            metavar="FLOAT", help_behavior_hint="(default: any size)"
         ),
     ] = None,
     normalise: bool = True,

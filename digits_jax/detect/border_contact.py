@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float, UInt32
 
-from digits_jax.detect.config import BorderContactConfig
+from digits_jax.detect.steps import BorderContactConfig
 from digits_jax.images.mask_box import INK_THRESHOLD
 from digits_jax.models.cnn import INPUT_SIDE
 

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int64
 from scipy import ndimage
 
-from digits_jax.detect.config import BoxConfig
+from digits_jax.detect.steps import BoxConfig
 from digits_jax.images.mask_box import INK_THRESHOLD, mask_to_box
 from digits_jax.models.cnn import INPUT_SIDE
 

@@ -1,9 +1,13 @@
 """Calibration: detection scores from margins, lower for what is often seen where no digit is."""
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int
 
-from digits_jax.detect.config import CalibrationConfig
+from digits_jax.detect.steps import CalibrationConfig, OddsConfig
+
+MIN_MARGIN = 1e-6  # bounds the log-odds
+FULL_CONTACT = 0.2  # border contact, a share of a side, beyond which more says no more
 
 
 def calibrate(
@@ -31,3 +35,32 @@ def calibrate(
     divisor = 1 + config.contact_penalty * contact
     divisor *= jnp.where(labels == 1, config.one_odds_divisor, 1.0)
     return margins / (margins + (1 - margins) * divisor)
+
+
+def odds_scores(
+    labels: Int[np.ndarray, " n"],
+    margins: Float[np.ndarray, " n"],
+    border_contacts: Float[np.ndarray, " n"],
+    config: OddsConfig,
+) -> Float[np.ndarray, " n"]:
+    """Returns the calibrated scores of components, or of windows inside them.
+
+    The log-odds of the score s are linear in those of the margin m,
+
+        ln(s / (1 − s)) = slope · ln(m / (1 − m)) + offset + one_offset · [label = 1]
+                          + contact_offset · min(contact / 0.2, 1)
+
+    Args:
+      labels: `[n]` 0–9.
+      margins: `[n]` 0–1.
+      border_contacts: `[n]` as `border_contact` returns them, shares of a side.
+      config: the coefficients.
+
+    Returns:
+      `[n]` scores, 0–1.
+    """
+    bounded = np.clip(np.asarray(margins, np.float64), MIN_MARGIN, 1 - MIN_MARGIN)
+    odds = config.slope * np.log(bounded / (1 - bounded)) + config.offset
+    odds += config.one_offset * (np.asarray(labels) == 1)
+    odds += config.contact_offset * np.minimum(border_contacts / FULL_CONTACT, 1.0)
+    return 1 / (1 + np.exp(-odds))

@@ -1,6 +1,7 @@
 """The result of a detection: `Detections` of one image, `BatchDetections` of several."""
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int64
@@ -14,6 +15,8 @@ class Detections(NamedTuple):
     labels: Int64[np.ndarray, " n"]  # 0–9
     scores: Float32[np.ndarray, " n"]  # 0–1, calibrated
     truncated: bool  # whether candidates over max_detections were dropped
+    # The ten probabilities of each digit; None where method="windows" found them.
+    probabilities: Float32[np.ndarray, "n 10"] | None = None
 
     @property
     def overflow(self) -> bool:
@@ -24,11 +27,12 @@ class Detections(NamedTuple):
         """Returns the detections of at least this score, 0–1. `truncated` stays as it is."""
         selected = self.scores >= score
         boxes, windows, labels, scores = (array[selected] for array in self[:4])
-        return Detections(boxes, windows, labels, scores, self.truncated)
+        probabilities = None if self.probabilities is None else self.probabilities[selected]
+        return Detections(boxes, windows, labels, scores, self.truncated, probabilities)
 
 
 class BatchDetections(NamedTuple):
-    """The digits of images of equal size, by descending score, padded to max_detections."""
+    """The digits of images of equal size, by descending score, padded to one number k."""
 
     boxes_xyxy: Int64[np.ndarray, "n k 4"]
     windows_xyxy: Float32[np.ndarray, "n k 4"]
@@ -36,6 +40,34 @@ class BatchDetections(NamedTuple):
     scores: Float32[np.ndarray, "n k"]
     valid: Bool[np.ndarray, "n k"]  # which entries are digits; the others are padding
     truncated: Bool[np.ndarray, " n"]  # whether candidates over max_detections were dropped
+    probabilities: Float32[np.ndarray, "n k 10"] | None = None  # as for `Detections`
+
+    @classmethod
+    def of_images(cls, images: Sequence[Detections]) -> "BatchDetections":
+        """Pads the detections of each image to the number that the one with the most has."""
+        valid = np.zeros((len(images), max(len(image.labels) for image in images)), bool)
+        for row, image in zip(valid, images, strict=True):
+            row[: len(image.labels)] = True
+
+        def padded(arrays: Sequence[np.ndarray]) -> np.ndarray:
+            result = np.zeros((*valid.shape, *arrays[0].shape[1:]), arrays[0].dtype)
+            result[valid] = np.concatenate(arrays)
+            return result
+
+        columns: Any = [padded(arrays) for arrays in zip(*(i[:4] for i in images), strict=True)]
+        boxes, windows, labels, scores = columns
+        truncated = np.array([image.truncated for image in images])
+        probabilities: Any = [image.probabilities for image in images]
+        has_all = all(array is not None for array in probabilities)
+        return cls(
+            boxes,
+            windows,
+            labels,
+            scores,
+            valid,
+            truncated,
+            padded(probabilities) if has_all else None,
+        )
 
     @property
     def overflow(self) -> Bool[np.ndarray, " n"]:
@@ -51,4 +83,5 @@ class BatchDetections(NamedTuple):
             self.labels[i][valid],
             self.scores[i][valid],
             bool(self.truncated[i]),
+            None if self.probabilities is None else self.probabilities[i][valid],
         )

@@ -1,39 +1,26 @@
 """Detection of every digit in an image: `Detector`, and `detect` and `detect_batch` on top of it.
 
-An image is padded to a bucket and searched on the device by one jitted program
-(`find_detections`). The tight boxes are cut on the host (`postprocess`).
+`DetectorConfig.method` chooses the search: in the components of ink (`ComponentDetector`), or in
+all windows (`WindowDetector`).
 """
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-import jax
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Float32, Num
+from jaxtyping import Array, Float32, Num, UInt8
 
-from digits_jax.detect.batched import (
-    Grey,
-    Name,
-    batch_by_bucket,
-    default_batch_size,
-    padded_batch_size,
-    run_ahead,
-)
-from digits_jax.detect.boxes import tight_box
-from digits_jax.detect.config import DEFAULT_CONFIG, BoxConfig, DetectorConfig
+from digits_jax.detect.batched import Grey, Name
+from digits_jax.detect.component_detector import ComponentDetector
+from digits_jax.detect.config import DEFAULT_CONFIG, DetectorConfig
 from digits_jax.detect.detections import BatchDetections, Detections
-from digits_jax.detect.padding import MIN_BUCKET, bucket_shape, pad_to_bucket
-from digits_jax.detect.peaks import Candidates
-from digits_jax.detect.pipeline import find_detections
+from digits_jax.detect.padding import MIN_BUCKET
+from digits_jax.detect.window_detector import WindowDetector
 from digits_jax.images.pixels import uint8_to_float
 from digits_jax.models.cnn import Params
-from digits_jax.runtime.compilation_cache import aot_cached
 from digits_jax.runtime.errors import ArgumentError
-
-Pixels = Float32[np.ndarray, "_ _"]
 
 
 class Detector:
@@ -52,18 +39,21 @@ class Detector:
 
         Args:
           params: as `load_pretrained` or `load_checkpoint` return them.
-          config: the constants of detection.
+          config: the constants of detection. `config.method` chooses the search.
           precision: that of the matrix products, as for `response_maps`.
-          min_bucket: the side in px of the smallest shape that images are padded to.
-          log: receives a line of text before `detect_each` compiles for another size of images.
-            With several devices it receives none, since JAX alone caches programs there.
+          min_bucket: with method "windows", the side in px of the smallest shape that images are
+            padded to.
+          log: receives a line of text before `detect_each` compiles a program. With several devices
+            it receives none, since JAX alone caches programs there.
         """
         self.params, self.config = params, config
-        self._log = log
-        self._min_bucket = min_bucket
-        # The program takes min_score as an array: configs that differ in scores share a program.
-        static = dataclasses.replace(config, min_score=0.0, photo_min_score=0.0)
-        self._static: dict[str, Any] = {"config": static, "precision": precision}
+        self._search: ComponentDetector | WindowDetector
+        if config.method == "components":
+            self._search = ComponentDetector(params, config, precision=precision, log=log)
+        else:
+            self._search = WindowDetector(
+                params, config, precision=precision, min_bucket=min_bucket, log=log
+            )
 
     def detect(self, image: Num[Array | np.ndarray, "..."]) -> Detections:
         """Finds every digit in an image.
@@ -93,61 +83,33 @@ class Detector:
         Raises:
           ArgumentError: the images are not as above.
         """
-        pixels = _to_pixels(np.asarray(images))
-        candidates = self._search(
-            partial(find_detections, **self._static), list(pixels), len(pixels)
-        )
-        return postprocess(pixels, candidates, self.config.boxes)
+        checked = _check_images(np.asarray(images))
+        if isinstance(self._search, ComponentDetector):
+            return self._search.detect_batch(_to_uint8(checked))
+        return self._search.detect_batch(_to_float(checked))
 
     def detect_each(
         self,
         images: Iterable[tuple[Name, Grey]],
         *,
-        batch_size: Callable[[tuple[int, int]], int] = default_batch_size,
+        batch_size: Callable[[tuple[int, int]], int] | None = None,
     ) -> Iterator[tuple[Name, Grey, Detections]]:
         """Finds every digit in each image of a stream, in order.
 
-        Consecutive images of one bucket are searched together. While an accelerator searches a
-        batch, the boxes of the one before are cut and the images of the next are read. Compiled
-        programs are kept on disk where the compilation cache is on.
+        Consecutive images are searched together where that is faster. Compiled programs are kept on
+        disk where the compilation cache is on.
 
         Args:
           images: names and `[H, W]` uint8 images of any sizes, ink bright.
-          batch_size: returns the most images of a padded shape, in px, that are searched at once.
+          batch_size: returns the most images that are searched at once; it is given the shape in px
+            that they are padded to, which is (0, 0) for method "components". None for a number that
+            suits the device.
 
         Yields:
           The name, the image, and its detections. If `images` raises, the images before it are
           yielded first.
         """
-        find = aot_cached(find_detections, on_compile=self._log_compilation, **self._static)
-
-        def start() -> Iterator[tuple[list[tuple[Name, Grey]], list[Pixels], Candidates]]:
-            bucket = partial(bucket_shape, min_bucket=self._min_bucket)
-            for batch in batch_by_bucket(images, bucket, batch_size):
-                pixels = [uint8_to_float(image) for _, image in batch]
-                yield batch, pixels, self._search(find, pixels, padded_batch_size(len(batch)))
-
-        # On a CPU, the batch ahead would only compete for its cores and memory.
-        ahead = 0 if jax.default_backend() == "cpu" else 1
-        for batch, pixels, candidates in run_ahead(start(), ahead):
-            detections = postprocess(pixels, candidates, self.config.boxes)
-            for k, (name, image) in enumerate(batch):
-                yield name, image, detections.of_image(k)
-
-    def _search(
-        self, find: Callable[..., Candidates], pixels: Sequence[Pixels], count: int
-    ) -> Candidates:
-        """Starts the search of images of one bucket, padded to `count` images."""
-        batch, extents = pad_to_bucket(pixels, count, min_bucket=self._min_bucket)
-        return find(self.params, batch, extents, np.float32(self.config.min_score))
-
-    def _log_compilation(self, params: Params, images: np.ndarray, *_: Any) -> None:
-        if self._log:
-            height, width = images.shape[1:3]
-            self._log(
-                f"compiling for images of up to {width}×{height} px (once per image size; cached "
-                "for the next run)"
-            )
+        return self._search.detect_each(images, batch_size=batch_size)
 
 
 def detect(
@@ -159,6 +121,7 @@ def detect(
     min_score: float | None = None,
     max_detections: int | None = None,
     capacity: int | None = None,
+    method: str | None = None,
     config: DetectorConfig = DEFAULT_CONFIG,
     precision: lax.Precision = lax.Precision.HIGHEST,
 ) -> Detections:
@@ -168,14 +131,16 @@ def detect(
       params: as `load_pretrained` or `load_checkpoint` return them.
       image: `[H, W]` or `[H, W, 1]`, float in 0–1 or uint8 in 0–255, ink bright.
       min_size: the smallest digits' size in px: the side of the 28 px square that such a digit
-        fills as MNIST's do; by default 15.
-      max_size: the largest digits' size in px; by default 100. With both 28, one scale is
-        searched, as in the paper.
+        fills as MNIST's do; by default 12.
+      max_size: the largest digits' size in px; by default there is no limit.
       min_score: the lowest score of a detection, 0–1; by default 0.3. Below 0.3 the result also
         contains candidates that overlap a better one and may be a second digit.
-      max_detections: the most candidates that are examined; by default 256. `truncated` tells
-        whether there were more.
+      max_detections: the most detections that are returned; by default there is no limit.
+        `truncated` tells whether there were more.
       capacity: the former name of `max_detections`.
+      method: "components", the default, classifies what the components of ink show, and windows
+        only where they touch. "windows" classifies every window, as in the paper; with both sizes
+        28, at one scale. It is some hundred times slower.
       config: the constants of detection; the arguments above replace its fields.
       precision: that of the matrix products, as for `response_maps`.
 
@@ -185,7 +150,7 @@ def detect(
     Raises:
       ArgumentError: the image or an argument is not as above.
     """
-    config = _override(config, min_size, max_size, min_score, max_detections, capacity)
+    config = _override(config, min_size, max_size, min_score, max_detections, capacity, method)
     return Detector(params, config, precision=precision).detect(image)
 
 
@@ -198,6 +163,7 @@ def detect_batch(
     min_score: float | None = None,
     max_detections: int | None = None,
     capacity: int | None = None,
+    method: str | None = None,
     config: DetectorConfig = DEFAULT_CONFIG,
     precision: lax.Precision = lax.Precision.HIGHEST,
 ) -> BatchDetections:
@@ -205,28 +171,8 @@ def detect_batch(
 
     The other arguments and the errors are those of `detect`.
     """
-    config = _override(config, min_size, max_size, min_score, max_detections, capacity)
+    config = _override(config, min_size, max_size, min_score, max_detections, capacity, method)
     return Detector(params, config, precision=precision).detect_batch(images)
-
-
-def postprocess(
-    images: Iterable[Pixels], candidates: Candidates, config: BoxConfig
-) -> BatchDetections:
-    """Waits for the device's candidates and cuts a tight box for each detection.
-
-    Args:
-      images: `[h, w]` float32 in 0–1, without the blank images that fill the batch.
-      candidates: as `find_detections` returns them.
-      config: the constants of the boxes.
-    """
-    host: Any = jax.device_get(candidates)
-    valid = host.priority >= 0
-    boxes = np.zeros(host.windows_xyxy.shape, np.int64)
-    labels = host.labels.astype(np.int64)
-    for i, image in enumerate(images):
-        for k in np.flatnonzero(valid[i]):
-            boxes[i, k] = tight_box(image, host.windows_xyxy[i, k], int(labels[i, k]), config)
-    return BatchDetections(boxes, host.windows_xyxy, labels, host.scores, valid, host.truncated)
 
 
 def _override(
@@ -236,6 +182,7 @@ def _override(
     min_score: float | None,
     max_detections: int | None,
     capacity: int | None,
+    method: str | None,
 ) -> DetectorConfig:
     """Returns the config with the fields replaced that are not None."""
     if max_detections is not None and capacity is not None:
@@ -248,13 +195,14 @@ def _override(
         "max_size": max_size,
         "min_score": min_score,
         "max_detections": capacity if max_detections is None else max_detections,
+        "method": method,
     }
     changes: dict[str, Any] = {name: value for name, value in fields.items() if value is not None}
     return dataclasses.replace(config, **changes)
 
 
-def _to_pixels(images: np.ndarray) -> Float32[np.ndarray, "n h w"]:
-    """Returns images as float32 in 0–1, without a channel axis; refuses everything else."""
+def _check_images(images: np.ndarray) -> Num[np.ndarray, "n h w"]:
+    """Returns images of uint8, or of float in 0–1, without a channel axis; refuses others."""
     if images.ndim == 4 and images.shape[-1] == 1:
         images = images[..., 0]
     shape = list(images.shape)
@@ -263,10 +211,18 @@ def _to_pixels(images: np.ndarray) -> Float32[np.ndarray, "n h w"]:
     if images.size == 0:
         raise ArgumentError(f"expected images with pixels in them; got {shape}")
     if images.dtype == np.uint8:
-        return uint8_to_float(images)
+        return images
     if not np.issubdtype(images.dtype, np.floating):
         raise ArgumentError(f"expected float in 0–1 or uint8 in 0–255; got {images.dtype}")
     low, high = images.min(), images.max()
     if not (low >= 0 and high <= 1):  # false for NaN as well
         raise ArgumentError(f"expected float images in 0–1, without NaN; got {low} to {high}")
-    return images.astype(np.float32)
+    return images
+
+
+def _to_float(images: Num[np.ndarray, "n h w"]) -> Float32[np.ndarray, "n h w"]:
+    return uint8_to_float(images) if images.dtype == np.uint8 else images.astype(np.float32)
+
+
+def _to_uint8(images: Num[np.ndarray, "n h w"]) -> UInt8[np.ndarray, "n h w"]:
+    return images if images.dtype == np.uint8 else np.rint(255 * images).astype(np.uint8)

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
-from digits_jax.detect.config import PartSuppressionConfig
+from digits_jax.detect.steps import PartSuppressionConfig
 
 
 def part_suppression(

@@ -14,17 +14,20 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
 from digits_jax.detect.border_contact import border_contact
-from digits_jax.detect.config import BorderContactConfig, PeakConfig, check_sizes
+from digits_jax.detect.config import check_sizes
+from digits_jax.detect.steps import BorderContactConfig, PeakConfig
+from digits_jax.images.mnist_format import MNIST_DIGIT_SIDE, MNIST_SIDE
 from digits_jax.models.cnn import INPUT_SIDE
 from digits_jax.models.fcn.features import STRIDE
 from digits_jax.models.fcn.pyramid import PyramidLevel, crop_level, pyramid_padding
 from digits_jax.models.fcn.response_maps import margin
 
+DETECTIONS_BLOCK = 256  # the number of candidates is a multiple of this
+PX_PER_DETECTION = 512  # of the image's area, for each candidate
 CROPS_AT_ONCE = 32  # windows whose border contact is computed together; bounds the memory
 
 
@@ -39,18 +42,39 @@ class Candidates(NamedTuple):
     truncated: Bool[Array, " n"]  # whether candidates were dropped
 
 
-def pyramid_sizes(min_size: float, max_size: float, config: PeakConfig) -> tuple[float, ...]:
+def pyramid_sizes(
+    min_size: float, max_size: float | None, longest_side: int, config: PeakConfig
+) -> tuple[float, ...]:
     """Returns the digit sizes, in px and ascending, that the levels of the pyramid are made for.
+
+    Args:
+      min_size: the smallest digits' size, px.
+      max_size: the largest digits' size, px; None for those that fill the image.
+      longest_side: of the image, px.
+      config: the ratio of neighbouring sizes.
 
     Raises:
       ArgumentError: the sizes are not 4 ≤ min_size ≤ max_size < ∞.
     """
     check_sizes(min_size, max_size)
-    steps = np.log(max_size / min_size) / np.log(config.scale_ratio)
-    count = max(1, int(np.ceil(steps)))
-    return tuple(
-        float(min_size * (max_size / min_size) ** ((i + 0.5) / count)) for i in range(count)
-    )
+    log_ratio = math.log(config.scale_ratio)
+    if max_size is None:
+        # With a fixed ratio, the levels that two images share are the same.
+        largest = max(longest_side * MNIST_SIDE / MNIST_DIGIT_SIDE, min_size)
+        count = max(1, math.ceil(math.log(largest / min_size) / log_ratio))
+        return tuple(min_size * config.scale_ratio ** (i + 0.5) for i in range(count))
+    count = max(1, math.ceil(math.log(max_size / min_size) / log_ratio))
+    return tuple(min_size * (max_size / min_size) ** ((i + 0.5) / count) for i in range(count))
+
+
+def default_max_detections(shape: Sequence[int]) -> int:
+    """Returns how many candidates are examined in an image, a number that grows with its area.
+
+    Args:
+      shape: height and width of the image, px.
+    """
+    blocks = math.ceil(shape[0] * shape[1] / (DETECTIONS_BLOCK * PX_PER_DETECTION))
+    return DETECTIONS_BLOCK * max(blocks, 1)
 
 
 def log_sizes(sizes: Sequence[float]) -> list[float]:

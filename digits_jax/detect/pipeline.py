@@ -16,6 +16,7 @@ from digits_jax.detect.nms import nms, part_suppression
 from digits_jax.detect.peaks import (
     Candidates,
     average_margin,
+    default_max_detections,
     log_sizes,
     merge_levels,
     peaks_of_level,
@@ -54,12 +55,15 @@ def find_detections(
       precision: that of the matrix products, as for `response_maps`.
 
     Returns:
-      At most `config.max_detections` entries an image, by descending score. Their priority is the
+      At most `config.max_detections` entries an image, or if that is None
+      `default_max_detections`, by descending score. Their priority is the
       score, or −1 where there is no detection.
     """
-    sizes = pyramid_sizes(config.min_size, config.max_size, config.peaks)
+    shape = images.shape[1:3]
+    sizes = pyramid_sizes(config.min_size, config.max_size, max(shape), config.peaks)
+    max_detections = config.max_detections or default_max_detections(shape)
     scales = [INPUT_SIDE / size for size in sizes]
-    levels = pyramid_levels(images.shape[1:3], sizes, config.peaks)
+    levels = pyramid_levels(shape, sizes, config.peaks)
     padding = pyramid_padding(scales)
     images = jnp.pad(images, [(0, 0), (padding, padding), (padding, padding), (0, 0)])
     limits = [extents.astype(jnp.float32) * (scale / STRIDE) for scale in scales]
@@ -85,13 +89,13 @@ def find_detections(
             threshold=jnp.minimum(min_score, whole_min_margin),
             confident_margin=whole_min_margin,
             log_size=log_size,
-            max_detections=config.max_detections,
+            max_detections=max_detections,
             peaks=config.peaks,
             contact=config.border_contact,
         )
         for (margins, labels), level, log_size in zip(maps, levels, log_sizes(sizes), strict=True)
     ]
-    candidates = merge_levels(peaks, config.max_detections)
+    candidates = merge_levels(peaks, max_detections)
     return suppress_and_calibrate(candidates, min_score, config)
 
 

@@ -44,6 +44,15 @@ def frame_digit(image: UInt8[np.ndarray, "h w"]) -> UInt8[np.ndarray, "28 28"]:
         )
     if image.shape == (MNIST_SIDE, MNIST_SIDE):
         return image
+    return frame_ink(image)
+
+
+def frame_ink(image: UInt8[np.ndarray, "h w"]) -> UInt8[np.ndarray, "28 28"]:
+    """Frames a digit as `frame_digit` does, an image of 28×28 px included.
+
+    Args:
+      image: `[h, w]` uint8, ink on black, with at least one pixel of ink.
+    """
     scaled = _resize_longer_side(_crop_to_ink(image), MNIST_DIGIT_SIDE)
     digit = scaled / scaled.max()
     height, width = digit.shape

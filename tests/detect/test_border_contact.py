@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from digits_jax.data.mnist import Mnist
 from digits_jax.detect.border_contact import border_contact as border_contact_of
-from digits_jax.detect.config import BorderContactConfig
+from digits_jax.detect.steps import BorderContactConfig
 from digits_jax.images.mask_box import INK_THRESHOLD
 from digits_jax.models.cnn import INPUT_SIDE
 

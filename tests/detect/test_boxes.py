@@ -7,7 +7,7 @@ import pytest
 
 from digits_jax.data.mnist import Mnist
 from digits_jax.detect.boxes import tight_box as tight_box_of
-from digits_jax.detect.config import BoxConfig
+from digits_jax.detect.steps import BoxConfig
 from digits_jax.images.mask_box import INK_THRESHOLD
 
 CONFIG = BoxConfig()

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from digits_jax.detect.calibration import calibrate
-from digits_jax.detect.config import CalibrationConfig
+from digits_jax.detect.steps import CalibrationConfig
 
 
 def test_odds_are_divided_by_border_contact_and_for_a_1() -> None:

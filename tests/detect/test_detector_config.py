@@ -10,7 +10,8 @@ import jax
 import pytest
 
 import digits_jax
-from digits_jax.detect.config import HEADER_KEY, DetectorConfig, NmsConfig, config_of_weights
+from digits_jax.detect.config import HEADER_KEY, DetectorConfig, config_of_weights
+from digits_jax.detect.steps import NmsConfig
 from digits_jax.models.weights import PRETRAINED, WeightsError, save_weights
 from digits_jax.runtime.errors import ArgumentError
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from candidate_windows import square_windows
 
-from digits_jax.detect.config import NmsConfig, PartSuppressionConfig
 from digits_jax.detect.nms import nms, part_suppression
+from digits_jax.detect.steps import NmsConfig, PartSuppressionConfig
 
 CONFIG = NmsConfig()
 

@@ -11,10 +11,11 @@ from PIL import Image
 import digits_jax
 from digits_jax.data.mnist import Mnist
 from digits_jax.detect.border_contact import border_contact
-from digits_jax.detect.config import BorderContactConfig, DetectorConfig, PeakConfig
+from digits_jax.detect.config import DetectorConfig
 from digits_jax.detect.peaks import log_sizes
 from digits_jax.detect.peaks import pyramid_sizes as pyramid_sizes_of
 from digits_jax.detect.pipeline import find_detections
+from digits_jax.detect.steps import BorderContactConfig, PeakConfig
 from digits_jax.models.cnn import INPUT_SIDE, Params
 
 pyramid_sizes = partial(pyramid_sizes_of, config=PeakConfig())

@@ -1,0 +1,124 @@
+"""Windows that may show a digit, for ink that is not one digit by itself.
+
+A window is worth classifying if its ink fills it as a digit does: ink in its middle, and near its
+upper and its lower edge. The stroke width bounds the sizes from below, because a stroke as wide as
+a digit is no digit.
+"""
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from digits_jax.detect.components import Component
+from digits_jax.detect.config import DetectorConfig
+from digits_jax.detect.crop_classifier import Crops
+from digits_jax.images.mask_box import INK_THRESHOLD
+from digits_jax.images.mnist_format import MNIST_DIGIT_SIDE, MNIST_SIDE
+
+# Rows and columns of a window's 28 px in which a whole digit has ink. A digit of 20 px in the
+# middle begins at pixel 4; half of the distance between windows, 2 px, is added.
+MIDDLE = (6, 22)
+TOP, BOTTOM = (1, 9), (19, 27)
+SIDES = (4, 24)
+MIN_MIDDLE_INK_PX = 12
+
+
+class Windows(NamedTuple):
+    """Square windows of one component."""
+
+    part: int  # the index of the component
+    centres_xy: Float[np.ndarray, "n 2"]  # px of the component's box
+    sides: Float[np.ndarray, " n"]  # px
+    crops: Crops  # what they show; the brightest pixel of each is 1
+
+
+def window_sizes(part: Component, config: DetectorConfig) -> list[float]:
+    """Returns the sides in px of the windows that a component is searched in, descending."""
+    constants = config.windows
+    size = min(config.max_size or np.inf, part.side * MNIST_SIDE / MNIST_DIGIT_SIDE)
+    stroke_width = _thin_stroke_width(part.mask)
+    smallest = max(config.min_size, constants.min_side_per_stroke * stroke_width)
+    sizes = []
+    while size >= smallest:
+        sizes.append(size)
+        size /= constants.scale_ratio
+    return sizes
+
+
+def propose_windows(
+    number: int,
+    part: Component,
+    unexplained: Bool[np.ndarray, "h w"],
+    size: float,
+    stride: int,
+) -> Windows:
+    """Returns the windows of one size that are worth classifying.
+
+    They lie on a grid whose points are `stride` pixels of the window's 28 apart.
+
+    Args:
+      number: the index of the component.
+      part: the component; other ink is not in the windows.
+      unexplained: the pixels of its ink that no digit explains yet.
+      size: the windows' side, px.
+      stride: the distance between neighbouring windows.
+    """
+    scale = MNIST_SIDE / size
+    height, width = (max(1, round(side * scale)) for side in part.mask.shape)
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    scaled = cv2.resize(part.ink, (width, height), interpolation=method)
+    padded = np.pad(scaled, MNIST_SIDE)
+    open_ink = cv2.resize(unexplained.astype(np.float32), (width, height), interpolation=method)
+    rows, columns = (
+        grid.ravel()
+        for grid in np.meshgrid(_grid(height, stride), _grid(width, stride), indexing="ij")
+    )
+    likely = _shows_whole_strokes(padded > INK_THRESHOLD * scaled.max(), rows, columns)
+    likely &= _ink_in(np.pad(open_ink > 0.25, MNIST_SIDE), rows, columns, MIDDLE, MIDDLE) >= (
+        MIN_MIDDLE_INK_PX
+    )
+    rows, columns = rows[likely], columns[likely]
+    views = np.lib.stride_tricks.sliding_window_view(padded, (MNIST_SIDE, MNIST_SIDE))
+    crops = views[rows, columns].astype(np.float32)
+    crops /= np.maximum(crops.max(axis=(1, 2), keepdims=True), 1)
+    centres = np.stack([columns, rows], axis=-1) - MNIST_SIDE / 2  # in scaled px
+    return Windows(number, centres / scale, np.full(len(rows), size), crops)
+
+
+def _thin_stroke_width(mask: Bool[np.ndarray, "h w"]) -> float:
+    """Returns the width in px of the component's thinner strokes."""
+    padded = np.pad(mask.astype(np.uint8), 1)
+    distance = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_3)
+    ridge = (distance == cv2.dilate(distance, np.ones((3, 3), np.uint8))) & (padded > 0)
+    return float(np.quantile(2 * distance[ridge] - 1, 0.15))
+
+
+def _grid(side: int, stride: int) -> Int[np.ndarray, " n"]:
+    """Returns where windows begin that are centred every `stride` px of an axis, in padded px."""
+    centres = np.arange(side / 2 % stride, side + 0.1, stride)
+    return np.rint(centres).astype(int) + MNIST_SIDE // 2
+
+
+def _shows_whole_strokes(
+    ink: Bool[np.ndarray, "H W"], rows: Int[np.ndarray, " n"], columns: Int[np.ndarray, " n"]
+) -> Bool[np.ndarray, " n"]:
+    """Returns which windows have ink near their upper and near their lower edge."""
+    return (_ink_in(ink, rows, columns, TOP, SIDES) > 0) & (
+        _ink_in(ink, rows, columns, BOTTOM, SIDES) > 0
+    )
+
+
+def _ink_in(
+    ink: Bool[np.ndarray, "H W"],
+    rows: Int[np.ndarray, " n"],
+    columns: Int[np.ndarray, " n"],
+    span_y: tuple[int, int],
+    span_x: tuple[int, int],
+) -> Int[np.ndarray, " n"]:
+    """Returns how many pixels of ink windows have in a rectangle of theirs."""
+    total = cv2.integral(ink.astype(np.uint8))
+    y0, y1 = (rows + edge for edge in span_y)
+    x0, x1 = (columns + edge for edge in span_x)
+    return total[y1, x1] - total[y0, x1] - total[y1, x0] + total[y0, x0]

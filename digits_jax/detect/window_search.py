@@ -1,0 +1,143 @@
+"""The search for digits in windows of components that are not one digit by themselves.
+
+Touching and overlapping digits are one component, so the digits are sought in windows of every size
+that its ink can have, the largest first. Smaller windows are classified only where there is ink
+that no digit explains yet.
+"""
+
+from collections.abc import Generator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Float32
+
+from digits_jax.detect.boxes import tight_box
+from digits_jax.detect.calibration import odds_scores
+from digits_jax.detect.components import Component
+from digits_jax.detect.config import DetectorConfig
+from digits_jax.detect.crop_classifier import Crops, Readings
+from digits_jax.detect.selection import Candidate
+from digits_jax.detect.steps import WindowConfig
+from digits_jax.detect.window_proposals import Windows, propose_windows, window_sizes
+from digits_jax.images.mnist_format import MNIST_SIDE, frame_ink
+from digits_jax.images.pixels import uint8_to_float
+
+WINDOWS_AT_ONCE = 4096  # bounds the memory
+BODY_SHARE = 22 / 28  # of a window's side: what a whole digit in it fills
+
+
+class _Read(NamedTuple):
+    """A window in which the network sees a digit."""
+
+    part: int
+    centre_xy: Float[np.ndarray, "2"]
+    side: float
+    probabilities: Float32[np.ndarray, "10"]
+    contact: float
+    margin: float
+
+
+def search_windows(
+    parts: Sequence[Component], config: DetectorConfig
+) -> Generator[Crops, Readings, list[tuple[int, Candidate]]]:
+    """Classifies the windows of components, and the ink in the best of them once more.
+
+    The ink in the tight box of a window is framed as MNIST's makers framed their digits. The
+    probabilities of the candidate are the mean of both readings.
+
+    Returns:
+      The candidates, each with the index of its component.
+    """
+    constants = config.windows
+    read: list[list[_Read]] = [[] for _ in parts]
+    unexplained = [part.mask.copy() for part in parts]
+    enough = [constants.max_unexplained * np.count_nonzero(part.mask) for part in parts]
+    sizes = [window_sizes(part, config) for part in parts]
+    for step in range(max(map(len, sizes), default=0)):
+        waiting: list[Windows] = []
+        for k, part in enumerate(parts):
+            if step < len(sizes[k]) and np.count_nonzero(unexplained[k]) > enough[k]:
+                size, stride = sizes[k][step], constants.stride
+                waiting.append(propose_windows(k, part, unexplained[k], size, stride))
+            if waiting and (
+                k == len(parts) - 1 or sum(len(w.sides) for w in waiting) >= WINDOWS_AT_ONCE
+            ):
+                yield from _read_windows(waiting, read, unexplained, constants)
+                waiting = []
+
+    distinct = [window for own in read for window in _distinct(own, config.windows)]
+    boxes, crops = [], np.zeros((len(distinct), MNIST_SIDE, MNIST_SIDE), np.float32)
+    for row, window in enumerate(distinct):
+        ink = parts[window.part].ink
+        corners = np.concatenate([window.centre_xy - window.side / 2] * 2)
+        corners[2:] += window.side
+        label = int(window.probabilities.argmax())
+        x0, y0, x1, y1 = tight_box(ink, corners, label, config.boxes).tolist()
+        boxes.append((x0, y0, x1, y1))
+        inside = ink[y0:y1, x0:x1]
+        if inside.any():
+            crops[row] = uint8_to_float(frame_ink(inside))
+    framed = yield crops
+    both = [framed.probabilities, np.array([w.probabilities for w in distinct]).reshape(-1, 10)]
+    mean = np.mean(both, axis=0)
+    readings = Readings(mean, np.array([window.contact for window in distinct]))
+    scores = odds_scores(readings.labels, readings.margins, readings.contacts, config.window_odds)
+    found = []
+    for row, (window, (x0, y0, x1, y1)) in enumerate(zip(distinct, boxes, strict=True)):
+        part = parts[window.part]
+        left, top = part.box[:2]
+        mask = part.mask[y0:y1, x0:x1]
+        if mask.any():
+            box = (x0 + left, y0 + top, x1 + left, y1 + top)
+            found.append((window.part, Candidate(box, mask, window.side, mean[row], scores[row])))
+    return found
+
+
+def _read_windows(
+    waiting: Sequence[Windows],
+    read: list[list[_Read]],
+    unexplained: list[Bool[np.ndarray, "_ _"]],
+    config: WindowConfig,
+) -> Generator[Crops, Readings, None]:
+    """Classifies windows, keeps those with a digit, and marks the ink that sure ones explain."""
+    readings = yield np.concatenate([windows.crops for windows in waiting])
+    margins, first = readings.margins, 0
+    for windows in waiting:
+        part = windows.part
+        for row in np.flatnonzero(margins[first : first + len(windows.sides)] >= config.min_margin):
+            window = _Read(
+                part,
+                windows.centres_xy[row],
+                float(windows.sides[row]),
+                readings.probabilities[first + row],
+                float(readings.contacts[first + row]),
+                float(margins[first + row]),
+            )
+            read[part].append(window)
+            if window.margin >= config.sure_margin and window.contact <= config.sure_contact:
+                x, y = window.centre_xy
+                half = BODY_SHARE / 2 * window.side
+                rows, columns = (slice(max(round(c - half), 0), round(c + half)) for c in (y, x))
+                unexplained[part][rows, columns] = False
+        first += len(windows.sides)
+
+
+def _distinct(windows: Sequence[_Read], config: WindowConfig) -> list[_Read]:
+    """Returns the best of the windows that see the same digit at about the same place and size."""
+    if not windows:
+        return []
+    centres = np.stack([window.centre_xy for window in windows])
+    sides = np.array([window.side for window in windows])
+    labels = np.array([window.probabilities.argmax() for window in windows])
+    margins = np.array([window.margin for window in windows])
+    open_rows = np.ones(len(windows), bool)
+    best = []
+    for k in np.argsort(-margins, kind="stable"):
+        if open_rows[k]:
+            best.append(windows[k])
+            smaller, larger = np.minimum(sides, sides[k]), np.maximum(sides, sides[k])
+            near = np.hypot(*(centres - centres[k]).T) < config.same_radius * smaller
+            open_rows &= ~(
+                near & (larger < config.same_size_ratio * smaller) & (labels == labels[k])
+            )
+    return best
