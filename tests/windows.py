@@ -25,11 +25,20 @@ PLAIN = dataclasses.replace(
     negative_shapes=0.0,
     negative_textures=0.0,
     negative_blank=0.0,
+    negative_framed=0.0,
     jittered_crops=0.0,
+    other_hands=0.0,
+    isolated_digits=0.0,
 )
 KEY = jax.random.key(0)
 COUNT = 600
 PIXEL = np.arange(28) + 0.5 - 14  # the pixels' centres, from the window's centre
+
+
+def negatives_without_components() -> NegativePictures:
+    """Returns the negatives; shapes stand for framed components, which take long to draw."""
+    negatives = draw_negatives()
+    return negatives._replace(framed=negatives.shapes)
 
 
 def compose(
@@ -43,9 +52,8 @@ def compose(
     Returns:
       The windows `[n, 28, 28]` and their target confidences `[n]`.
     """
-    windows, confidence = compose_windows(
-        key, jnp.asarray(digits, jnp.float32), negatives or draw_negatives(), config
-    )
+    negatives = negatives or negatives_without_components()
+    windows, confidence = compose_windows(key, jnp.asarray(digits, jnp.float32), negatives, config)
     assert windows.shape == (len(digits), 28, 28, 1)
     assert windows.dtype == jnp.float32
     assert confidence.shape == (len(digits),)

@@ -30,7 +30,8 @@ def augment(
       The batch with augmented images and, for composed windows, their target confidences.
 
     Raises:
-      ArgumentError: the configuration composes windows, and negatives are missing.
+      ArgumentError: the configuration composes windows, and negatives are missing, or those that
+        are framed.
     """
     if not config.composes:
         return batch._replace(images=translate(key, batch.images, config.translate_px))
@@ -38,6 +39,11 @@ def augment(
         raise ArgumentError(
             "expected negatives, since this config composes windows; got None: "
             "pass the pictures of draw_negatives()"
+        )
+    if config.negative_framed and negatives.framed is None:
+        raise ArgumentError(
+            "expected negatives with framed components, since negative_framed is "
+            f"{config.negative_framed:g}; got none: pass the digits to draw_negatives()"
         )
     images, confidence = compose_windows(key, batch.images[..., 0], negatives, config)
     return batch._replace(images=images, target_confidence=confidence)

@@ -24,16 +24,38 @@ def to_network_input(images: UInt8[Array | np.ndarray, "n 28 28"]) -> Float[Arra
     return uint8_to_float(jnp.asarray(images)[..., None])
 
 
-def sample_batch(key: Key[Array, ""], dataset: Dataset, n: int) -> Batch:
-    """Draws digits from a dataset uniformly, with replacement.
+def sample_batch(
+    key: Key[Array, ""],
+    dataset: Dataset,
+    n: int,
+    *,
+    hands: Dataset | None = None,
+    share: float = 0.0,
+) -> Batch:
+    """Draws digits from a dataset uniformly, with replacement, and a share from another one.
 
     Args:
       key: the source of all randomness.
       dataset: the digits to draw from.
       n: the number of digits to draw.
+      hands: the digits in other hands, or None.
+      share: the probability with which a digit is drawn from `hands`.
 
     Returns:
       The digits as a batch, each with a target confidence of 1.
     """
+    images, labels = _sample_digits(key, dataset, n)
+    if hands is not None:
+        share_key, rows_key = jax.random.split(jax.random.fold_in(key, 1))
+        other_images, other_labels = _sample_digits(rows_key, hands, n)
+        is_other = jax.random.bernoulli(share_key, share, (n,))
+        images = jnp.where(is_other[:, None, None], other_images, images)
+        labels = jnp.where(is_other, other_labels, labels)
+    return Batch(to_network_input(images), labels, jnp.ones(n))
+
+
+def _sample_digits(
+    key: Key[Array, ""], dataset: Dataset, n: int
+) -> tuple[UInt8[Array, "n 28 28"], UInt8[Array, " n"]]:
     rows = jax.random.randint(key, (n,), 0, dataset.labels.shape[0])
-    return Batch(to_network_input(dataset.images[rows]), dataset.labels[rows], jnp.ones(n))
+    return jnp.asarray(dataset.images)[rows], jnp.asarray(dataset.labels)[rows]

@@ -3,11 +3,13 @@
 The paper's network is trained on centred digits only, so it is confident of whatever it sees. The
 windows composed here teach it the rest, on the device, in this order:
 
-1. Each window is given a kind: a digit, a jittered crop, or one of the five kinds of negative.
+1. Each window is given a kind: a digit, a jittered crop, or one of the six kinds of negative.
 2. Its subject is placed and warped (Simard, Steinkraus and Platt, 2003), in one interpolation, so
-   that it is blurred only once. The subject is a digit or, in negatives with a shape, a drawing.
+   that it is blurred only once. The subject is a digit or, in negatives with a shape or a framed
+   component, a drawing.
 3. In negatives with a texture, clutter or noise replaces the subject.
-4. Other digits and drawings are added around the subject.
+4. Other digits and drawings are added around the subject. Components are shown alone: most framed
+   negatives, and a share of the digits, which are then placed as exactly.
 5. Most of the blank negatives are given a grey.
 
 The target of a negative is uniform over the classes, which teaches a low margin without an eleventh
@@ -48,6 +50,9 @@ JITTER_PX = 12.0
 ANY_SIZE = (0.5, 2.5)  # of shapes and textures
 CENTRED_SHAPES = 0.5  # share of the shapes that are placed like digits; the others are anywhere
 CLUTTER_SHARE = 0.85  # of the textures; the others are noise
+FRAMED_SCALE, FRAMED_PX = 1.08, 1.0  # how far a component is from its frame's size and centre
+ALONE = 0.8  # share of the framed negatives without neighbours
+MAX_ERASED = 0.3  # grey, 0–1, up to which the faint edge of an isolated digit is erased
 NEIGHBOUR_SIZE = (0.3, 3.5)
 NEIGHBOUR_PX = 14.0  # least distance of a neighbour of size 1; others may overlap the subject more
 
@@ -60,6 +65,7 @@ class _Kinds(NamedTuple):
     shape: Bool[Array, " n"]
     texture: Bool[Array, " n"]
     blank: Bool[Array, " n"]
+    framed: Bool[Array, " n"]
     jittered: Bool[Array, " n"]
     digit: Bool[Array, " n"]
 
@@ -88,13 +94,25 @@ def compose_windows(
     noise = jax.random.uniform(next(keys), digits.shape)
     kinds = _sample_kinds(next(keys), n, config)
     placement = _sample_placement(keys, kinds, config)
+    # These keys are of their own, so that without components all other draws stay the same.
+    component_keys = iter(jax.random.split(jax.random.fold_in(key, 1), 8))
+    isolated = kinds.digit & jax.random.bernoulli(
+        next(component_keys), config.isolated_digits, (n,)
+    )
+    exact = isolated | kinds.framed
+    placement = _frame_exactly(component_keys, placement, exact)
 
     subject = jnp.where(kinds.shape[:, None, None], shapes, digits)
+    subject = _erase_faint_edges(component_keys, subject, isolated)
+    if negatives.framed is not None:
+        framed = _sample_pictures(next(component_keys), negatives.framed, n)
+        subject = jnp.where(kinds.framed[:, None, None], framed, subject)
     windows = warp_pictures(subject, placement, random_warp(next(keys), placement, config))
     windows = jnp.where(kinds.blank[:, None, None], 0.0, windows)
     textures = _sample_textures(keys, clutter, noise, placement)
     windows = jnp.where(kinds.texture[:, None, None], textures, windows)
-    windows = _add_neighbours(keys, windows, digits, shapes, config)
+    alone = isolated | (kinds.framed & jax.random.bernoulli(next(component_keys), ALONE, (n,)))
+    windows = _add_neighbours(keys, windows, digits, shapes, alone, config)
     windows = _add_grey(keys, windows, kinds.blank)
 
     confidence = jnp.select(
@@ -174,6 +192,25 @@ def _sample_placement(keys: Keys, kinds: _Kinds, config: TrainConfig) -> Placeme
     )
 
 
+def _frame_exactly(keys: Keys, placement: Placement, exact: Bool[Array, " n"]) -> Placement:
+    """Puts some of the subjects nearly where `frame_digit` puts a component, and as large."""
+    n = exact.shape[0]
+    scale = log_uniform(next(keys), n, 1 / FRAMED_SCALE, FRAMED_SCALE)
+    offset = jax.random.uniform(next(keys), (n, 2), minval=-FRAMED_PX, maxval=FRAMED_PX)
+    return placement._replace(
+        scale=jnp.where(exact, scale, placement.scale),
+        offset=jnp.where(exact[:, None], offset, placement.offset),
+    )
+
+
+def _erase_faint_edges(keys: Keys, digits: Images, isolated: Bool[Array, " n"]) -> Images:
+    """Erases what is fainter than a random grey from half of the isolated digits."""
+    n = isolated.shape[0]
+    erased = isolated & jax.random.bernoulli(next(keys), shape=(n,))
+    grey = jnp.where(erased, MAX_ERASED * jax.random.uniform(next(keys), (n,)), 0.0)
+    return jnp.where(digits < grey[:, None, None], 0.0, digits)
+
+
 def _sample_textures(keys: Keys, clutter: Images, noise: Images, placement: Placement) -> Images:
     """Draws windows of clutter or of noise."""
     n = noise.shape[0]
@@ -210,9 +247,14 @@ def _shade_noise(key: Key[Array, ""], noise: Images, placement: Placement) -> Im
 
 
 def _add_neighbours(
-    keys: Keys, windows: Images, digits: Images, shapes: Images, config: TrainConfig
+    keys: Keys,
+    windows: Images,
+    digits: Images,
+    shapes: Images,
+    alone: Bool[Array, " n"],
+    config: TrainConfig,
 ) -> Images:
-    """Adds up to `MAX_NEIGHBOURS` digits and drawings around the subject of each window."""
+    """Adds up to `MAX_NEIGHBOURS` digits and drawings around each subject that is not alone."""
     n = windows.shape[0]
     # Some windows are crowded and some empty: for uniform u, the mean of u^(1/m − 1) is m.
     mean = config.neighbours / MAX_NEIGHBOURS
@@ -227,7 +269,7 @@ def _add_neighbours(
         offset = random_offset_on_square(
             next(keys), n, NEIGHBOUR_PX * jnp.minimum(size, 1 / size), 14.0 + 12.0 * size
         )
-        present = jax.random.bernoulli(next(keys), crowding)[:, None, None]
+        present = (jax.random.bernoulli(next(keys), crowding) & ~alone)[:, None, None]
         placement = Placement(size, offset, random_blur(next(keys), n))
         windows += jnp.where(present, place_pictures(neighbour, placement), 0.0)
     return windows

@@ -105,9 +105,19 @@ class TrainConfig:
     negative_textures: Annotated[float, _with_former_name("negative_textures")] = 0.0
     # This share of the batch (0 to 1) is negatives that show an empty window of any grey.
     negative_blank: Annotated[float, _with_former_name("negative_blank")] = 0.0
+    # This share of the batch (0 to 1) is negatives that show a component of ink which is no digit,
+    # framed as a digit: digits that touch or overlap, parts of digits, digits on rulings, letters,
+    # signs, shapes and clutter.
+    negative_framed: float = 0.0
     # This share of the batch (0 to 1) is jittered crops, which show a digit or a part of one
     # somewhat off its place or size. The farther off it is, the less certain is the target.
     jittered_crops: Annotated[float, _with_former_name("jittered_crops")] = 0.0
+    # This share of the digits (0 to 1) is in other hands than MNIST's: printed, drawn with pens of
+    # any width, or with thinner or thicker strokes.
+    other_hands: float = 0.0
+    # This share of the digits (0 to 1) is shown as a component of ink is: framed exactly, without
+    # neighbours, and half of them without their faint edge.
+    isolated_digits: float = 0.0
 
     def __post_init__(self) -> None:
         """Checks the ranges of all fields.
@@ -126,6 +136,8 @@ class TrainConfig:
             ("aspect", 1, 2, ""),
             ("elastic_sigma_px", 0, 5, "pixels"),
             ("neighbours", 0, 3, ""),
+            ("other_hands", 0, 1, ""),
+            ("isolated_digits", 0, 1, ""),
         ):
             check_range(name, getattr(self, name), low, high, unit=unit, error=ConfigError)
         if not 0 < self.learning_rate < float("inf"):
@@ -150,6 +162,7 @@ class TrainConfig:
             self.shear,
             self.elastic_sigma_px,
             self.jittered_crops,
+            self.isolated_digits,
             *self.negative_shares(),
         )
         return any(amounts) or self.scale > 1 or self.aspect > 1
@@ -165,14 +178,19 @@ NEGATIVES = (
     "negative_shapes",
     "negative_textures",
     "negative_blank",
+    "negative_framed",
 )
+# Fields that version 0.1 does not know. They are left out of what it reads if they are not used.
+NEW_FIELDS = ("negative_framed", "other_hands", "isolated_digits")
 SHARES = (*NEGATIVES, "jittered_crops")  # the fields that are shares of the batch
 
 
 def to_former_names(config: TrainConfig) -> dict[str, Any]:
     """Returns the fields of a configuration by the names that they had up to version 0.1."""
     return {
-        FORMER_NAMES.get(name, name): value for name, value in dataclasses.asdict(config).items()
+        FORMER_NAMES.get(name, name): value
+        for name, value in dataclasses.asdict(config).items()
+        if value or name not in NEW_FIELDS
     }
 
 
@@ -210,7 +228,7 @@ CONFIGS = {
         translate_px=6,
         evaluate_every=1000,
     ),
-    # The same network and digits with a fifth of the training images, and with negatives.
+    # The same network with a fifth of the training images, with other hands and with negatives.
     "standard": TrainConfig(
         batch_size=256,
         steps=16_000,
@@ -225,12 +243,15 @@ CONFIGS = {
         aspect=1.1,
         elastic_sigma_px=1.0,
         neighbours=1.2,
-        negative_off_centre=0.05,
-        negative_wrong_size=0.12,
-        negative_shapes=0.12,
-        negative_textures=0.17,
+        negative_off_centre=0.04,
+        negative_wrong_size=0.08,
+        negative_shapes=0.07,
+        negative_textures=0.11,
         negative_blank=0.02,
-        jittered_crops=0.2,
+        negative_framed=0.15,
+        jittered_crops=0.13,
+        other_hands=0.25,
+        isolated_digits=0.4,
         evaluate_every=2000,
     ),
 }

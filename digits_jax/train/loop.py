@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from digits_jax.data.mnist import MNIST_SHA256, Mnist, load_mnist
+from digits_jax.data.mnist import MNIST_SHA256, Dataset, Mnist, load_mnist
 from digits_jax.models.cnn import Params
 from digits_jax.runtime.devices import data_mesh
 from digits_jax.runtime.errors import DigitsJaxError
@@ -19,12 +19,12 @@ from digits_jax.train.checkpoints import Checkpoints, RunningMetrics, load_best,
 from digits_jax.train.config import TrainConfig, get_config
 from digits_jax.train.evaluate import accuracy
 from digits_jax.train.multi_step import make_multi_step, steps_per_dispatch
-from digits_jax.train.negatives.draw import NegativePictures, draw_negatives, negatives_sha256
+from digits_jax.train.pictures import DrawnPictures, draw_pictures, pictures_sha256
 from digits_jax.train.plots import plot_training_curve
 from digits_jax.train.schedule import learning_rate_schedule
 from digits_jax.train.signals import Interrupted, collect_signals
 from digits_jax.train.step import TrainState, initial_state
-from digits_jax.train.workdir import Evaluation, MetricsLog, RunInfo, record_negatives, start_run
+from digits_jax.train.workdir import Evaluation, MetricsLog, RunInfo, record_pictures, start_run
 
 
 class Diverged(DigitsJaxError):
@@ -39,7 +39,7 @@ def train(
     data_dir: Path | None = None,
     mnist: Mnist | None = None,
     max_steps_per_call: int | None = None,
-    draw_negatives: Callable[[], NegativePictures] = draw_negatives,
+    draw_pictures: Callable[[Dataset, TrainConfig], DrawnPictures] = draw_pictures,
 ) -> Params:
     """Trains to the last step of the configuration, starting from the newest checkpoint if any.
 
@@ -54,8 +54,8 @@ def train(
       mnist: the digits to train on, instead of those of `load_mnist(data_dir)`.
       max_steps_per_call: the most steps of one call of the compiled program. The default is
         `steps_per_dispatch` of the devices.
-      draw_negatives: returns the negative pictures. It is called only if the configuration composes
-        windows.
+      draw_pictures: returns the pictures that the configuration needs, given the training digits.
+        It is called only if some are needed.
 
     Returns:
       The parameters of the checkpoint with the best validation accuracy.
@@ -74,10 +74,11 @@ def train(
     run = RunInfo(config, seed, MNIST_SHA256)
     start_run(workdir, run)
 
-    def draw_and_record() -> NegativePictures:
-        negatives = draw_negatives()
-        record_negatives(workdir, run._replace(negatives_sha256=negatives_sha256(negatives)))
-        return negatives
+    def draw_and_record(digits: Dataset, config: TrainConfig) -> DrawnPictures:
+        pictures = draw_pictures(digits, config)
+        negatives, hands = pictures_sha256(pictures)
+        record_pictures(workdir, run._replace(negatives_sha256=negatives, other_hands_sha256=hands))
+        return pictures
 
     with open_checkpoints(workdir) as checkpoints, collect_signals() as received:
         _train(run, workdir, mnist, checkpoints, received, max_steps_per_call, draw_and_record)
@@ -92,7 +93,7 @@ def _train(
     checkpoints: Checkpoints,
     received_signals: list[int],
     max_steps_per_call: int | None,
-    draw_negatives: Callable[[], NegativePictures],
+    draw_pictures: Callable[[Dataset, TrainConfig], DrawnPictures],
 ) -> None:
     config = run.config
     mesh = data_mesh(config.batch_size)
@@ -109,7 +110,7 @@ def _train(
     verb = "continuing" if step else "beginning"
     log(f"{verb} at step {step:,} of {config.steps:,} on {devices}")
     max_steps = max_steps_per_call or steps_per_dispatch(mesh)
-    multi_step = make_multi_step(config, mesh, max_steps=max_steps, draw_negatives=draw_negatives)
+    multi_step = make_multi_step(config, mesh, max_steps=max_steps, draw_pictures=draw_pictures)
     state, run_key, mnist = jax.device_put((state, run_key, mnist), replicated)
     with closing(ProgressBar(config.steps, "step", initial=step)) as bar:
         while step < config.steps:

@@ -18,7 +18,7 @@ from digits_jax.runtime.jax_config import temporary_jax_config
 from digits_jax.train.augment import augment
 from digits_jax.train.batch import Batch, sample_batch
 from digits_jax.train.config import TrainConfig
-from digits_jax.train.negatives.draw import NegativePictures, draw_negatives, negatives_spec
+from digits_jax.train.pictures import DrawnPictures, draw_pictures, pictures_spec
 from digits_jax.train.step import Metrics, TrainState, apply_gradients
 
 # Steps whose batches a loop augments at once. Augmentation is many small operations, and on an
@@ -33,7 +33,7 @@ class _TrainingData(NamedTuple):
     """The pictures from which batches are made."""
 
     digits: Dataset
-    negatives: NegativePictures | None  # None if the configuration composes no windows
+    pictures: DrawnPictures
 
 
 def steps_per_dispatch(mesh: Mesh) -> int:
@@ -50,7 +50,7 @@ def make_multi_step(
     mesh: Mesh,
     *,
     max_steps: int,
-    draw_negatives: Callable[[], NegativePictures] = draw_negatives,
+    draw_pictures: Callable[[Dataset, TrainConfig], DrawnPictures] = draw_pictures,
     batches_ahead: int = BATCHES_AHEAD,
 ) -> MultiStep:
     """Makes the program that samples and trains on the mesh; its first call compiles it.
@@ -62,9 +62,9 @@ def make_multi_step(
       config: what a step does.
       mesh: from `data_mesh`. Arrays that are committed to devices must be replicated on it.
       max_steps: the most steps of one call. With 1, the program has no loop around the step.
-      draw_negatives: returns the negative pictures. It is called at most once, in a thread beside
-        the compilation, and only if the configuration composes windows. The first call raises what
-        it raises, before any step is done.
+      draw_pictures: returns the pictures that the configuration needs, given the digits. It is
+        called at most once, in a thread beside the compilation, and only if some are needed. The
+        first call raises what it raises, before any step is done.
       batches_ahead: the number of batches that a loop augments at once.
 
     Returns:
@@ -76,9 +76,10 @@ def make_multi_step(
 
     def make_batch(step: Int[Array, ""], data: _TrainingData, key: Key[Array, ""]) -> Batch:
         sample_key, augment_key = jax.random.split(jax.random.fold_in(key, step))
-        batch = sample_batch(sample_key, data.digits, config.batch_size)
+        hands, share = data.pictures.hands, config.other_hands
+        batch = sample_batch(sample_key, data.digits, config.batch_size, hands=hands, share=share)
         batch = lax.with_sharding_constraint(batch, sharded)
-        return augment(augment_key, batch, config, data.negatives)
+        return augment(augment_key, batch, config, data.pictures.negatives)
 
     def run_one_step(
         state: TrainState, data: _TrainingData, key: Key[Array, ""], _: Count
@@ -117,23 +118,25 @@ def make_multi_step(
         out_shardings=replicated,
     )
     compiled: Compiled | None = None
-    negatives: NegativePictures | None = None
+    pictures = DrawnPictures()
 
     def prepare(
         state: TrainState, dataset: Dataset, key: Key[Array, ""], count: Count
-    ) -> tuple[Compiled, NegativePictures | None]:
-        """Compiles the program and meanwhile draws the negatives: both take seconds."""
+    ) -> tuple[Compiled, DrawnPictures]:
+        """Compiles the program and meanwhile draws the pictures: both take seconds."""
         # Without this option a GPU compiles a generator anew for each of the sixty random draws of
         # a window. The kernel's numbers go through the memory, which costs little here.
         gpu = mesh.devices.flat[0].platform == "gpu"
         options = {"jax_threefry_gpu_kernel_lowering": True} if gpu else {}
         with ThreadPoolExecutor() as pool:
-            drawing = pool.submit(draw_negatives) if config.composes else None
-            data = _TrainingData(dataset, negatives_spec() if drawing else None)
+            spec = pictures_spec(config)
+            drawing = pool.submit(draw_pictures, dataset, config) if any(spec) else None
+            data = _TrainingData(dataset, spec)
             with temporary_jax_config(**options):
                 lowered = program.lower(state, data, key, count)
             compiled = lowered.compile()
-            drawn = jax.device_put(drawing.result(), replicated) if drawing else None
+            drawn = drawing.result() if drawing else DrawnPictures()
+            drawn = jax.device_put(drawn, replicated)
         return compiled, drawn
 
     def multi_step(
@@ -142,9 +145,9 @@ def make_multi_step(
         if count > max_steps or (max_steps == 1 and count != 1):
             allowed = "1 step" if max_steps == 1 else f"at most {max_steps} steps"
             raise ArgumentError(f"expected {allowed} a call; got {count}: make another program")
-        nonlocal compiled, negatives
+        nonlocal compiled, pictures
         if compiled is None:
-            compiled, negatives = prepare(state, dataset, key, count)
-        return compiled(state, _TrainingData(dataset, negatives), key, count)
+            compiled, pictures = prepare(state, dataset, key, count)
+        return compiled(state, _TrainingData(dataset, pictures), key, count)
 
     return multi_step

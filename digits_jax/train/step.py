@@ -69,7 +69,8 @@ def train_step(
       The state after the update, and the metrics of this step.
 
     Raises:
-      ArgumentError: the configuration composes windows, and negatives are missing.
+      ArgumentError: the configuration composes windows, and negatives are missing, or those that
+        are framed.
     """
     batch = augment(key, batch, config, negatives)
     return apply_gradients(state, batch, config=config, mesh=mesh)

@@ -27,6 +27,8 @@ class RunInfo(NamedTuple):
     # The hash of the negative pictures. None if the configuration composes no windows, or if the
     # hash is not known yet.
     negatives_sha256: str | None = None
+    # The hash of the digits in other hands, or None likewise.
+    other_hands_sha256: str | None = None
 
 
 def read_run(workdir: Path) -> RunInfo:
@@ -52,8 +54,8 @@ def start_run(workdir: Path, run: RunInfo) -> None:
     """Creates the work folder of a run, or checks that it already belongs to this run.
 
     The configuration may have more steps than the folder's: that is a longer run of the same kind.
-    If the configuration composes windows, an existing `run.json` is left as it is: the negative
-    pictures must be checked first, which `record_negatives` does.
+    If pictures are drawn for the configuration, an existing `run.json` is left as it is: the
+    pictures must be checked first, which `record_pictures` does.
 
     Args:
       workdir: the work folder.
@@ -66,27 +68,33 @@ def start_run(workdir: Path, run: RunInfo) -> None:
     exists = _run_path(workdir).exists()
     if exists:
         _check_same_run(workdir, run)
-    if not (exists and run.config.composes):
+    if not (exists and (run.config.composes or run.config.other_hands)):
         _write_run(workdir, run)
 
 
-def record_negatives(workdir: Path, run: RunInfo) -> None:
-    """Writes the run to `run.json` with the hash of its negative pictures.
+def record_pictures(workdir: Path, run: RunInfo) -> None:
+    """Writes the run to `run.json` with the hashes of the pictures that were drawn for it.
 
     Args:
       workdir: the work folder of the run.
-      run: the run, with the hash of the pictures that were drawn for it.
+      run: the run, with the hashes.
 
     Raises:
       WorkdirError: the run was begun with other pictures; the folder is left as it is.
     """
-    begun = read_run(workdir).negatives_sha256
-    if begun not in (None, run.negatives_sha256):
+    begun = read_run(workdir)
+    different = [
+        f"  {name}: {getattr(begun, name)} there, {getattr(run, name)} now\n"
+        for name in ("negatives_sha256", "other_hands_sha256")
+        if getattr(begun, name) not in (None, getattr(run, name))
+    ]
+    if different:
         packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+        kind = "negative pictures" if "negatives" in different[0] else "digits in other hands"
         raise WorkdirError(
-            f"{workdir} was begun with other negative pictures:\n"
-            f"  negatives_sha256: {begun} there, {run.negatives_sha256} now\n"
-            f"They are drawn with fonts, photographs and functions of other packages, here "
+            f"{workdir} was begun with other {kind}:\n"
+            + "".join(different)
+            + "They are drawn with fonts, photographs and functions of other packages, here "
             f"{packages}, whose versions change them. Continue the run with the versions with "
             "which it was begun, or name another --workdir."
         )
@@ -130,8 +138,8 @@ def _from_json(stored: Mapping[str, Any]) -> RunInfo:
         config = TrainConfig(**stored["config"])
     else:
         config = from_former_names(stored["recipe"])
-    negatives = stored.get("negatives_sha256")
-    return RunInfo(config, stored["seed"], stored["data_sha256"], negatives)
+    hashes = {name: stored.get(name) for name in ("negatives_sha256", "other_hands_sha256")}
+    return RunInfo(config, stored["seed"], stored["data_sha256"], **hashes)
 
 
 def _run_path(workdir: Path) -> Path:

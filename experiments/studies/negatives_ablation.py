@@ -39,7 +39,8 @@ from experiments.studies.detection import detect_all
 
 FIELDS = (  # of the training configuration
     *("neighbours", "negative_off_centre", "negative_wrong_size", "jittered_crops"),
-    *("negative_shapes", "negative_textures", "negative_blank"),
+    *("negative_shapes", "negative_textures", "negative_blank", "negative_framed"),
+    *("other_hands", "isolated_digits"),
 )
 DATASETS = ("native", "savi-d")
 THRESHOLDS = np.arange(0.1, 1.0, 0.05)

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from windows import COUNT, KEY, compose
+from windows import COUNT, KEY, compose, negatives_without_components
 
 from digits_jax.data.mnist import Dataset
 from digits_jax.train.augment import augment, translate
@@ -49,7 +49,10 @@ def test_augment_returns_composed_windows_with_their_labels_and_confidences(
     batch = Batch(images, labels, jnp.ones(COUNT))
     with pytest.raises(ValueError, match=r"expected negatives.*draw_negatives\(\)"):
         augment(KEY, batch, config)
-    result = jax.jit(partial(augment, config=config))(KEY, batch, negatives=draw_negatives())
+    with pytest.raises(ValueError, match=r"framed components, since .* is 0\.15; got"):
+        augment(KEY, batch, config, draw_negatives())
+    negatives = negatives_without_components()
+    result = jax.jit(partial(augment, config=config))(KEY, batch, negatives=negatives)
     windows, confidence = compose(digits, config)
     np.testing.assert_allclose(result.images[..., 0], windows, rtol=0, atol=1e-4)
     np.testing.assert_array_equal(result.labels, labels)

@@ -125,3 +125,34 @@ def test_blank_windows_have_one_uniform_grey(digits: np.ndarray) -> None:
     np.testing.assert_allclose(
         np.quantile(grey[grey > 0], [0.25, 0.5, 0.75]), [0.25, 0.5, 0.75], atol=0.1
     )
+
+
+def test_framed_negatives_stay_in_their_frame_most_of_them_alone() -> None:
+    """The only component is a spot; neighbours are full squares."""
+    spot = np.rint(255 * blob(0, 0, 3)).astype(np.uint8)
+    negatives = draw_negatives()._replace(framed=spot[None])
+    squares = np.ones((COUNT, 28, 28))
+    of_neighbours = [
+        compose_negatives(squares, negatives, negative_framed=0.99, neighbours=mean)
+        for mean in (0.0, 3.0)
+    ]
+    alone = (of_neighbours[0] == of_neighbours[1]).all(axis=(1, 2))
+    assert 0.74 < alone.mean() < 0.88  # 0.8, and few neighbours that are outside
+    windows = of_neighbours[0]
+    assert np.abs(centres(windows)).max() < 1.05
+    sizes = np.sqrt(windows.sum(axis=(1, 2)) / (spot.sum() / 255))
+    assert 0.9 < sizes.min() < 0.95
+    assert 1.05 < sizes.max() < 1.1
+
+
+def test_isolated_digits_are_in_their_frame_alone_and_half_without_faint_edges() -> None:
+    spot = blob(0, 0, 3)
+    config = dataclasses.replace(PLAIN, isolated_digits=1.0, neighbours=3.0, translate_px=9)
+    windows, confidence = compose(np.repeat(spot[None], COUNT, axis=0), config)
+    assert (confidence == 1).all()
+    assert np.abs(centres(windows)).max() < 1.05
+    # A Gaussian whose part below a grey g is erased has lost the share g of its sum.
+    lost = 1 - windows.sum(axis=(1, 2)) / spot.sum()
+    scale = 1.08**2 - 1
+    assert (lost > scale).mean() > 0.2
+    assert lost.max() < 0.3 + scale

@@ -10,14 +10,17 @@ import pytest
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 from training_cases import SGD, mesh_of
+from windows import negatives_without_components
 
 from digits_jax.data.mnist import Dataset
 from digits_jax.runtime.errors import ArgumentError
 from digits_jax.train.augment import augment
 from digits_jax.train.batch import sample_batch
-from digits_jax.train.config import CONFIGS
+from digits_jax.train.config import CONFIGS, TrainConfig
+from digits_jax.train.hands.draw import other_hands_spec
 from digits_jax.train.multi_step import make_multi_step
-from digits_jax.train.negatives.draw import NegativePictures, draw_negatives, negatives_spec
+from digits_jax.train.negatives.draw import NegativePictures, negatives_spec
+from digits_jax.train.pictures import DrawnPictures
 from digits_jax.train.step import TrainState, initial_state, train_step
 
 
@@ -52,7 +55,7 @@ def test_windows_composed_ahead_equal_those_composed_singly(
     config = dataclasses.replace(CONFIGS["standard"], batch_size=12)
     keys = jax.random.split(jax.random.key(3))
     batch = sample_batch(jax.random.key(4), train_digits, 12)
-    negatives = draw_negatives()
+    negatives = negatives_without_components()
     compose_single = jax.jit(lambda key: augment(key, batch, config, negatives))
     ahead = jax.jit(jax.vmap(lambda key: augment(key, batch, config, negatives)))(keys)
     for k in range(2):
@@ -68,15 +71,15 @@ def test_negatives_are_drawn_once_in_a_thread_and_shown_in_the_windows(
     """A step on two devices equals a single step on one, and differs from one on other pictures."""
     rng, threads = np.random.default_rng(5), []
     noise = NegativePictures(
-        *(rng.integers(0, 256, p.shape).astype(np.uint8) for p in negatives_spec())
+        *(rng.integers(0, 256, p.shape).astype(np.uint8) for p in negatives_spec()[:2])
     )
 
-    def draw() -> NegativePictures:
+    def draw(digits: Dataset, config: TrainConfig) -> DrawnPictures:
         threads.append(threading.current_thread())
-        return noise
+        return DrawnPictures(noise)
 
     config = dataclasses.replace(SGD, negative_shapes=0.4, negative_textures=0.4)
-    multi_step = make_multi_step(config, mesh_of(2), max_steps=2, draw_negatives=draw)
+    multi_step = make_multi_step(config, mesh_of(2), max_steps=2, draw_pictures=draw)
     key, state = jax.random.key(1), initial_state(config, jax.random.key(0))
     sample_key, step_key = jax.random.split(jax.random.fold_in(key, 0))
     batch = sample_batch(sample_key, train_digits, config.batch_size)
@@ -98,6 +101,26 @@ def test_negatives_are_drawn_once_in_a_thread_and_shown_in_the_windows(
     kernel = np.asarray(trained.params["conv1"]["kernel"])
     np.testing.assert_allclose(kernel, expected, rtol=0, atol=1e-6)
     assert np.abs(kernel - np.asarray(different)).max() > 1e-5
+
+
+def test_digits_in_other_hands_are_trained_on_without_composition(train_digits: Dataset) -> None:
+    """With only other hands, the step is that of a dataset which holds just these."""
+    config = dataclasses.replace(SGD, other_hands=1.0)
+    spec = other_hands_spec()
+    image = np.zeros(spec.images.shape, np.uint8)
+    image[:, 5:20, 8:12] = 255
+    hands = Dataset(image, np.full(spec.labels.shape, 3, np.uint8))
+    multi_step = make_multi_step(
+        config, mesh_of(1), max_steps=1, draw_pictures=lambda *_: DrawnPictures(None, hands)
+    )
+    plain_step = make_multi_step(SGD, mesh_of(1), max_steps=1)
+    key = jax.random.key(1)
+    trained, _ = multi_step(initial_state(config, jax.random.key(0)), train_digits, key, 1)
+    expected, _ = plain_step(initial_state(SGD, jax.random.key(0)), hands, key, 1)
+    for actual, reference in zip(
+        jax.tree.leaves(trained.params), jax.tree.leaves(expected.params), strict=True
+    ):
+        np.testing.assert_allclose(actual, reference, rtol=0, atol=1e-6)
 
 
 def test_the_loop_sums_its_metrics_and_returns_the_first_bad_step(train_digits: Dataset) -> None:

@@ -21,7 +21,8 @@ from digits_jax.train.config import (
     "field",
     [
         *("negative_off_centre", "negative_wrong_size", "negative_shapes", "negative_textures"),
-        *("negative_blank", "jittered_crops", "neighbours", "rotation_deg", "elastic_sigma_px"),
+        *("negative_blank", "negative_framed", "isolated_digits"),
+        *("jittered_crops", "neighbours", "rotation_deg", "elastic_sigma_px"),
     ],
 )
 def test_every_kind_of_window_and_warp_needs_composition(field: str) -> None:
@@ -41,6 +42,9 @@ def test_every_kind_of_window_and_warp_needs_composition(field: str) -> None:
         ({"negative_wrong_size": 0.5, "negative_off_centre": 0.5}, "whose sum is below 1"),
         ({"negative_textures": float("nan")}, "shares"),
         ({"jittered_crops": 1.0}, "shares"),
+        ({"negative_framed": 1.0}, "shares"),
+        ({"other_hands": 1.1}, "other_hands to be 0 to 1"),
+        ({"isolated_digits": -0.1}, "isolated_digits to be 0 to 1"),
         ({"neighbours": -0.1}, "neighbours to be 0 to 3"),
         ({"neighbours": 3.5}, "neighbours to be 0 to 3"),
         ({"scale": 0.9}, "scale to be 1 to 2"),
@@ -71,12 +75,16 @@ def test_former_names_are_those_of_version_0_1_and_convert_both_ways() -> None:
     assert list(former) == [
         *("batch_size", "steps", "optimizer", "learning_rate", "schedule", "shift"),
         *("evaluate_every", "factors", "scale", "turn", "slant", "stretch", "bend", "neighbours"),
-        *("off_centre", "wrong_size", "shapes", "textures", "blank", "near_misses"),
+        *("off_centre", "wrong_size", "shapes", "textures", "blank", "negative_framed"),
+        *("near_misses", "other_hands", "isolated_digits"),
     ]
-    assert (former["turn"], former["shift"], former["near_misses"]) == (10.0, 3, 0.2)
+    assert (former["turn"], former["shift"], former["near_misses"]) == (10.0, 3, 0.13)
     assert from_former_names(former) == config
     fields = {field.name for field in dataclasses.fields(TrainConfig)}
     assert set(FORMER_NAMES) < fields
+    assert not {"negative_framed", "other_hands", "isolated_digits"} & {
+        *to_former_names(CONFIGS["paper"])
+    }
     with pytest.raises(TypeError, match="twist"):
         from_former_names({**former, "twist": 1})
 

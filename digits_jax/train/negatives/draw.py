@@ -8,7 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, UInt8
 
+from digits_jax.data.mnist import Dataset
 from digits_jax.models.cnn import INPUT_SIDE
+from digits_jax.train.negatives.framed import FRAMED_COUNT, draw_framed
 from digits_jax.train.negatives.letters_and_shapes import SHAPE_COUNT, draw_shapes
 from digits_jax.train.negatives.photo_clutter import CLUTTER_COUNT, draw_clutter
 
@@ -22,18 +24,31 @@ class NegativePictures(NamedTuple):
 
     shapes: UInt8[Array | np.ndarray, "_ 28 28"]
     clutter: UInt8[Array | np.ndarray, "_ 28 28"]
+    # Components of ink that are no digit, framed as digits; None if no window shows them.
+    framed: UInt8[Array | np.ndarray, "_ 28 28"] | None = None
 
 
-def draw_negatives() -> NegativePictures:
-    """Draws the negative pictures, which takes seconds; they are the same on every call."""
-    return NegativePictures(draw_shapes(), draw_clutter())
+def draw_negatives(digits: Dataset | None = None, hands: Dataset | None = None) -> NegativePictures:
+    """Draws the negative pictures, which takes seconds; they are the same on every call.
+
+    Args:
+      digits: MNIST's training digits, of which framed components are made. Without them there are
+        no framed components.
+      hands: digits in other hands, of which components are made as well.
+    """
+    framed = None if digits is None else draw_framed(digits, hands)
+    return NegativePictures(draw_shapes(), draw_clutter(), framed)
 
 
-def negatives_spec() -> NegativePictures:
-    """Returns the shapes and dtypes of `draw_negatives()`, to compile for before they are drawn."""
+def negatives_spec(*, framed: bool = False) -> NegativePictures:
+    """Returns the shapes and dtypes of `draw_negatives()`, to compile for before they are drawn.
+
+    Args:
+      framed: whether there are framed components.
+    """
     specs: Any = [
         jax.ShapeDtypeStruct((count, INPUT_SIDE, INPUT_SIDE), jnp.uint8)
-        for count in (SHAPE_COUNT, CLUTTER_COUNT)
+        for count in (SHAPE_COUNT, CLUTTER_COUNT, *([FRAMED_COUNT] if framed else []))
     ]
     return NegativePictures(*specs)
 
@@ -42,6 +57,8 @@ def negatives_sha256(negatives: NegativePictures) -> str:
     """Returns the SHA-256 of the pictures' grey values and shapes, in hexadecimal."""
     digest = hashlib.sha256()
     for name, pictures in negatives._asdict().items():
+        if pictures is None:
+            continue
         digest.update(f"{name} {pictures.shape} ".encode())
         digest.update(np.ascontiguousarray(pictures).data)
     return digest.hexdigest()

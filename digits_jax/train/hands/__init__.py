@@ -1,0 +1,1 @@
+"""Labelled digits in hands that MNIST lacks, to train on."""
