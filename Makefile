@@ -75,11 +75,12 @@ detect: install ## Find the digits of an image and draw them in runs/detected (I
 demo: $(DEMOING) ## Serve a page to try it, to this machine alone (ARGS='--port N')
 	$(BIN)/digits-jax demo $(ARGS)
 
-bench: $(BENCHING) ## Time everything beside peers; fail where something is too slow (20 to 40 minutes)
+bench: $(BENCHING) ## Time everything beside peers; fail where something is too slow (40 to 60 minutes)
 	$(BIN)/digits-jax benchmark --plot runs/benchmark.png $(ARGS)
 	$(BIN)/python -m experiments.benchmarks.training_speed
 	$(BIN)/python -m experiments.benchmarks.map_speed
 	$(BIN)/python -m experiments.benchmarks.detection_speed
+	$(BIN)/python -m experiments.benchmarks.page_speed
 	$(BIN)/python -m experiments.benchmarks.speed_requirements
 
 test: $(DEVELOPING) ## Run the fast tests (5 minutes on 2 cores; ARGS= goes to pytest)

@@ -1,13 +1,13 @@
 """Is the package as fast on a CPU as it is required to be? Compares the last runs with limits.
 
-A run consists of the figures that `training_speed`, `map_speed` and `detection_speed` measured at
-one commit, on one machine, with their default options. All figures except the seconds of a cold
-start are ratios of programs that ran in turn. So an hour in which the whole machine is slow does
-not change them.
+A run consists of the figures that `training_speed`, `map_speed`, `detection_speed` and `page_speed`
+measured at one commit, on one machine, with their default options. All figures except seconds and
+memory are ratios of programs that ran in turn. So an hour in which the whole machine is slow does
+not change them. Of pages of several sizes the figure of the worst counts.
 
-Command:   python -m experiments.benchmarks.speed_requirements, after those three; `make bench` runs
-           all four.
-Hardware:  that of the three: 2 CPU cores, otherwise idle.
+Command:   python -m experiments.benchmarks.speed_requirements, after those four; `make bench` runs
+           all five.
+Hardware:  that of the four: 2 CPU cores, otherwise idle.
 Time:      a second.
 Result:    prints a table of the last runs, adds a run to experiments/results/speed_runs.json unless
            the package has uncommitted changes, and exits with status 1 if something is too slow.
@@ -25,7 +25,7 @@ import tyro
 from digits_jax.runtime.files import atomic_write
 from experiments.common.provenance import RESULTS
 
-BENCHMARKS = ("training_speed", "map_speed", "detection_speed")
+BENCHMARKS = ("training_speed", "map_speed", "detection_speed", "page_speed")
 RUNS_FILE = "speed_runs.json"
 SHOWN_RUNS = 3  # runs in the table
 
@@ -60,9 +60,27 @@ REQUIREMENTS = {
     ),
     "window_2048": Requirement("a window in 2048×2048, time relative to 512×512", "≤", 1.15, 1.05),
     "window_4096": Requirement("a window in 4096×4096, time relative to 512×512", "≤", 1.15, 1.05),
-    "detect": Requirement("`detect` in 300×300, time relative to its maps", "≤", 1.3, 1.1),
+    "detect": Requirement("exhaustive search of 300×300, time relative to its maps", "≤", 1.3, 1.1),
+    "separated_windows": Requirement(
+        "`detect` in separated digits, speed relative to the exhaustive search", "≥", 30.0, 100.0
+    ),
+    "separated_rapidocr": Requirement("the same, speed relative to RapidOCR", "≥", 1.5, 4.0),
+    "separated_opencv": Requirement(
+        "the same, time relative to the OpenCV pipeline", "≤", 3.0, 1.5
+    ),
+    "overlapping_windows": Requirement(
+        "`detect` in overlapping digits, speed relative to the exhaustive search", "≥", 5.0, 15.0
+    ),
+    "photograph": Requirement(
+        "a photograph of 8 megapixels, read, normalised and searched, seconds", "≤", 6.0, 2.0
+    ),
+    "scan": Requirement("the same of an A4 scan at 300 dpi, seconds", "≤", 8.0, 3.0),
+    "scan_memory": Requirement("the scan's peak memory, GiB", "≤", 1.5, None),
     "cold_start": Requirement(
-        "cold start of `digits-jax detect` with cached programs, seconds", "≤", 5.0, None
+        "cold start of `digits-jax detect` with cached programs, seconds", "≤", 2.5, 1.5
+    ),
+    "first_start": Requirement(
+        "the first start ever, which compiles the programs, seconds", "≤", 15.0, 8.0
     ),
     "share_maps": Requirement("response maps' share of a matrix product's rate", "≥", None, 0.7),
     "share_50": Requirement(
@@ -109,20 +127,25 @@ def read_measured_run(results: Path = RESULTS) -> dict[str, Any]:
         machine, or were not measured with the default options.
     """
     try:
-        training, maps, detection = (
+        training, maps, detection, pages = (
             json.loads((results / f"{name}.json").read_text(encoding="utf-8"))
             for name in BENCHMARKS
         )
-        _check_one_run([training, maps, detection])
+        _check_one_run([training, maps, detection, pages])
         batches = training["batch_size"]
         windows = detection["time_of_a_window"]
         detect = detection["detect_in_times_of_its_maps"]
         sides = {"maps": maps["side"], "windows": windows["first"], "detect": detect["side"]}
         if sides != {"maps": 512, "windows": 512, "detect": 300}:
             sys.exit(f"the requirements are for other sizes of images than the measured {sides}")
+        seconds = detection["cold_start"]["seconds_median"]
         return {
             **{name: detection[name] for name in ("date", "commit", "hardware")},
-            "versions": {**detection["versions"], **training["versions"], **maps["versions"]},
+            "versions": {
+                name: version
+                for result in (detection, training, maps, pages)
+                for name, version in result["versions"].items()
+            },
             "environment": training["environment"],
             "peers": {
                 **{f"batch {size}": batches[size]["peer"] for size in ("50", "256")},
@@ -136,7 +159,9 @@ def read_measured_run(results: Path = RESULTS) -> dict[str, Any]:
                 "window_2048": windows["times_as_long"]["2048"]["median"],
                 "window_4096": windows["times_as_long"]["4096"]["median"],
                 "detect": detect["median"],
-                "cold_start": detection["cold_start"]["seconds_median"]["digits-jax detect"],
+                **_page_figures(pages),
+                "cold_start": seconds["digits-jax detect"],
+                "first_start": seconds["digits-jax detect, first time"],
                 "share_maps": maps["share_of_the_rate_of_a_product"],
                 "share_50": batches["50"]["share_of_the_rate_of_a_product"],
                 "share_256": batches["256"]["share_of_the_rate_of_a_product"],
@@ -146,6 +171,23 @@ def read_measured_run(results: Path = RESULTS) -> dict[str, Any]:
         sys.exit(f"{error.filename} is missing; `make bench` measures all that is needed")
     except KeyError as error:
         sys.exit(f"{error} was not measured; `make bench` measures all that is needed")
+
+
+def _page_figures(pages: dict[str, Any]) -> dict[str, float]:
+    """Reads the figures of `page_speed`; those of separated digits are of the worst page."""
+    faster: dict[str, list[float]] = {
+        peer: [page["times_faster_than"][peer]["median"] for page in pages["separated"].values()]
+        for peer in ("windows", "rapidocr", "opencv")
+    }
+    return {
+        "separated_windows": min(faster["windows"]),
+        "separated_rapidocr": min(faster["rapidocr"]),
+        "separated_opencv": round(1 / min(faster["opencv"]), 3),
+        "overlapping_windows": pages["overlapping"]["times_faster_than"]["windows"]["median"],
+        "photograph": pages["photograph"]["seconds_median"],
+        "scan": pages["scan"]["seconds_median"],
+        "scan_memory": pages["scan"]["peak_resident_gib"],
+    }
 
 
 def _check_one_run(results: list[dict[str, Any]]) -> None:

@@ -11,8 +11,17 @@ from experiments.benchmarks.speed_requirements import format_table, main, read_r
 
 def write_results(folder: Path, commit: str = "0123456789ab", /, **changes: float) -> None:
     """Writes the results of a run that is just fast enough, except for the changed figures."""
-    figures = {"batch_50": 0.85, "detect": 1.3, "4096": 1.15, "side": 512, **changes}
+    figures = {
+        "batch_50": 0.85,
+        "detect": 1.3,
+        "4096": 1.15,
+        "side": 512,
+        "opencv": 1 / 3,
+        **changes,
+    }
     header = {"date": "2026-01-02", "commit": commit, "hardware": {"cores": 2}, "versions": {}}
+    faster = {"windows": {"median": 30.0}, "rapidocr": {"median": 1.5}, "opencv": {"median": 1.0}}
+    slowest = {**faster, "opencv": {"median": figures["opencv"]}}
     batch = {"peer": "pytorch", "ratio_median": 1.0, "share_of_the_rate_of_a_product": 0.5}
     results: dict[str, dict[str, Any]] = {
         "training_speed": {
@@ -32,7 +41,18 @@ def write_results(folder: Path, commit: str = "0123456789ab", /, **changes: floa
                 "times_as_long": {"2048": {"median": 1.0}, "4096": {"median": figures["4096"]}},
             },
             "detect_in_times_of_its_maps": {"side": 300, "median": figures["detect"]},
-            "cold_start": {"seconds_median": {"digits-jax detect": 5.0}},
+            "cold_start": {
+                "seconds_median": {"digits-jax detect": 2.5, "digits-jax detect, first time": 15.0}
+            },
+        },
+        "page_speed": {
+            "separated": {
+                "300": {"times_faster_than": slowest},
+                "1000": {"times_faster_than": faster},
+            },
+            "overlapping": {"times_faster_than": {"windows": {"median": 5.0}}},
+            "photograph": {"seconds_median": 6.0},
+            "scan": {"seconds_median": 8.0, "peak_resident_gib": 1.5},
         },
     }
     for name, result in results.items():
@@ -49,7 +69,9 @@ def test_a_run_at_the_limits_passes_and_is_added_once(
     (run,) = read_runs(tmp_path)
     assert run["figures"]["detect"] == 1.3
     assert run["peers"]["maps"] == "onnxruntime"
-    row = next(line for line in capsys.readouterr().out.splitlines() if "`detect`" in line)
+    row = next(
+        line for line in capsys.readouterr().out.splitlines() if "exhaustive search of" in line
+    )
     assert [cell.strip() for cell in row.split("|")[2:-1]] == ["≤ 1.3", "≤ 1.1", "1.30"]
 
 
@@ -58,6 +80,7 @@ def test_a_run_at_the_limits_passes_and_is_added_once(
     [
         ({"batch_50": 0.849}, "batch 50, speed relative to PyTorch: 0.849, required ≥ 0.85"),
         ({"detect": 1.304}, "1.304, required ≤ 1.3"),
+        ({"opencv": 0.3}, "the OpenCV pipeline: 3.333, required ≤ 3"),  # of the slowest page
         ({"4096": float("nan")}, "nan, required ≤ 1.15"),
     ],
 )
