@@ -1,7 +1,7 @@
 """The command line as a person types it, and a fake detector with one result for any image."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +34,21 @@ def read_json_lines(path: Path) -> list[dict[str, Any]]:
 
 
 def one_digit(*, truncated: bool = False) -> Detections:
-    """Returns the detections of a fake detector."""
+    """Returns the detections of a fake detector: a 5 whose probability is 0.91."""
     box, scores = np.array([[1, 2, 3, 4]]), np.array([0.99], np.float32)
-    return Detections(box, box.astype(np.float32), np.array([5]), scores, truncated)
+    probabilities = np.full((1, 10), 0.01, np.float32)
+    probabilities[0, 5] = 0.91
+    return Detections(box, box.astype(np.float32), np.array([5]), scores, truncated, probabilities)
 
 
 def fake_detect_each(
     detections: Detections,
 ) -> Callable[..., Iterator[tuple[Any, Any, Detections]]]:
     """Returns a method in place of `Detector.detect_each`, with the same result for any image."""
-    return lambda _, images: ((name, image, detections) for name, image in images)
+
+    def detect_each(
+        _: object, images: Iterable[tuple[Any, Any]], *, batch_size: object = None
+    ) -> Iterator[tuple[Any, Any, Detections]]:
+        return ((name, image, detections) for name, image in images)
+
+    return detect_each

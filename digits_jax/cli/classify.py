@@ -2,25 +2,32 @@
 
 import sys
 from json import dumps
+from pathlib import Path
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, UInt8
+import tyro
+from jaxtyping import Float, Float32, UInt8
 
 from digits_jax.cli.arguments import (
     PRETRAINED,
     ImageArgument,
     MoreImagesArgument,
     WeightsArgument,
-    resolve_weights,
+    load_model,
 )
+from digits_jax.detect.calibration import odds_scores
+from digits_jax.detect.config import DEFAULT_CONFIG
+from digits_jax.detect.crop_classifier import Readings
 from digits_jax.detect.inputs import read_single_digits
 from digits_jax.detect.output_formats import round_float32
 from digits_jax.images.pixels import uint8_to_float
 from digits_jax.images.read import ImageError
 from digits_jax.models.cnn import Params
 from digits_jax.models.cnn import classify as forward
+from digits_jax.runtime.checks import check_range
 from digits_jax.runtime.progress import emit, log, progress
 
 BATCH_SIZE = 500  # digits that are classified at once
@@ -32,14 +39,21 @@ def classify(
     /,
     *,
     weights: WeightsArgument = PRETRAINED,
+    min_score: Annotated[
+        float | None,
+        tyro.conf.arg(
+            metavar="FLOAT", help_behavior_hint=f"(default: {DEFAULT_CONFIG.min_score:g})"
+        ),
+    ] = None,
     normalise: bool = True,
+    probabilities: bool = False,
     json: bool = False,
 ) -> None:
     """Classify images that show one digit each, and print one line an image.
 
     If an image does not have 28×28 pixels, its ink is scaled and centred as in MNIST's images. A
-    line gives the image, the digit and its probability in percent. An image that cannot
-    be read or is blank gets a message on standard error, and the exit status is then 1.
+    line gives the image, the digit and its probability in percent, or "not a digit". An image that
+    cannot be read or is blank gets a message on standard error, and the exit status is then 1.
 
     Args:
         image: An image file with one digit. An image of 28×28 pixels is taken to be in MNIST's
@@ -47,12 +61,20 @@ def classify(
         more: More image files.
         weights: The weights to use: `pretrained` for those of the package, a folder that
             `digits-jax train` has written, or a .safetensors file.
+        min_score: Lowest score of a digit, 0 to 1; what has a lower one is not a digit. The score
+            is the highest probability less the second highest, calibrated as in `digits-jax
+            detect`. With 0 everything is a digit.
         normalise: Accept ink of any colour on paper of any colour, in uneven light. With
             --no-normalise the ink has to be bright on a black background.
-        json: Print one JSON object an image instead: {"image", "label", "probabilities"}, with the
-            probabilities of the digits 0 to 9.
+        probabilities: Add the probabilities of the digits 0 to 9, in percent. JSON objects hold
+            them in any case.
+        json: Print one JSON object an image instead: {"image", "label", "score", "probabilities"},
+            with the probabilities of the digits 0 to 9. The label is null if it is not a digit.
     """
-    params = resolve_weights(weights)
+    if min_score is not None:
+        check_range("--min-score", min_score, 0, 1)
+    params, config = load_model(weights)
+    least = config.min_score if min_score is None else min_score
     paths = [image, *more]
     digits = []
     inputs = read_single_digits(paths, normalised=normalise)
@@ -63,16 +85,38 @@ def classify(
             digits.append((path, digit))
     for start in range(0, len(digits), BATCH_SIZE):
         batch = digits[start : start + BATCH_SIZE]
-        probabilities = _classify_batch(params, np.stack([digit for _, digit in batch]))
-        for (path, _), row in zip(batch, probabilities, strict=True):
-            label = int(row.argmax())
+        readings = _classify_batch(params, np.stack([digit for _, digit in batch]))
+        labels = readings.labels
+        scores = odds_scores(labels, readings.margins, readings.contacts, config.component_odds)
+        rows = zip(batch, labels.tolist(), scores, readings.probabilities, strict=True)
+        for (path, _), best, score, row in rows:
+            label = best if score >= least else None
             if json:
-                rounded = [round_float32(value) for value in row]
-                emit(dumps({"image": str(path), "label": label, "probabilities": rounded}))
+                emit(dumps(_to_json(path, label, score, row)))
             else:
-                emit(f"{path}: {label} ({100 * row[label]:.1f} %)")
+                emit(f"{path}: {_describe(label, row, probabilities=probabilities)}")
     if len(digits) < len(paths):
         sys.exit(1)
+
+
+def _to_json(
+    path: Path, label: int | None, score: float, probabilities: Float32[np.ndarray, "10"]
+) -> dict[str, Any]:
+    """Returns the JSON object of an image; the label is None if it shows no digit."""
+    return {
+        "image": str(path),
+        "label": label,
+        "score": round_float32(np.float32(score)),
+        "probabilities": [round_float32(value) for value in probabilities],
+    }
+
+
+def _describe(label: int | None, row: Float32[np.ndarray, "10"], *, probabilities: bool) -> str:
+    """Returns what an image shows, in words, with the probabilities if they are asked for."""
+    text = "not a digit" if label is None else f"{label} ({100 * row[label]:.1f} %)"
+    if probabilities:
+        text += "; " + ", ".join(f"{digit}: {100 * p:.1f} %" for digit, p in enumerate(row))
+    return text
 
 
 @jax.jit
@@ -80,8 +124,7 @@ def _predict(params: Params, images: Float[jax.Array, "n 28 28 1"]) -> Float[jax
     return jax.nn.softmax(forward(params, images))
 
 
-def _classify_batch(
-    params: Params, digits: UInt8[np.ndarray, "n 28 28"]
-) -> Float[np.ndarray, "n 10"]:
-    """Returns the probabilities of the ten classes."""
-    return np.asarray(_predict(params, uint8_to_float(jnp.asarray(digits[..., None]))))
+def _classify_batch(params: Params, digits: UInt8[np.ndarray, "n 28 28"]) -> Readings:
+    """Returns the probabilities of the ten classes; a digit by itself touches no border."""
+    images = uint8_to_float(jnp.asarray(digits[..., None]))
+    return Readings(np.asarray(_predict(params, images)), np.zeros(len(digits), np.float32))

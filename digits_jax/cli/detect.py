@@ -5,9 +5,11 @@ import sys
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
+import numpy as np
 import tyro
+from jaxtyping import Float
 
 from digits_jax.cli.arguments import PRETRAINED, WeightsArgument, load_model
 from digits_jax.detect.annotated_paths import AnnotatedPaths
@@ -15,16 +17,26 @@ from digits_jax.detect.config import DEFAULT_CONFIG, MIN_SIZE_LIMIT, DetectorCon
 from digits_jax.detect.detections import Detections
 from digits_jax.detect.detector import Detector
 from digits_jax.detect.inputs import Ink, Picture, default_min_score, detect_readable, read_pages
-from digits_jax.detect.output_formats import Format, Result, page_error, page_result
+from digits_jax.detect.output_formats import (
+    Format,
+    Result,
+    page_error,
+    page_result,
+    round_float32,
+)
+from digits_jax.detect.padding import bucket_shape
+from digits_jax.detect.peaks import default_max_detections
 from digits_jax.detect.result_files import check_output_options, prepare_output, write_results
 from digits_jax.detect.visualize import draw_detections
 from digits_jax.images.folders import Page, list_images, list_pages
 from digits_jax.images.read import ImageError
 from digits_jax.runtime.checks import check_range
+from digits_jax.runtime.errors import ArgumentError
 from digits_jax.runtime.files import atomic_write
 from digits_jax.runtime.progress import log, progress
 
-MAX_SIZE_LIMIT = 10_000  # px; an image is padded by about this much on each side
+# px; the search of all windows pads an image by about this much on each side.
+MAX_SIZE_LIMIT = 10_000
 
 SearchedPage = tuple[tuple[Page, Picture | None], tuple[Ink, Detections] | ImageError]
 
@@ -55,12 +67,18 @@ def detect(
     ] = None,
     max_size: Annotated[
         float | None,
+        tyro.conf.arg(metavar="FLOAT", help_behavior_hint="(default: any size)"),
+    ] = None,
+    method: Annotated[
+        Literal["components", "windows"] | None,
         tyro.conf.arg(
-            metavar="FLOAT", help_behavior_hint="(default: any size)"
+            metavar="{components,windows}",
+            help_behavior_hint=f"(default: {DEFAULT_CONFIG.method})",
         ),
     ] = None,
     normalise: bool = True,
     read: bool = False,
+    probabilities: bool = False,
     format: Format = "jsonl",
     output: Annotated[
         Path | None,
@@ -79,9 +97,8 @@ def detect(
     are exclusive. A page that cannot be read has a line with "image", "page" and "error" instead.
     The other pages are still searched, and the exit status is then 1.
 
-    There are limits. Digits smaller than --min-size or larger than --max-size are not searched for.
-    Only the 256 likeliest candidates of a page are examined; a line on standard error names a page
-    with more. Only the first frame of an animation is searched.
+    Digits of any size from --min-size up are found, and any number of them. Only the first frame of
+    an animation is searched.
 
     Args:
         path: An image file, or a folder. A folder is searched for images, with its subfolders.
@@ -89,18 +106,22 @@ def detect(
         more: More files and folders.
         weights: The weights to use: `pretrained` for those of the package, a folder that
             `digits-jax train` has written, or a .safetensors file.
-        min_score: Lowest score of a detection, 0 to 1. Below 0.3, detections that overlap a better
-            one are printed too.
+        min_score: Lowest score of a detection, 0 to 1. Detections below 0.3 are doubtful: most of
+            them are no digits, or digits that touch or overlap others.
         min_size: Size of the smallest digits to search for, in pixels, at least 4. A digit's size
-            is 1.4 times its height, because MNIST's images of 28 px hold digits of 20 px. Smaller
-            digits are not searched for.
-        max_size: Size of the largest digits to search for, in pixels, at most 10,000. Larger digits
-            are not searched for. With both sizes 28, the image is searched at one scale, as in the
-            paper.
+            is 1.4 times its height, because MNIST's images of 28 px hold digits of 20 px.
+        max_size: Size of the largest digits to search for, in pixels, at most 10,000.
+        method: How to search. `components` reads each component of ink by itself, and searches
+            windows only where components touch or are no digit. `windows` searches every window at
+            all scales, which takes some hundred times as long; with both sizes 28 it is the paper's
+            search at one scale. It examines the 256 likeliest candidates of each 131,072 pixels; a
+            line on standard error names a page with more.
         normalise: Accept ink of any colour on paper of any colour, in uneven light. With
             --no-normalise the ink has to be bright on a black background.
         read: Add "lines" to each JSON object: one string a line of text, with its digits from left
             to right. Lines may slope by up to 20 degrees.
+        probabilities: Add "probabilities" to each detection in JSON lines: those of the digits 0 to
+            9. The search of all windows does not have them.
         format: Output format. `jsonl` has one JSON object a page, `coco` is one COCO results file,
             and `csv` has one row a detection. A COCO file without detections is an empty list,
             which pycocotools' loadRes cannot read; a line on standard error says so.
@@ -113,7 +134,11 @@ def detect(
     check_output_options(output, format, read=read, resume=resume)
     _check_ranges(min_score, min_size, max_size)
     params, config = load_model(weights)
-    config = _override(config, min_score=min_score, min_size=min_size, max_size=max_size)
+    config = _override(
+        config, min_score=min_score, min_size=min_size, max_size=max_size, method=method
+    )
+    if probabilities:
+        _check_holds_probabilities(format, config.method)
     images = list_images([path, *more], exclude=annotate)
     finished = prepare_output(output, format, resume=resume)
     annotated_paths = AnnotatedPaths(images, annotate) if annotate else None
@@ -139,16 +164,37 @@ def detect(
                 threshold = default_min_score(picture, normalised=normalise, config=config)
                 detections = detections.from_score(threshold)
             if detections.truncated:
-                _warn_of_truncation(page, config.max_detections)
+                _warn_of_truncation(page, ink, config)
             if annotated_paths:
                 _annotate(annotated_paths.path(page.image, page.number), picture, detections)
-            yield page_result(page, ink, detections, read=read)
+            result = page_result(page, ink, detections, read=read)
+            if probabilities:
+                _add_probabilities(result, detections.probabilities)
+            yield result
 
     write_results(results(), output, format)
     if unreadable:
         if len(images) > 1:
             log(f"digits-jax: {len(unreadable)} of {len(images)} images could not be read")
         sys.exit(1)
+
+
+def _check_holds_probabilities(format: Format, method: str) -> None:
+    """Checks that --probabilities can be combined with the other options.
+
+    Raises:
+      ArgumentError: the format cannot hold probabilities, or the search has none.
+    """
+    if format != "jsonl":
+        raise ArgumentError(
+            f"expected --format jsonl with --probabilities; got {format}, which cannot hold them; "
+            "leave one of the options out"
+        )
+    if method == "windows":
+        raise ArgumentError(
+            "expected --method components with --probabilities; got windows, which keeps the label "
+            "and the score of each digit alone; leave one of the options out"
+        )
 
 
 def _check_ranges(min_score: float | None, min_size: float | None, max_size: float | None) -> None:
@@ -164,7 +210,7 @@ def _check_ranges(min_score: float | None, min_size: float | None, max_size: flo
             check_range(name, size, MIN_SIZE_LIMIT, MAX_SIZE_LIMIT, unit="px")
 
 
-def _override(config: DetectorConfig, **options: float | None) -> DetectorConfig:
+def _override(config: DetectorConfig, **options: float | str | None) -> DetectorConfig:
     """Returns the config with the options that were given.
 
     Raises:
@@ -181,11 +227,26 @@ def _with_progress(searched: Iterable[SearchedPage], images: int) -> Iterator[Se
         yield from pages
 
 
-def _warn_of_truncation(page: Page, max_detections: int) -> None:
-    log(
-        f"digits-jax: {page.image} may show more digits than the {max_detections} candidates that "
-        "are examined; cut it into smaller images"
-    )
+def _warn_of_truncation(page: Page, ink: Ink, config: DetectorConfig) -> None:
+    """Logs that digits may be missing; without a limit in the config only windows have one."""
+    if config.method == "windows":
+        count = config.max_detections or default_max_detections(bucket_shape(*ink.shape))
+        log(
+            f"digits-jax: {page.image} may show more digits than the {count:,} candidates that are "
+            "examined; leave --method windows out, or cut it into smaller images"
+        )
+    else:
+        log(
+            f"digits-jax: {page.image} shows more digits than the {config.max_detections} to which "
+            "the configuration of the weights limits it (max_detections); the best are printed"
+        )
+
+
+def _add_probabilities(result: Result, probabilities: Float[np.ndarray, "n 10"] | None) -> None:
+    """Adds the ten probabilities to each detection of a page's JSON object, in place."""
+    assert probabilities is not None  # the method was checked
+    for digit, row in zip(result["detections"], probabilities, strict=True):
+        digit["probabilities"] = [round_float32(value) for value in row]
 
 
 def _annotate(path: Path, picture: Picture, detections: Detections) -> None:

@@ -1,35 +1,44 @@
 """`digits-jax detect` on single images: its output, its thresholds, and what it refuses."""
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 import pytest
 from command_line import exit_status, fake_detect_each, one_digit, save_image
 from PIL import Image
 
+import digits_jax
 from digits_jax.data.mnist import Mnist
 from digits_jax.data.scenes import compose
-from digits_jax.detect.config import DEFAULT_CONFIG
+from digits_jax.detect.config import DEFAULT_CONFIG, HEADER_KEY
 from digits_jax.detect.detections import Detections
 from digits_jax.detect.detector import Detector
 from digits_jax.images.normalise import normalise
 from digits_jax.images.read import read_image
+from digits_jax.models.weights import save_weights
 
-ONE_SCALE = ("--min-size", "28", "--max-size", "28", "--min-score", "0")
+ONE_SCALE = ("--method", "windows", "--min-size", "28", "--max-size", "28")
 EXAMPLE = Path(__file__).parents[2] / "examples" / "digits.png"
 
 pytestmark = pytest.mark.usefixtures("pretrained")
 
 
-@pytest.mark.slow
+@pytest.mark.parametrize("options", [(), pytest.param(ONE_SCALE, marks=pytest.mark.slow)])
 def test_detect_prints_json_objects_and_continues_after_an_unreadable_image(
-    tmp_path: Path, scene_file: Path, capsys: pytest.CaptureFixture[str]
+    options: tuple[str, ...],
+    tmp_path: Path,
+    scene_file: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    """The untrained weights give scores of a few hundredths."""
     annotated = tmp_path / "new" / "annotated"
     missing = tmp_path / "none.png"
-    assert exit_status("detect", missing, scene_file, *ONE_SCALE, "--annotate", annotated) == 1
+    options = (*options, "--min-score", "0", "--annotate", str(annotated))
+    assert exit_status("detect", missing, scene_file, *options) == 1
     printed = capsys.readouterr()
     first, last = [line for line in printed.err.splitlines() if line.startswith("digits-jax:")]
     assert first.startswith(f"digits-jax: {missing} does not exist")
@@ -71,17 +80,46 @@ def test_detect_annotates_images_of_equal_names_without_replacing_a_file(
     assert [path.name for path in output.parent.iterdir()] == ["results.jsonl"]
 
 
-def test_detect_warns_of_a_page_with_dropped_candidates(
-    scene_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(("side", "count"), [(60, "256"), (1000, "2,048")])
+def test_detect_warns_of_a_page_whose_windows_have_dropped_candidates(
+    side: int,
+    count: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    """The number that is examined grows with the padded image: 8 blocks of 256 in 1024×1024 px."""
     monkeypatch.setattr(Detector, "detect_each", fake_detect_each(one_digit(truncated=True)))
-    assert exit_status("detect", scene_file) == 0
+    page = save_image(tmp_path / "page.png", np.zeros((side, side), np.uint8))
+    assert exit_status("detect", page, "--method", "windows") == 0
     printed = capsys.readouterr()
-    assert (
-        f"{scene_file} may show more digits than the 256 candidates that are examined"
-        in printed.err
-    )
+    assert f"{page} may show more digits than the {count} candidates that are" in printed.err
     assert len(json.loads(printed.out)["detections"]) == 1
+
+
+def test_detect_warns_where_the_config_of_the_weights_limits_the_detections(
+    tmp_path: Path,
+    scene_file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    config = dataclasses.replace(DEFAULT_CONFIG, max_detections=1)
+    path = tmp_path / "own.safetensors"
+    save_weights(path, digits_jax.init(jax.random.key(1)), {HEADER_KEY: config.to_json()})
+    monkeypatch.setattr(Detector, "detect_each", fake_detect_each(one_digit(truncated=True)))
+    assert exit_status("detect", scene_file, "--weights", path) == 0
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"digits-jax: {scene_file} shows more digits than the 1 to which")
+
+
+@pytest.mark.usefixtures("fake_detector")
+def test_probabilities_are_added_to_each_detection_on_request(
+    scene_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert exit_status("detect", scene_file, "--probabilities") == 0
+    (digit,) = json.loads(capsys.readouterr().out)["detections"]
+    probabilities = [0.91 if label == 5 else 0.01 for label in range(10)]
+    assert digit == {"label": 5, "score": 0.99, "box": [1, 2, 3, 4], "probabilities": probabilities}
 
 
 def test_the_default_threshold_is_higher_for_pictures_that_are_not_ink_on_black(
@@ -97,7 +135,7 @@ def test_the_default_threshold_is_higher_for_pictures_that_are_not_ink_on_black(
             reached = [score for score in scores if score >= detector.config.min_score]
             boxes = np.full((len(reached), 4), (1, 2, 8, 9))
             labels, floats = boxes[:, 0], np.array(reached, np.float32)
-            yield name, image, Detections(boxes, boxes, labels, floats, truncated=True)
+            yield name, image, Detections(boxes, boxes, labels, floats, truncated=False)
 
     monkeypatch.setattr(Detector, "detect_each", detect_each)
     ink = np.zeros((40, 40), np.uint8)
@@ -114,8 +152,7 @@ def test_the_default_threshold_is_higher_for_pictures_that_are_not_ink_on_black(
         printed = capsys.readouterr()
         rows = [json.loads(line)["detections"] for line in printed.out.splitlines()]
         assert [[digit["score"] for digit in row] for row in rows] == expected
-        assert f"{drawing} may show more digits" in printed.err
-        assert f"{photo} may show more digits" in printed.err
+        assert printed.err == ""
     default = DEFAULT_CONFIG.min_score
     assert search_thresholds == [default, default, 0.1, 0.55]
 
@@ -165,6 +202,9 @@ def test_an_output_that_cannot_be_written_is_refused_before_anything_is_read(
         (["--max-size", "inf"], "--max-size to be 4 to 10000 px; got inf"),
         (["--max-size", "1e30"], "--max-size to be 4 to 10000 px; got 1e+30"),
         (["--min-size", "50", "--max-size", "20"], "got 50.0, 20.0"),
+        (["--probabilities", "--format", "csv"], "--format jsonl with --probabilities; got csv"),
+        (["--probabilities", "--format", "coco"], "--probabilities; got coco, which cannot hold"),
+        (["--probabilities", "--method", "windows"], "--probabilities; got windows, which keeps"),
         (["--weights", "none.safetensors"], "none.safetensors"),
         (["--weights", "no/run"], "holds no training run"),
         (["--weights", "."], "holds no training run"),

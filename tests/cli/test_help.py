@@ -49,7 +49,7 @@ def test_a_command_accepts_and_documents_its_weights(
         assert "(default: pretrained)" in text
 
 
-def test_detect_documents_the_default_thresholds_sizes_and_limits(
+def test_detect_documents_the_default_thresholds_sizes_and_method(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     text = help_of("detect", capsys=capsys)
@@ -57,9 +57,17 @@ def test_detect_documents_the_default_thresholds_sizes_and_limits(
     assert f"{config.min_score:g} for ink on black" in text
     assert f"{config.photo_min_score:g} for other pictures" in text
     assert f"(default: {config.min_size:g})" in text
-    assert f"(default: {config.max_size:g})" in text
-    assert f"Only the {config.max_detections} likeliest candidates" in text
-    assert "Larger digits are not searched for" in text
+    assert config.max_size is config.max_detections is None
+    assert "(default: any size)" in text
+    assert "and any number of them" in text
+    assert "--method {components,windows} How to search." in text
+    assert f"(default: {config.method})" in text
+
+
+def test_classify_documents_the_default_threshold(capsys: pytest.CaptureFixture[str]) -> None:
+    text = help_of("classify", capsys=capsys)
+    assert "what has a lower one is not a digit" in text
+    assert f"(default: {DEFAULT_CONFIG.min_score:g})" in text
 
 
 def test_score_documents_dataset_and_its_former_name_family(
