@@ -1,7 +1,8 @@
-"""Images without digits, where every detection is false: pictures of scikit-image, and letters.
+"""Images without digits, where every detection is false: photographs, letters, clothes.
 
-Training never saw any of them. Large images are cut into squares, so that one compiled program
-serves all of them.
+They are pictures of scikit-image, which are cut into squares, letters in Pillow's font, and scenes
+of clothes from Fashion-MNIST (Xiao, Rasul and Vollgraf, 2017), each item apart from the others, as
+large as digits are and as bright. Training never saw any of them.
 """
 
 import string
@@ -10,14 +11,25 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
+
+from digits_jax.data.idx import read_idx_folder
+from digits_jax.images.box_iou import box_iou
+from digits_jax.runtime.errors import DigitsJaxError
+from digits_jax.runtime.files import cache_folder
 
 PHOTOGRAPHS = ("astronaut", "camera", "chelsea", "coffee", "coins", "moon", "rocket", "retina",
                "hubble_deep_field", "motorcycle_left")  # fmt: skip
 TEXTURES = ("brick", "grass", "gravel", "ihc", "cell")
 FIGURES = ("horse", "phantom", "chessboard_GRAY", "chessboard_RGB", "logo")
 NORMALISED = "photographs, normalised"  # the set whose images are to be normalised first
+CLOTHES = "clothes"  # the set that needs Fashion-MNIST
 SIDE = 300  # px: side of the squares
+CLOTHES_SCENES = 40
+CLOTHES_COUNTS, CLOTHES_SIDES = (3, 10), (28, 90)  # items in a scene; px of an item's square
+FASHION_MNIST_PACKAGE = "dataset-fashion-mnist"  # of Debian; MIT licence
+FASHION_MNIST_FOLDER = "usr/share/datasets/fashion-mnist"  # in that package
 
 
 def load_photograph(name: str) -> np.ndarray:
@@ -60,6 +72,56 @@ def draw_letters(seed: int) -> np.ndarray:
     return np.asarray(page)
 
 
+def fashion_mnist_folder() -> Path:
+    """Returns the folder with Fashion-MNIST's idx files: Debian's, or the one in the cache.
+
+    Raises:
+      DigitsJaxError: there is neither.
+    """
+    folders = [root / FASHION_MNIST_FOLDER for root in (Path("/"), cache_folder())]
+    for folder in folders:
+        if folder.is_dir():
+            return folder
+    raise DigitsJaxError(
+        f"Fashion-MNIST is not there: expected its idx files in {folders[0]} or {folders[1]}; get "
+        f"them from Debian with `apt-get install {FASHION_MNIST_PACKAGE}`, or with `apt-get "
+        f"download {FASHION_MNIST_PACKAGE} && dpkg -x {FASHION_MNIST_PACKAGE}_*.deb "
+        f"{cache_folder()}`, or leave the set {CLOTHES} out"
+    )
+
+
+def compose_clothes(
+    count: int = CLOTHES_SCENES, seed: int = 0, folder: Path | None = None
+) -> list[UInt8[np.ndarray, "300 300"]]:
+    """Composes scenes of 3 to 10 items of clothing on black, on squares that do not overlap.
+
+    Args:
+      count: number of scenes.
+      seed: 0 or more.
+      folder: the folder with Fashion-MNIST's idx files; None for `fashion_mnist_folder()`.
+    """
+    items = read_idx_folder(folder or fashion_mnist_folder()).test_images
+    return [_compose_clothes(np.random.default_rng([seed, k]), items) for k in range(count)]
+
+
+def _compose_clothes(
+    rng: np.random.Generator, items: UInt8[np.ndarray, "n 28 28"]
+) -> UInt8[np.ndarray, "300 300"]:
+    canvas, squares = np.zeros((SIDE, SIDE), np.uint8), np.zeros((0, 4), np.int64)
+    missing = int(rng.integers(*CLOTHES_COUNTS, endpoint=True))
+    while missing:
+        side = int(rng.integers(*CLOTHES_SIDES, endpoint=True))
+        x, y = rng.integers(SIDE - side, endpoint=True, size=2).tolist()
+        square = np.array([[x, y, x + side, y + side]])
+        if box_iou(square, squares).any():
+            continue  # most scenes have ample room left
+        squares, missing = np.concatenate([squares, square]), missing - 1
+        item = Image.fromarray(items[rng.integers(len(items))])
+        resized = item.resize((side, side), Image.Resampling.BILINEAR)
+        canvas[y : y + side, x : x + side] = np.asarray(resized)
+    return canvas
+
+
 def _load_squares(*names: str, grey: bool) -> list[np.ndarray]:
     photographs = (load_photograph(name) for name in names)
     images = (to_grey(photograph) if grey else photograph for photograph in photographs)
@@ -77,4 +139,5 @@ IMAGE_SETS: dict[str, Callable[[], list[np.ndarray]]] = {
     "figures": partial(_load_squares, *FIGURES, grey=True),
     "blank": _blank_squares,
     "letters": lambda: [draw_letters(seed) for seed in range(10)],
+    CLOTHES: compose_clothes,
 }

@@ -30,7 +30,7 @@ PHOTOGRAPHS = {  # name of the image set: its description in the README
     "photographs": "photographs, not normalised",
 }
 PEER_METHODS = {"detect": "`detect`", "opencv": "OpenCV pipeline", "rapidocr": "RapidOCR"}
-DEFAULT_SIZES = [15.0, 100.0]
+DEFAULT_SIZES = ([15.0, 100.0], [12.0, None])  # px: the former ones, and those of today
 Row = dict[str, Any]
 
 
@@ -118,15 +118,16 @@ def render_detection(results: Path = RESULTS) -> str:
         _line(
             *(f"`{row['weights']}`", _sizes(row), f"{row['scenes']} of `{row['images']}`"),
             *(f"{row[metric]:.3f}" for metric in metrics),
-            f"{row['seconds_per_image']:.1f}",
+            _seconds(row["seconds_per_image"]),
         )
         for row in rows
     ]
     other = read_result("other_handwriting", results)
+    sizes = _sizes({"sizes": other.get("sizes", DEFAULT_SIZES[0])})
     for row in map(with_current_names, other.get("rows", [])):
         scenes = f"{row['scenes']} of `page`, {row['digits']}"
         shown = (f"{row[metric]:.3f}" for metric in metrics)
-        lines.append(_line("`pretrained`", _sizes({"sizes": DEFAULT_SIZES}), scenes, *shown, ""))
+        lines.append(_line("`pretrained`", sizes, scenes, *shown, ""))
     footer = _detection_footer(rows)
     if other:
         footer.append(f"UCI digits; handwriting fonts: {_provenance(other)}")
@@ -202,7 +203,7 @@ def _ordered_rows(results: Path) -> list[Row]:
     """Reads the detection results, the pretrained weights and the default sizes first."""
 
     def order(row: Row) -> tuple[bool, bool]:
-        return row["weights"] != "pretrained", row["sizes"] != DEFAULT_SIZES
+        return row["weights"] != "pretrained", row["sizes"] not in DEFAULT_SIZES
 
     return sorted(read_detection_rows(results=results), key=order)
 
@@ -212,7 +213,7 @@ def _pretrained_rows(results: Path) -> dict[str, Row]:
     return {
         row["images"]: row
         for row in read_detection_rows(results=results)
-        if row["weights"] == "pretrained" and row["sizes"] == DEFAULT_SIZES
+        if row["weights"] == "pretrained" and row["sizes"] in DEFAULT_SIZES
     }
 
 
@@ -251,7 +252,13 @@ def _footer(lines: Iterable[str]) -> list[str]:
 
 def _sizes(row: Row) -> str:
     low, high = row["sizes"]
+    if high is None:
+        return f"from {low:g}"
     return f"{low:g}" if low == high else f"{low:g}–{high:g}"
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.1f}" if seconds >= 1 else f"{seconds:.3f}"
 
 
 def _hardware(result: Row) -> str:

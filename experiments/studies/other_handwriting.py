@@ -72,7 +72,9 @@ def main(
         rows.append(metrics)
         print(metrics)
     question = "Are digits found that are not MNIST's?"
-    header = {"question": question, "weights": weights, **provenance(["scikit-learn"])}
+    sizes = [model.config.min_size, model.config.max_size]
+    search = {"weights": weights, "sizes": sizes, "method": model.config.method}
+    header = {"question": question, **search, **provenance(["scikit-learn"])}
     print(write_result("other_handwriting", {**header, "rows": rows}))
 
 
