@@ -1,5 +1,7 @@
 """Calibration: detection scores from margins, lower for what is often seen where no digit is."""
 
+import dataclasses
+
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
@@ -59,8 +61,26 @@ def odds_scores(
     Returns:
       `[n]` scores, 0–1.
     """
-    bounded = np.clip(np.asarray(margins, np.float64), MIN_MARGIN, 1 - MIN_MARGIN)
-    odds = config.slope * np.log(bounded / (1 - bounded)) + config.offset
-    odds += config.one_offset * (np.asarray(labels) == 1)
-    odds += config.contact_offset * np.minimum(border_contacts / FULL_CONTACT, 1.0)
+    odds = odds_features(labels, margins, border_contacts) @ dataclasses.astuple(config)
     return 1 / (1 + np.exp(-odds))
+
+
+def odds_features(
+    labels: Int[np.ndarray, " n"],
+    margins: Float[np.ndarray, " n"],
+    border_contacts: Float[np.ndarray, " n"],
+) -> Float[np.ndarray, "n 4"]:
+    """Returns what the coefficients of `OddsConfig` multiply, in their order.
+
+    Args: as for `odds_scores`.
+    """
+    bounded = np.clip(np.asarray(margins, np.float64), MIN_MARGIN, 1 - MIN_MARGIN)
+    return np.stack(
+        [
+            np.log(bounded / (1 - bounded)),
+            np.ones(len(bounded)),
+            np.asarray(labels) == 1,
+            np.minimum(border_contacts / FULL_CONTACT, 1.0),
+        ],
+        axis=-1,
+    )

@@ -66,14 +66,14 @@ class ComponentDetector:
         classify = crop_classifier(self.params, program)
         found = search_images(images, classify, self.config)
         limits = self.config.min_score, self.config.max_detections
-        return [_to_detections(candidates, *limits) for candidates in found]
+        return [to_detections(candidates, *limits) for candidates in found]
 
     def _log_compilation(self, params: Params, crops: np.ndarray) -> None:
         if self._log:
             self._log(f"compiling for {len(crops)} crops at once (once; cached for the next run)")
 
 
-def _to_detections(
+def to_detections(
     candidates: Sequence[Candidate], min_score: float, max_detections: int | None
 ) -> Detections:
     """Returns the candidates of at least min_score by descending score, at most max_detections."""

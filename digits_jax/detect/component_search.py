@@ -23,6 +23,7 @@ from digits_jax.detect.components import (
 )
 from digits_jax.detect.config import DetectorConfig
 from digits_jax.detect.crop_classifier import Classify, Crops, Readings
+from digits_jax.detect.punctuation import remove_punctuation
 from digits_jax.detect.rulings import erase_rulings
 from digits_jax.detect.selection import Candidate, select
 from digits_jax.detect.window_search import search_windows
@@ -66,6 +67,20 @@ def search_image(image: Ink, config: DetectorConfig) -> Generator[Crops, Reading
       image: `[H, W]` uint8, ink bright.
       config: the constants of detection.
     """
+    clusters = yield from find_candidates(image, config)
+    chosen = (select(cluster, config.selection) for cluster in clusters)
+    return remove_punctuation([d for cluster in chosen for d in cluster], config.punctuation)
+
+
+def find_candidates(
+    image: Ink, config: DetectorConfig
+) -> Generator[Crops, Readings, list[list[Candidate]]]:
+    """Finds all candidates of an image; those of one list compete for the same ink.
+
+    Args:
+      image: `[H, W]` uint8, ink bright.
+      config: the constants of detection.
+    """
     constants = config.components
     min_side = constants.min_piece * config.min_size / SIZE_PER_SIDE
     parts = find_components(image, constants.ink_threshold, min_side)
@@ -100,8 +115,7 @@ def search_image(image: Ink, config: DetectorConfig) -> Generator[Crops, Reading
     ]:
         if digit is not None:
             candidates.setdefault(clusters[k], []).append(digit)
-    chosen = (select(cluster, config.selection) for cluster in candidates.values())
-    return [digit for cluster in chosen for digit in cluster]
+    return list(candidates.values())
 
 
 def read_components(
@@ -117,9 +131,9 @@ def read_components(
     for row, k in enumerate(usable):
         crops[row] = uint8_to_float(frame_ink(parts[k].ink))
     readings = yield crops
-    scores = odds_scores(
-        readings.labels, readings.margins, readings.contacts, config.component_odds
-    )
+    # All strokes of a component end inside its crop, or at its edge.
+    contacts = np.zeros(len(usable))
+    scores = odds_scores(readings.labels, readings.margins, contacts, config.component_odds)
     digits: list[Candidate | None] = [None] * len(parts)
     for row, k in enumerate(usable):
         box, _, mask = parts[k]
@@ -128,7 +142,9 @@ def read_components(
             mask,
             SIZE_PER_SIDE * parts[k].side,
             readings.probabilities[row],
-            float(scores[row]),
+            contact=0.0,
+            is_window=False,
+            score=float(scores[row]),
         )
     return digits
 

@@ -22,6 +22,7 @@ from digits_jax.detect.steps import (
     OddsConfig,
     PartSuppressionConfig,
     PeakConfig,
+    PunctuationConfig,
     RulingConfig,
     SelectionConfig,
     WindowConfig,
@@ -86,6 +87,8 @@ class DetectorConfig:
     )
     # The choice among candidates (selection.py).
     selection: SelectionConfig = dataclasses.field(default_factory=SelectionConfig)
+    # Slashes and commas (punctuation.py).
+    punctuation: PunctuationConfig = dataclasses.field(default_factory=PunctuationConfig)
     # Local maxima of the score maps (peaks.py).
     peaks: PeakConfig = dataclasses.field(default_factory=PeakConfig)
     # Strokes that touch a window's border (border_contact.py).

@@ -29,6 +29,8 @@ class Candidate(NamedTuple):
     mask: Bool[np.ndarray, "h w"]  # the ink that it explains, inside the box
     size: float  # px: the side of the square that it fills as MNIST's digits fill 28×28 px
     probabilities: Float32[np.ndarray, "10"]
+    contact: float  # how much of the window's border strokes touch; 0 for a component
+    is_window: bool  # whether it is a part of a component
     score: float  # 0–1, calibrated
 
     @property

@@ -91,6 +91,28 @@ class SelectionConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class PunctuationConfig:
+    """Constants of slashes and commas among the digits of a line, which are no 1s."""
+
+    # At least this many neighbours make a line, ...
+    min_neighbours: int = 2
+    # ... nearer than this many of their heights, ...
+    max_distance: float = 2.5
+    # ... whose edges differ from their median by at most this share of the height.
+    line_tolerance: float = 0.35
+    # A comma is at most this share as high as the digits.
+    comma_height: float = 0.5
+    # A slash is at least this many times as high as the digits, ...
+    slash_height: float = 1.12
+    # ... goes on below them by at least this share of their height, ...
+    slash_depth: float = 0.05
+    # ... leans to the right by at least this angle, ...
+    slash_angle_deg: float = 10.0
+    # ... and is at most this share as broad as it is long (standard deviations).
+    slash_breadth: float = 0.2
+
+
+@dataclasses.dataclass(frozen=True)
 class PeakConfig:
     """Constants of the pyramid and of its local maxima, fitted on validation scenes."""
 

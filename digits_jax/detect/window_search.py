@@ -89,7 +89,10 @@ def search_windows(
         mask = part.mask[y0:y1, x0:x1]
         if mask.any():
             box = (x0 + left, y0 + top, x1 + left, y1 + top)
-            found.append((window.part, Candidate(box, mask, window.side, mean[row], scores[row])))
+            candidate = Candidate(
+                box, mask, window.side, mean[row], window.contact, True, float(scores[row])
+            )
+            found.append((window.part, candidate))
     return found
 
 

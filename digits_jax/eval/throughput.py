@@ -16,7 +16,7 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from digits_jax.data.mnist import TRAIN_EXAMPLES, Dataset
-from digits_jax.detect.config import DEFAULT_CONFIG
+from digits_jax.detect.config import DetectorConfig
 from digits_jax.detect.padding import pad_to_bucket
 from digits_jax.detect.peaks import pyramid_levels, pyramid_sizes
 from digits_jax.detect.pipeline import find_detections
@@ -36,6 +36,8 @@ MATMUL_SIDE_ACCELERATOR = 8192
 # An accelerator runs many training steps in one call, as `train` does.
 TRAIN_STEPS_CPU = 1
 TRAIN_STEPS_ACCELERATOR = 100
+# The work of the exhaustive search depends on the image's size alone.
+EXHAUSTIVE_CONFIG = DetectorConfig(method="windows", min_size=15, max_size=100)
 
 
 class Task(NamedTuple):
@@ -123,13 +125,12 @@ def make_tasks(
             flop=count_flops(maps, params, image),
             call=partial(maps, params, image),
         )
-        sizes = pyramid_sizes(
-            DEFAULT_CONFIG.min_size, DEFAULT_CONFIG.max_size, DEFAULT_CONFIG.peaks
-        )
-        levels = pyramid_levels((side, side), sizes, DEFAULT_CONFIG.peaks)
-        find = partial(find_detections, config=DEFAULT_CONFIG, precision=precision)
+        config = EXHAUSTIVE_CONFIG
+        sizes = pyramid_sizes(config.min_size, config.max_size, side, config.peaks)
+        levels = pyramid_levels((side, side), sizes, config.peaks)
+        find = partial(find_detections, config=config, precision=precision)
         padded, extents = pad_to_bucket(list(np.asarray(image[..., 0])))
-        arguments = (params, jnp.asarray(padded), extents, DEFAULT_CONFIG.min_score)
+        arguments = (params, jnp.asarray(padded), extents, config.min_score)
         yield task(
             "detect",
             f"{side}×{side}",

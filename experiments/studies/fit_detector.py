@@ -1,0 +1,254 @@
+r"""Which constants suit a network's detector?
+
+Fits the constants of the search in components to weights: the coefficients of the scores by
+logistic regression, and the constants of the selection by trying values in turn. The data are
+scenes of validation digits, of validation fonts, and images without digits. Other weights need
+other constants, and this is the one command that fits them.
+
+Command:   python -m experiments.studies.fit_detector runs/standard-0 --output fitted.safetensors
+Hardware:  any; needs the extra [bench].
+Time:      20 minutes on 2 cores.
+Result:    the weights with the fitted config in their header, and
+           experiments/results/fit_detector.json.
+"""
+
+import dataclasses
+import itertools
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import PIL.Image
+import tyro
+from scipy.optimize import minimize
+from sklearn.datasets import load_sample_images
+
+from digits_jax.cli.arguments import load_model
+from digits_jax.data.font_glyphs import load_font_digits, load_font_letters
+from digits_jax.data.mnist import Mnist
+from digits_jax.data.scenes import Scene, compose
+from digits_jax.detect.calibration import odds_features
+from digits_jax.detect.component_detector import to_detections
+from digits_jax.detect.component_search import find_candidates
+from digits_jax.detect.config import HEADER_KEY, DetectorConfig
+from digits_jax.detect.crop_classifier import Classify, Readings, classify_block, crop_classifier
+from digits_jax.detect.detections import Detections
+from digits_jax.detect.selection import Candidate, select
+from digits_jax.detect.steps import OddsConfig
+from digits_jax.eval.detection_metrics import (
+    AP_MIN_SCORE,
+    false_per_megapixel,
+    score_detections,
+)
+from digits_jax.images.box_iou import box_iou
+from digits_jax.images.normalise import is_ink_on_black, normalise
+from digits_jax.models.weights import save_weights
+from digits_jax.runtime.progress import progress
+from experiments.common.images_without_digits import SIDE, cut_squares
+from experiments.common.provenance import provenance, write_result
+
+SCENES = ("native", "savi-d", "mnist-od", "page", "textured", "fonts")
+FALSE_ALARM_COST = 0.002  # of F1, for each false detection a megapixel
+# The values that are tried of each constant of the selection, one constant after the other.
+VALUES: dict[str, Sequence[float]] = {
+    "ink_weight": (0.5, 1.0, 1.5, 2.0, 3.0),
+    "min_new_ink": (0.3, 0.4, 0.5, 0.6, 0.7),
+    "max_size_ratio": (1.8, 2.2, 2.5, 3.0, 4.0),
+    "min_score": (0.01, 0.05, 0.1, 0.2),
+}
+ROUNDS = 2
+MIN_IOU = 0.5  # of a right candidate and the digit
+SEED = 11  # of the scenes
+
+
+class Image(NamedTuple):
+    """An image to fit on: its ink, and its digits (none in images without digits)."""
+
+    dataset: str
+    ink: np.ndarray
+    scene: Scene
+    is_photo: bool  # whether the threshold for photographs applies
+
+
+class Example(NamedTuple):
+    """An image and the candidates that the search finds in it."""
+
+    image: Image
+    clusters: list[list[Candidate]]
+
+
+def main(weights: str = "pretrained", output: Path | None = None, count: int = 60) -> None:
+    """Fits the constants and writes them.
+
+    Args:
+        weights: `pretrained`, the folder of a training run, or a .safetensors file.
+        output: File for the weights with the fitted constants; none is written by default.
+        count: Number of scenes of each dataset.
+    """
+    model = load_model(weights)
+    config, images = model.config, load_images(count)
+    program = partial(classify_block, contact=config.border_contact)
+    classify = crop_classifier(model.params, program)
+    # The scores decide where windows are searched, so the windows' scores are fitted after.
+    for _ in range(2):
+        examples = find_examples(images, classify, config)
+        config = fit_odds(examples, config)
+    examples = find_examples(images, classify, config)
+    config, history = fit_selection(examples, config)
+    print(config.to_json())
+    result = {
+        "question": "Which constants suit these weights?",
+        "weights": weights,
+        **provenance(["scikit-learn"]),
+        "config": dataclasses.asdict(config),
+        "objective": history,
+        "rows": [{"dataset": name, **row} for name, row in evaluate(examples, config).items()],
+    }
+    print(write_result("fit_detector", result))
+    if output is not None:
+        header = {HEADER_KEY: config.to_json()}
+        save_weights(output, model.params, header)
+
+
+def load_images(count: int) -> list[Image]:
+    """Composes the scenes, and loads photographs and letters, in which every detection is false."""
+    images = []
+    for dataset in SCENES:
+        fonts = load_font_digits("validation")
+        mnist = Mnist(fonts, fonts, fonts) if dataset == "fonts" else None
+        name = "page" if dataset == "fonts" else dataset
+        for scene in compose(name, "validation", count, SEED, mnist=mnist):
+            images.append(_to_image(dataset, scene))
+    no_digits = np.zeros((0, 4), np.int64), np.zeros(0, np.int64)
+    for photograph in load_sample_images().images:
+        for square in cut_squares(photograph):
+            images.append(_to_image("photographs", Scene(square, *no_digits)))
+    letters = load_font_letters("validation")
+    for page in range(count // 6):
+        images.append(_to_image("letters", Scene(_draw_letters(letters, page), *no_digits)))
+    return images
+
+
+def _to_image(dataset: str, scene: Scene) -> Image:
+    ink = scene.image if is_ink_on_black(scene.image) else normalise(scene.image)
+    return Image(dataset, ink, scene, not is_ink_on_black(scene.image))
+
+
+def _draw_letters(letters: np.ndarray, seed: int) -> np.ndarray:
+    """Draws letters of 16 to 60 px on black, in a grid."""
+    rng = np.random.default_rng(seed)
+    page = np.zeros((SIDE, SIDE), np.uint8)
+    for top, left in itertools.product(range(0, SIDE - 59, 60), repeat=2):
+        side = int(rng.integers(24, 60))
+        picture = PIL.Image.fromarray(letters[rng.integers(len(letters))])
+        page[top : top + side, left : left + side] = np.asarray(picture.resize((side, side)))
+    return page
+
+
+def find_examples(
+    images: Sequence[Image], classify: Classify, config: DetectorConfig
+) -> list[Example]:
+    """Finds the candidates of all images."""
+    examples = []
+    for image in progress(images, "image", len(images)):
+        search = find_candidates(image.ink, config)
+        crops = next(search)
+        while True:
+            try:
+                crops = search.send(classify([crops]))
+            except StopIteration as finished:
+                examples.append(Example(image, finished.value))
+                break
+    return examples
+
+
+def fit_odds(examples: Sequence[Example], config: DetectorConfig) -> DetectorConfig:
+    """Fits the scores of components and of windows by logistic regression."""
+    odds = []
+    for is_window in (False, True):
+        features, truths = [], []
+        for image, clusters in examples:
+            candidates = [c for cluster in clusters for c in cluster if c.is_window == is_window]
+            if candidates:
+                readings = Readings(
+                    np.array([c.probabilities for c in candidates]),
+                    np.array([c.contact for c in candidates]),
+                )
+                features.append(odds_features(readings.labels, readings.margins, readings.contacts))
+                truths.append(_is_digit(candidates, image.scene))
+        x, y = np.concatenate(features), np.concatenate(truths)
+        used = x.std(axis=0) > 0
+        used[1] = True  # the offset
+
+        def loss(coefficients: np.ndarray) -> float:
+            logits = x[:, used] @ coefficients  # noqa: B023
+            return float(np.logaddexp(0, np.where(y, -logits, logits)).mean())  # noqa: B023
+
+        fitted = np.zeros(x.shape[1])
+        fitted[used] = minimize(loss, np.array([1.0, *np.zeros(used.sum() - 1)])).x
+        odds.append(OddsConfig(*(round(float(value), 2) for value in fitted)))
+    return dataclasses.replace(config, component_odds=odds[0], window_odds=odds[1])
+
+
+def _is_digit(candidates: Sequence[Candidate], scene: Scene) -> np.ndarray:
+    """Returns which candidates have the class of a digit and overlap its box."""
+    boxes = np.array([candidate.box for candidate in candidates])
+    labels = np.array([candidate.label for candidate in candidates])
+    if not len(scene.labels):
+        return np.zeros(len(labels), bool)
+    overlap = box_iou(boxes[:, None], scene.boxes_xyxy[None])
+    return ((overlap >= MIN_IOU) & (labels[:, None] == scene.labels)).any(axis=1)
+
+
+def fit_selection(
+    examples: Sequence[Example], config: DetectorConfig
+) -> tuple[DetectorConfig, list[dict[str, Any]]]:
+    """Tries the values of each constant of the selection in turn, and keeps the best."""
+    history = [{"objective": objective(examples, config)}]
+    for name, values in itertools.chain.from_iterable([VALUES.items()] * ROUNDS):
+        for value in values:
+            selection = dataclasses.replace(config.selection, **{name: value})
+            tried = dataclasses.replace(config, selection=selection)
+            reached = objective(examples, tried)
+            if reached > history[-1]["objective"]:
+                history.append({"objective": reached, name: value})
+                config = tried
+    return config, history
+
+
+def objective(examples: Sequence[Example], config: DetectorConfig) -> float:
+    """Returns the mean F1 of the scenes, less the cost of false detections elsewhere."""
+    rows = evaluate(examples, config)
+    f1 = [row["f1"] for row in rows.values() if "f1" in row]
+    false = rows["photographs"]["false_per_megapixel"]
+    return round(float(np.mean(f1)) - FALSE_ALARM_COST * false, 5)
+
+
+def evaluate(examples: Sequence[Example], config: DetectorConfig) -> dict[str, dict[str, float]]:
+    """Returns the scores of each dataset with a config's selection."""
+    rows: dict[str, dict[str, float]] = {}
+    for dataset in dict.fromkeys(example.image.dataset for example in examples):
+        own = [example for example in examples if example.image.dataset == dataset]
+        min_score = config.photo_min_score if own[0].image.is_photo else config.min_score
+        found = [_select(example.clusters, config) for example in own]
+        scenes = [example.image.scene for example in own]
+        if any(len(scene.labels) for scene in scenes):
+            scores = score_detections(scenes, found, min_score=min_score)
+            rows[dataset] = {"f1": round(scores.f1, 4), "ap50": round(scores.ap50, 4)}
+        else:
+            counts = [len(detections.from_score(min_score).labels) for detections in found]
+            pixels = [example.image.ink.size for example in own]
+            false = false_per_megapixel(pixels, counts)
+            rows[dataset] = {"false_per_megapixel": round(false, 2)}
+    return rows
+
+
+def _select(clusters: Sequence[Sequence[Candidate]], config: DetectorConfig) -> Detections:
+    chosen = [c for cluster in clusters for c in select(cluster, config.selection)]
+    return to_detections(chosen, AP_MIN_SCORE, None)
+
+
+if __name__ == "__main__":
+    tyro.cli(main)
