@@ -1,19 +1,26 @@
 """Photo normalisation: ink of any colour on paper of any colour becomes bright ink on black."""
 
+import cv2
 import numpy as np
-from jaxtyping import Float32, UInt8
-from scipy import ndimage
+from jaxtyping import Float32, Int32, UInt8, UInt16
 
-from digits_jax.images.pixels import uint8_to_float
-
-BACKGROUND_STEP_PX = 5  # px between the samples of local medians; smaller in small images
+# px between the samples of local medians: this in pictures of 105 to 359 px, less in smaller ones,
+# and in larger ones in proportion, so that a picture's size does not change what is ink
+BACKGROUND_STEP_PX = 5
+SIDE_PER_STEP = 60  # px of a larger picture's shorter side for each px of the step
 BACKGROUND_RADIUS = 10  # samples to each side: 105 px in all, of which ink fills less than half
+WIDE_BACKGROUND_RADIUS = 20  # samples to each side where ink covers more than half of those
+OTHER_PAPER_LEVELS = 40  # of 255: there the paper of the wide window differs by that at least
+NOISE_TOLERANCE = 1  # grey levels of noise that the wide window may have more
 NOISE_SIGMAS = 3.0  # differences of fewer standard deviations of the paper's noise are not ink
 MIN_CONTRAST_RANGE = 0.25  # of full light: the least divisor, which limits the amplification
 STRONGEST_PIXELS = 60  # pixels of ink that set the contrast: about as many as a small digit has
 WHITE_QUANTILE = 0.8  # quantile of strong ink that becomes white
 MIN_WHITE_CONTRAST = 0.12  # the faintest contrast that becomes white
 MAX_BLACK_LEVEL = 8  # of 255: brighter paper is not black
+MIDDLE = np.float32(127.5)  # grey levels: what a negative leaves as it is
+FULL = 65535  # the share of 1, before the contrast is scaled up
+STRIP_VALUES = 2**16  # values that are computed at a time: they fit into a processor's cache
 
 
 def normalise(image: UInt8[np.ndarray, "h w *channels"]) -> UInt8[np.ndarray, "h w"]:
@@ -29,8 +36,12 @@ def normalise(image: UInt8[np.ndarray, "h w *channels"]) -> UInt8[np.ndarray, "h
     with the local noise g = 1.48 median |x − p|. A negative y becomes 0, and a divisor below 0.25
     becomes 0.25. The contrast of the ink is then scaled up to the full range.
 
+    The surroundings are 105 px a side in a picture of 300 px, and 35 % of the shorter side in
+    larger ones. Where surroundings twice as wide have another median in any channel, and no more
+    noise in all, these count: a thick stroke covers most of the narrow ones.
+
     Digits on black, like MNIST's, change by a few grey levels at most, if ink covers less than half
-    of their surroundings.
+    of their surroundings. A negative has exactly the same ink.
 
     Args:
       image: `[h, w]` or `[h, w, c]` uint8.
@@ -39,49 +50,166 @@ def normalise(image: UInt8[np.ndarray, "h w *channels"]) -> UInt8[np.ndarray, "h
       `[h, w]` uint8, 0 paper, 255 ink.
     """
     height, width = image.shape[:2]
-    pixels = uint8_to_float(image.reshape(height, width, -1))
-    ink = np.max([_ink(pixels[..., c]) for c in range(pixels.shape[-1])], axis=0)
-    ink_count = int(np.count_nonzero(ink))
-    if not ink_count:
-        return np.zeros((height, width), np.uint8)
-    # A thin line or a speck has fewer pixels than that: its stronger half sets the contrast.
-    rank = min(STRONGEST_PIXELS, max(ink_count // 2, 1))
-    strong = np.partition(ink, -rank, axis=None)[-rank]
-    white = max(float(np.quantile(ink[ink >= strong / 2], WHITE_QUANTILE)), MIN_WHITE_CONTRAST)
-    return np.rint(255 * np.minimum(ink / white, 1)).astype(np.uint8)
+    ink = _ink(_distinct_channels(image.reshape(height, width, -1)))
+    return np.asarray(cv2.convertScaleAbs(ink, alpha=255 / _white_level(ink)))
 
 
 def is_ink_on_black(image: UInt8[np.ndarray, "h w *channels"]) -> bool:
-    """Returns whether most of an image is nearly black, as it is around MNIST's digits.
+    """Returns whether at least half of an image is nearly black, as it is around MNIST's digits.
 
     Args:
       image: `[h, w]` or `[h, w, c]` uint8.
     """
-    brightest = image.reshape(*image.shape[:2], -1).max(axis=2)
-    return bool(np.median(brightest) <= MAX_BLACK_LEVEL)
+    channels = image.reshape(*image.shape[:2], -1)
+    black = channels[..., 0] <= MAX_BLACK_LEVEL
+    for c in range(1, channels.shape[2]):
+        black &= channels[..., c] <= MAX_BLACK_LEVEL
+    return bool(2 * np.count_nonzero(black) >= black.size)
 
 
-def _ink(pixels: Float32[np.ndarray, "h w"]) -> Float32[np.ndarray, "h w"]:
-    paper = _local_median(pixels)
-    difference = np.abs(pixels - paper)
-    noise = 1.4826 * _local_median(difference)  # the standard deviation of Gaussian noise
-    possible = np.maximum(np.where(pixels > paper, 1 - paper, paper), MIN_CONTRAST_RANGE)
-    return np.maximum(difference - NOISE_SIGMAS * noise, 0) / possible
+def _distinct_channels(image: UInt8[np.ndarray, "h w c"]) -> UInt8[np.ndarray, "h w d"]:
+    """Returns an image of one channel if all are equal, as those of a grey photograph are."""
+    others = range(1, image.shape[2])
+    equal = all(np.array_equal(image[..., 0], image[..., c]) for c in others)
+    return np.ascontiguousarray(image[..., :1] if equal else image)
 
 
-def _local_median(pixels: Float32[np.ndarray, "h w"]) -> Float32[np.ndarray, "h w"]:
-    """Returns the median around each pixel, computed on a coarse grid and interpolated."""
-    step = min(BACKGROUND_STEP_PX, -(-min(pixels.shape) // (2 * BACKGROUND_RADIUS + 1)))
-    start = [min(step, side) // 2 for side in pixels.shape]
-    samples = pixels[start[0] :: step, start[1] :: step]
-    # Odd reflection continues a slope of the light beyond the border. One sample more than the
-    # radius is kept, to interpolate at the border.
-    padded = np.pad(samples, BACKGROUND_RADIUS + 1, "reflect", reflect_type="odd")
-    inner = slice(BACKGROUND_RADIUS, -BACKGROUND_RADIUS)
-    medians = ndimage.median_filter(padded, 2 * BACKGROUND_RADIUS + 1)[inner, inner]
-    positions = [
-        1 + (np.arange(side, dtype=np.float32) - first) / step
-        for side, first in zip(pixels.shape, start, strict=True)
+def _ink(pixels: UInt8[np.ndarray, "h w c"]) -> UInt16[np.ndarray, "h w"]:
+    """Returns y · 65535, in strips of rows: no array of floats is as large as the image."""
+    height, width, channels = pixels.shape
+    step = _sample_step_px(min(height, width))
+    first = step // 2
+    paper, noise = _paper_and_noise(pixels[first::step, first::step].astype(np.int32))
+    paper_rows = _interpolate_columns(paper.astype(np.float32) - MIDDLE, step, width)
+    sigmas = np.float32(NOISE_SIGMAS * 1.4826)  # 1.4826: of Gaussian noise
+    limit_rows = _interpolate_columns(noise.astype(np.float32) * sigmas, step, width)
+    ink = np.empty((height, width), np.uint16)
+    count = max(STRIP_VALUES // (step * width * channels), 1)  # rows of samples in a strip
+    for k in range(0, len(paper) - 1, count):
+        top = first + (k - 1) * step  # the first row of samples lies above the image
+        start, stop = max(top, 0), min(top + count * step, height)
+        rows = slice(start - top, stop - top)
+        share = _share(
+            pixels[start:stop].reshape(stop - start, -1),
+            _interpolate(paper_rows[k : k + count + 1], step)[rows],
+            _interpolate(limit_rows[k : k + count + 1], step)[rows],
+        )
+        levels = (FULL * share + np.float32(0.5)).astype(np.uint16)
+        strip = ink[start:stop]
+        strip[:] = levels[:, ::channels]
+        for c in range(1, channels):
+            np.maximum(strip, levels[:, c::channels], out=strip)
+    return ink
+
+
+def _share(
+    pixels: UInt8[np.ndarray, "h n"],
+    paper: Float32[np.ndarray, "h n"],
+    limit: Float32[np.ndarray, "h n"],
+) -> Float32[np.ndarray, "h n"]:
+    """Returns y of each value.
+
+    Args:
+      pixels: grey levels.
+      paper: grey levels less 127.5. A negative then changes signs alone, and no rounding.
+      limit: 3 g, grey levels.
+    """
+    difference = pixels - MIDDLE
+    difference -= paper
+    possible = np.copysign(np.float32(1), difference)
+    possible *= paper
+    np.subtract(MIDDLE, possible, out=possible)
+    np.maximum(possible, np.float32(255 * MIN_CONTRAST_RANGE), out=possible)
+    share = np.abs(difference, out=difference)
+    share -= limit
+    np.maximum(share, np.float32(0), out=share)
+    share /= possible
+    return share
+
+
+def _sample_step_px(shorter_side: int) -> int:
+    """Returns an odd step: a pixel lies in the middle of it."""
+    large = 2 * (shorter_side // (2 * SIDE_PER_STEP)) + 1
+    covering = -(-shorter_side // (2 * BACKGROUND_RADIUS + 1))  # one window covers small images
+    return min(2 * (covering // 2) + 1, max(BACKGROUND_STEP_PX, large))
+
+
+def _paper_and_noise(
+    samples: Int32[np.ndarray, "n m c"],
+) -> tuple[Int32[np.ndarray, "n+2 m+2 c"], Int32[np.ndarray, "n+2 m+2 c"]]:
+    """Returns the paper's grey levels and median |x − p|, with a rim of one more sample.
+
+    They are those of the wide window where its paper is another and no noisier: what covers most
+    of the narrow one is ink then, and not a shadow.
+    """
+    paper, noise = _paper_and_noise_within(samples, BACKGROUND_RADIUS)
+    wide_paper, wide_noise = _paper_and_noise_within(samples, WIDE_BACKGROUND_RADIUS)
+    is_quiet = (wide_noise <= noise + NOISE_TOLERANCE).all(axis=2, keepdims=True)
+    is_other = np.abs(wide_paper - paper).max(axis=2, keepdims=True) >= OTHER_PAPER_LEVELS
+    is_covered = is_quiet & is_other
+    paper, noise = np.where(is_covered, [wide_paper, wide_noise], [paper, noise])
+    return _pad(paper, 1), np.maximum(_pad(noise, 1), 0)
+
+
+def _paper_and_noise_within(
+    samples: Int32[np.ndarray, "n m c"], radius: int
+) -> tuple[Int32[np.ndarray, "n m c"], Int32[np.ndarray, "n m c"]]:
+    paper = _local_median(samples, radius)
+    return paper, _local_median(np.abs(samples - paper), radius)
+
+
+def _local_median(samples: Int32[np.ndarray, "n m c"], radius: int) -> Int32[np.ndarray, "n m c"]:
+    """Returns the median around each sample. Those below 0 become 0, those above 255 become 255."""
+    # To clip the values does not move a median that is between 0 and 255.
+    levels = _pad(samples, radius).clip(0, 255).astype(np.uint8)
+    medians = [
+        cv2.medianBlur(np.ascontiguousarray(levels[..., c]), 2 * radius + 1)
+        for c in range(samples.shape[2])
     ]
-    grid = np.meshgrid(*positions, indexing="ij")
-    return ndimage.map_coordinates(medians, grid, order=1, mode="nearest")
+    return np.stack(medians, axis=2)[radius:-radius, radius:-radius].astype(np.int32)
+
+
+def _pad(samples: Int32[np.ndarray, "n m c"], count: int) -> Int32[np.ndarray, "_ _ c"]:
+    """Adds samples by odd reflection, which continues a slope of the light beyond the border."""
+    pads = ((count, count), (count, count), (0, 0))
+    return np.pad(samples, pads, "reflect", reflect_type="odd")
+
+
+def _interpolate_columns(
+    samples: Float32[np.ndarray, "n m c"], step: int, width: int
+) -> Float32[np.ndarray, "n _"]:
+    """Returns rows of samples with a value for each column and channel of the image."""
+    start = step - step // 2  # from the sample on the left of the image to the first column
+    columns = _interpolate(samples.swapaxes(0, 1), step)[start : start + width]
+    return columns.swapaxes(0, 1).reshape(len(samples), -1)
+
+
+def _interpolate(
+    samples: Float32[np.ndarray, "n *rest"], step: int
+) -> Float32[np.ndarray, "_ *rest"]:
+    """Interpolates linearly: `step` values from each sample to the next, the last left out."""
+    weights = np.arange(step, dtype=np.float32) / np.float32(step)
+    weights = weights.reshape(-1, *[1] * (samples.ndim - 1))
+    values = samples[:-1, None] + weights * np.diff(samples, axis=0)[:, None]
+    return values.reshape(-1, *samples.shape[1:])
+
+
+def _white_level(ink: UInt16[np.ndarray, "h w"]) -> float:
+    """Returns the level, of 65535, that becomes white."""
+    counts = cv2.calcHist([ink], [0], None, [FULL + 1], [0, FULL + 1]).ravel()
+    cumulative = np.cumsum(counts, dtype=np.int64)
+
+    def level_at(rank: int) -> int:
+        """Returns the level of the pixel of that rank, from 0, the faintest."""
+        return int(np.searchsorted(cumulative, rank, side="right"))
+
+    total = int(cumulative[-1])
+    ink_count = total - int(cumulative[0])
+    if not ink_count:
+        return float(FULL)
+    # A thin line or a speck has fewer pixels than that: its stronger half sets the contrast.
+    strong = level_at(total - min(STRONGEST_PIXELS, max(ink_count // 2, 1)))
+    weak_count = int(cumulative[(strong + 1) // 2 - 1])  # pixels below half of that
+    rank, fraction = divmod(weak_count + WHITE_QUANTILE * (total - 1 - weak_count), 1)
+    low, high = (level_at(min(int(rank) + k, total - 1)) for k in range(2))
+    return max(low + fraction * (high - low), MIN_WHITE_CONTRAST * FULL)

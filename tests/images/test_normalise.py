@@ -1,5 +1,6 @@
 """Photo normalisation: ink of any colour on any paper becomes bright ink on black."""
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -143,18 +144,106 @@ SHAPES = st.one_of(
 
 @settings(max_examples=60, deadline=None)
 @given(arrays.arrays(np.uint8, SHAPES))
-def test_images_of_any_size_and_their_negatives_are_normalised(image: np.ndarray) -> None:
-    for picture in (image, 255 - image):
-        result = normalise(picture)
-        assert result.shape == image.shape[:2]
-        assert result.dtype == np.uint8
+def test_images_of_any_size_are_normalised_and_their_negatives_alike(image: np.ndarray) -> None:
+    result = normalise(image)
+    assert result.shape == image.shape[:2]
+    assert result.dtype == np.uint8
+    np.testing.assert_array_equal(normalise(255 - image), result)
 
 
 @settings(max_examples=60, deadline=None)
 @given(arrays.arrays(np.uint8, SHAPES, elements=st.sampled_from([0, 255])))
 def test_negatives_of_black_and_white_images_are_normalised_alike(image: np.ndarray) -> None:
-    """Black and white are 0 and 1 exactly: rounded grey values may lie on either side of a limit.
-
-    With them the noise of a tiny image may become ink or not.
-    """
     np.testing.assert_array_equal(normalise(255 - image), normalise(image))
+
+
+@settings(max_examples=30, deadline=None)
+@given(arrays.arrays(np.uint8, st.tuples(st.integers(1, 40), st.integers(1, 40))), st.booleans())
+def test_turned_and_mirrored_pictures_have_turned_and_mirrored_ink(
+    image: np.ndarray, grey_as_colours: bool
+) -> None:
+    """The samples lie in the middle of the steps; the last step of a side may be cut off."""
+    if min(image.shape) > 21:
+        image = image[: len(image) // 3 * 3, : image.shape[1] // 3 * 3]
+    picture = np.dstack([image] * 3) if grey_as_colours else image
+    result = normalise(picture)
+    np.testing.assert_array_equal(normalise(image), result)
+    np.testing.assert_allclose(normalise(picture.swapaxes(0, 1)).T.astype(int), result, atol=1)
+    np.testing.assert_allclose(
+        normalise(picture[::-1, ::-1])[::-1, ::-1].astype(int), result, atol=1
+    )
+
+
+def test_ink_is_the_share_of_the_largest_possible_difference() -> None:
+    """Of paper of grey 200: 0 is all of it, 50 is 150 / 200; above, 255 is all of it as well."""
+    picture = np.full((60, 80), 200, np.uint8)
+    picture[10:20, 10:20], picture[30:40, 10:20], picture[30:40, 50:52] = 0, 50, 255
+    want = np.zeros((60, 80))
+    # The divisor of light ink is a quarter of full light at least, and 55 is less than that.
+    want[10:20, 10:20], want[30:40, 10:20], want[30:40, 50:52] = 1, 150 / 200, 55 / (255 / 4)
+    want = np.minimum(want / np.quantile(want[want >= 0.5], 0.8), 1)
+    np.testing.assert_allclose(normalise(picture), 255 * want, atol=0.6)
+
+
+def test_the_noise_of_the_paper_is_subtracted_from_ink() -> None:
+    """A third each of the pixels is 95, 100 and 105: the median is 100, and g is 1.48 · 5."""
+    levels = np.array([[100, 95, 105], [95, 105, 100], [105, 100, 95]], np.uint8)
+    picture = np.tile(levels, (100, 100))
+    picture[150:160, 150:160] = 0  # 100 below the paper
+    picture[180:190, 180:190] = 50  # 50 below the paper
+    noise = 3 * 1.4826 * 5
+    faint = 255 * (50 - noise) / (100 - noise)
+    result = normalise(picture)[100:200, 100:200]  # away from the border
+    np.testing.assert_array_equal(result[50:60, 50:60], 255)
+    np.testing.assert_allclose(result[80:90, 80:90], faint, atol=1)
+    result[50:60, 50:60] = result[80:90, 80:90] = 0
+    assert not result.any()
+
+
+@pytest.mark.parametrize("factor", [2, 3])
+def test_ink_of_a_larger_picture_is_the_ink_enlarged(factor: int, mnist: Mnist) -> None:
+    for scene in compose("page", "validation", 3, 3, mnist=mnist):
+        small = normalise(scene.image)
+        size = (factor * 300, factor * 300)
+        result = normalise(cv2.resize(scene.image, size, interpolation=cv2.INTER_CUBIC))
+        want = cv2.resize(small, size, interpolation=cv2.INTER_CUBIC)
+        assert ((result > 127) != (want > 127)).mean() < 0.005
+        assert np.abs(result.astype(int) - want).mean() < 3
+
+
+@pytest.mark.parametrize(("side", "thickness"), [(200, 60), (300, 70), (1200, 280)])
+@pytest.mark.parametrize("light_on_dark", [False, True])
+def test_thick_strokes_in_even_light_are_filled(
+    side: int, thickness: int, light_on_dark: bool
+) -> None:
+    """A bar that covers more than half of the narrow surroundings."""
+    ink = np.zeros((side, side), bool)
+    ink[side // 8 : -side // 8, (side - thickness) // 2 : (side + thickness) // 2] = True
+    noise = np.random.default_rng(0).integers(-3, 4, ink.shape)
+    picture = (np.where(ink, 40, 230) + noise).astype(np.uint8)
+    result = normalise(255 - picture if light_on_dark else picture)
+    assert result[ink].min() > 200
+    assert result[~ink].max() < 25
+
+
+def test_an_image_of_one_pixel_has_no_ink() -> None:
+    for shape in ((1, 1), (1, 1, 3), (1, 1, 4)):
+        result = normalise(np.full(shape, 77, np.uint8))
+        assert result.dtype == np.uint8
+        np.testing.assert_array_equal(result, [[0]])
+
+
+def test_pictures_are_left_as_they_are_and_may_be_views(ink: np.ndarray) -> None:
+    picture = draw(ink, (0.9, 0.9, 0.8), (0.2, 0.2, 0.6))
+    view = np.repeat(np.repeat(picture, 2, axis=0), 2, axis=1)[::2, ::2]
+    view.flags.writeable = False
+    np.testing.assert_array_equal(normalise(view), normalise(picture))
+    np.testing.assert_array_equal(view, picture)
+
+
+def test_strips_do_not_show(ink: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    picture = draw(ink, (0.9, 0.8, 0.7), (0.2, 0.3, 0.6))
+    want = normalise(picture)
+    for values in (1, 5000, 10**9):
+        monkeypatch.setattr("digits_jax.images.normalise.STRIP_VALUES", values)
+        np.testing.assert_array_equal(normalise(picture), want)
