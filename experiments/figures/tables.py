@@ -154,10 +154,21 @@ def render_no_digits(results: Path = RESULTS) -> str:
 def render_peers(results: Path = RESULTS) -> str:
     """Renders F1 and time of `detect` beside other ways to detect digits."""
     result = read_result("detection_peers", results)
+    return "\n".join([*_peer_lines(result), *_footer([_provenance(result)])])
+
+
+def render_peers_summary(results: Path = RESULTS) -> str:
+    """Renders the same for the README."""
+    result = read_result("detection_peers", results)
+    commit = result["commit"].split()[0][:7]
+    footer = f"<sub>{_platform(result)}; {result['date']}; commit {commit}.</sub>"
+    return "\n".join([*_peer_lines(result), "", footer])
+
+
+def _peer_lines(result: Row) -> list[str]:
     rows = {(row["images"], row["method"]): row for row in result["rows"]}
-    images = dict.fromkeys(name for name, _ in rows)
     lines = []
-    for name in images:
+    for name in dict.fromkeys(name for name, _ in rows):
         cells = []
         for method in PEER_METHODS:
             row = rows[name, method]
@@ -168,7 +179,7 @@ def render_peers(results: Path = RESULTS) -> str:
         subject = f"{scenes} of `{name}`, F1" if scenes else f"{name}, false a megapixel"
         lines.append(_line(subject, *cells))
     titles = [cell for method in PEER_METHODS.values() for cell in (method, "s an image")]
-    return "\n".join([*_header("images", *titles), *lines, *_footer([_provenance(result)])])
+    return [*_header("images", *titles), *lines]
 
 
 def render_speed(results: Path = RESULTS) -> str:
@@ -188,7 +199,7 @@ def render_speed(results: Path = RESULTS) -> str:
 
 
 PARTS: dict[str, dict[str, Callable[[Path], str]]] = {  # file: name of the part: its content
-    "README.md": {"results": render_summary},
+    "README.md": {"results": render_summary, "peers": render_peers_summary},
     "docs/results.md": {
         "training": render_training,
         "detection": render_detection,
