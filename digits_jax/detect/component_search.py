@@ -25,7 +25,7 @@ from digits_jax.detect.config import DetectorConfig
 from digits_jax.detect.crop_classifier import Classify, Crops, Readings
 from digits_jax.detect.punctuation import remove_punctuation
 from digits_jax.detect.rulings import erase_rulings
-from digits_jax.detect.selection import Candidate, select
+from digits_jax.detect.selection import Candidate, Cluster, select
 from digits_jax.detect.window_search import search_windows
 from digits_jax.images.mnist_format import MNIST_DIGIT_SIDE, MNIST_SIDE, frame_ink
 from digits_jax.images.pixels import uint8_to_float
@@ -74,8 +74,8 @@ def search_image(image: Ink, config: DetectorConfig) -> Generator[Crops, Reading
 
 def find_candidates(
     image: Ink, config: DetectorConfig
-) -> Generator[Crops, Readings, list[list[Candidate]]]:
-    """Finds all candidates of an image; those of one list compete for the same ink.
+) -> Generator[Crops, Readings, list[Cluster]]:
+    """Finds all candidates of an image.
 
     Args:
       image: `[H, W]` uint8, ink bright.
@@ -85,7 +85,8 @@ def find_candidates(
     min_side = constants.min_piece * config.min_size / SIZE_PER_SIDE
     parts = find_components(image, constants.ink_threshold, min_side)
     digits = yield from read_components(parts, config)
-    sources = list(range(len(parts)))  # the component that each part comes from
+    first_piece = len(parts)
+    sources = list(range(first_piece))  # the component that each part comes from
 
     # Without its rulings, a component falls into what stands on them.
     unexplained = []
@@ -98,7 +99,7 @@ def find_candidates(
             unexplained.append(len(parts))
             parts.append(piece)
             sources.append(k)
-    digits += yield from read_components(parts[len(digits) :], config)
+    digits += yield from read_components(parts[first_piece:], config)
     unexplained = [k for k in unexplained if not _is_sure(digits[k], config)]
 
     # Strokes that do not touch may be one digit, and one component may be several digits.
@@ -115,7 +116,12 @@ def find_candidates(
     ]:
         if digit is not None:
             candidates.setdefault(clusters[k], []).append(digit)
-    return list(candidates.values())
+    has_pieces = set(sources[first_piece:])
+    ink = [0] * len(parts)
+    for k, part in enumerate(parts):
+        if k not in has_pieces:
+            ink[clusters[k]] += int(np.count_nonzero(part.mask))
+    return [Cluster(max(ink[number], 1), own) for number, own in candidates.items()]
 
 
 def read_components(

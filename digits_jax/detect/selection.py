@@ -10,11 +10,10 @@ a doubtful reading of both as one. A candidate is selected if enough of its ink 
 those before it. This is non-maximum suppression with ink in place of boxes.
 """
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float32
+from jaxtyping import Bool, Float, Float32
 
 from digits_jax.detect.components import Box
 from digits_jax.detect.steps import SelectionConfig
@@ -39,18 +38,31 @@ class Candidate(NamedTuple):
         return int(self.probabilities.argmax())
 
 
-def select(candidates: Sequence[Candidate], config: SelectionConfig) -> list[Candidate]:
+class Cluster(NamedTuple):
+    """Components that are near to each other, and the candidates that compete for their ink."""
+
+    ink_px: int  # how many pixels of ink the components have
+    candidates: list[Candidate]
+
+
+def select(cluster: Cluster, config: SelectionConfig) -> list[Candidate]:
     """Returns the candidates that are digits, by descending priority.
 
+    Touching digits leave little ink unexplained. A letter, a drawing or a part of a photograph may
+    contain strokes that look like a digit, but most of its ink remains. So the log-odds of windows
+    are lowered by unexplained_offset · (1 − e), with e the share of the cluster's ink that the
+    selected candidates explain, each weighted by its score.
+
     Args:
-      candidates: of ink that is connected, or near to each other; each with at least one pixel.
-      config: the constants of the rule.
+      cluster: the candidates, each with at least one pixel of ink.
+      config: the constants of the rules.
     """
+    candidates = cluster.candidates
     ink = np.array([np.count_nonzero(candidate.mask) for candidate in candidates])
     scores = np.array([candidate.score for candidate in candidates])
-    bounded = np.clip(scores, MIN_PROBABILITY, 1 - MIN_PROBABILITY)
-    priority = np.log(bounded / (1 - bounded)) + config.ink_weight * np.log(np.maximum(ink, 1))
+    priority = _log_odds(scores) + config.ink_weight * np.log(np.maximum(ink, 1))
     selected: list[int] = []
+    explained = 0.0
     for k in np.argsort(-priority, kind="stable").tolist():
         if scores[k] < config.min_score or not ink[k]:
             continue
@@ -59,9 +71,21 @@ def select(candidates: Sequence[Candidate], config: SelectionConfig) -> list[Can
             sizes = candidates[k].size, candidates[other].size
             if max(sizes) < config.max_size_ratio * min(sizes):
                 _remove(new, candidates[k].box, candidates[other])
-        if np.count_nonzero(new) >= config.min_new_ink * ink[k]:
+        new_ink = np.count_nonzero(new)
+        if new_ink >= config.min_new_ink * ink[k]:
             selected.append(k)
-    return [candidates[k] for k in selected]
+            explained += scores[k] * new_ink
+    lowered = config.unexplained_offset * max(1 - explained / cluster.ink_px, 0)
+    final = 1 / (1 + np.exp(lowered - _log_odds(scores)))
+    return [
+        candidates[k]._replace(score=float(final[k])) if candidates[k].is_window else candidates[k]
+        for k in selected
+    ]
+
+
+def _log_odds(scores: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+    bounded = np.clip(scores, MIN_PROBABILITY, 1 - MIN_PROBABILITY)
+    return np.log(bounded / (1 - bounded))
 
 
 def _remove(mask: Bool[np.ndarray, "h w"], box: Box, other: Candidate) -> None:

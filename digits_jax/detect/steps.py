@@ -86,6 +86,8 @@ class SelectionConfig:
     ink_weight: float = 1.5
     # At least this share of a candidate's ink is not explained by those before it, 0–1.
     min_new_ink: float = 0.5
+    # The log-odds of windows are lowered by this times the share of the ink that nothing explains.
+    unexplained_offset: float = 2.0
     # Candidates of this ratio of sizes or more do not compete: a small digit may touch a large one.
     max_size_ratio: float = 2.5
 

@@ -35,7 +35,7 @@ from digits_jax.detect.component_search import find_candidates
 from digits_jax.detect.config import HEADER_KEY, DetectorConfig
 from digits_jax.detect.crop_classifier import Classify, Readings, classify_block, crop_classifier
 from digits_jax.detect.detections import Detections
-from digits_jax.detect.selection import Candidate, select
+from digits_jax.detect.selection import Candidate, Cluster, select
 from digits_jax.detect.steps import OddsConfig
 from digits_jax.eval.detection_metrics import (
     AP_MIN_SCORE,
@@ -55,6 +55,7 @@ FALSE_ALARM_COST = 0.002  # of F1, for each false detection a megapixel
 VALUES: dict[str, Sequence[float]] = {
     "ink_weight": (0.5, 1.0, 1.5, 2.0, 3.0),
     "min_new_ink": (0.3, 0.4, 0.5, 0.6, 0.7),
+    "unexplained_offset": (0.0, 1.0, 2.0, 3.0, 5.0),
     "max_size_ratio": (1.8, 2.2, 2.5, 3.0, 4.0),
     "min_score": (0.01, 0.05, 0.1, 0.2),
 }
@@ -76,7 +77,7 @@ class Example(NamedTuple):
     """An image and the candidates that the search finds in it."""
 
     image: Image
-    clusters: list[list[Candidate]]
+    clusters: list[Cluster]
 
 
 def main(weights: str = "pretrained", output: Path | None = None, count: int = 60) -> None:
@@ -170,7 +171,9 @@ def fit_odds(examples: Sequence[Example], config: DetectorConfig) -> DetectorCon
     for is_window in (False, True):
         features, truths = [], []
         for image, clusters in examples:
-            candidates = [c for cluster in clusters for c in cluster if c.is_window == is_window]
+            candidates = [
+                c for cluster in clusters for c in cluster.candidates if c.is_window == is_window
+            ]
             if candidates:
                 readings = Readings(
                     np.array([c.probabilities for c in candidates]),
@@ -245,7 +248,7 @@ def evaluate(examples: Sequence[Example], config: DetectorConfig) -> dict[str, d
     return rows
 
 
-def _select(clusters: Sequence[Sequence[Candidate]], config: DetectorConfig) -> Detections:
+def _select(clusters: Sequence[Cluster], config: DetectorConfig) -> Detections:
     chosen = [c for cluster in clusters for c in select(cluster, config.selection)]
     return to_detections(chosen, AP_MIN_SCORE, None)
 
