@@ -83,6 +83,7 @@ def _ink(pixels: UInt8[np.ndarray, "h w c"]) -> UInt16[np.ndarray, "h w"]:
     paper_rows = _interpolate_columns(paper.astype(np.float32) - MIDDLE, step, width)
     sigmas = np.float32(NOISE_SIGMAS * 1.4826)  # 1.4826: of Gaussian noise
     limit_rows = _interpolate_columns(noise.astype(np.float32) * sigmas, step, width)
+    values = pixels.reshape(height, -1)
     ink = np.empty((height, width), np.uint16)
     count = max(STRIP_VALUES // (step * width * channels), 1)  # rows of samples in a strip
     for k in range(0, len(paper) - 1, count):
@@ -90,7 +91,7 @@ def _ink(pixels: UInt8[np.ndarray, "h w c"]) -> UInt16[np.ndarray, "h w"]:
         start, stop = max(top, 0), min(top + count * step, height)
         rows = slice(start - top, stop - top)
         share = _share(
-            pixels[start:stop].reshape(stop - start, -1),
+            values[start:stop],
             _interpolate(paper_rows[k : k + count + 1], step)[rows],
             _interpolate(limit_rows[k : k + count + 1], step)[rows],
         )

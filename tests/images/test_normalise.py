@@ -233,6 +233,14 @@ def test_an_image_of_one_pixel_has_no_ink() -> None:
         np.testing.assert_array_equal(result, [[0]])
 
 
+@pytest.mark.parametrize("shape", [(1, 100_000), (100_000, 1), (2, 40_000, 3), (43, 3000)])
+def test_long_and_narrow_images_are_normalised(shape: tuple[int, ...]) -> None:
+    image = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
+    result = normalise(image)
+    assert result.shape == shape[:2]
+    np.testing.assert_array_equal(normalise(255 - image), result)
+
+
 def test_pictures_are_left_as_they_are_and_may_be_views(ink: np.ndarray) -> None:
     picture = draw(ink, (0.9, 0.9, 0.8), (0.2, 0.2, 0.6))
     view = np.repeat(np.repeat(picture, 2, axis=0), 2, axis=1)[::2, ::2]
