@@ -10,7 +10,8 @@ BACKGROUND_STEP_PX = 5
 SIDE_PER_STEP = 60  # px of a larger picture's shorter side for each px of the step
 BACKGROUND_RADIUS = 10  # samples to each side: 105 px in all, of which ink fills less than half
 WIDE_BACKGROUND_RADIUS = 20  # samples to each side where ink covers more than half of those
-OTHER_PAPER_LEVELS = 40  # of 255: there the paper of the wide window differs by that at least
+OTHER_PAPER_LEVELS = 40  # of 255: there the wide window's paper differs by that much
+OTHER_NOISE_LEVELS = 9  # of 255: or its noise is that much lower, which is 40 levels of ink
 NOISE_TOLERANCE = 1  # grey levels of noise that the wide window may have more
 NOISE_SIGMAS = 3.0  # differences of fewer standard deviations of the paper's noise are not ink
 MIN_CONTRAST_RANGE = 0.25  # of full light: the least divisor, which limits the amplification
@@ -37,8 +38,8 @@ def normalise(image: UInt8[np.ndarray, "h w *channels"]) -> UInt8[np.ndarray, "h
     becomes 0.25. The contrast of the ink is then scaled up to the full range.
 
     The surroundings are 105 px a side in a picture of 300 px, and 35 % of the shorter side in
-    larger ones. Where surroundings twice as wide have another median in any channel, and no more
-    noise in all, these count: a thick stroke covers most of the narrow ones.
+    larger ones. Where surroundings twice as wide have another median or far less noise in any
+    channel, and no more noise in all, these count: thick strokes cover half of the narrow ones.
 
     Digits on black, like MNIST's, change by a few grey levels at most, if ink covers less than half
     of their surroundings. A negative has exactly the same ink.
@@ -140,14 +141,15 @@ def _paper_and_noise(
 ) -> tuple[Int32[np.ndarray, "n+2 m+2 c"], Int32[np.ndarray, "n+2 m+2 c"]]:
     """Returns the paper's grey levels and median |x − p|, with a rim of one more sample.
 
-    They are those of the wide window where its paper is another and no noisier: what covers most
-    of the narrow one is ink then, and not a shadow.
+    They are those of the wide window where its paper is another or much less noisy, and no noisier
+    in any channel: what covers about half of the narrow one is ink then, and not a shadow.
     """
     paper, noise = _paper_and_noise_within(samples, BACKGROUND_RADIUS)
     wide_paper, wide_noise = _paper_and_noise_within(samples, WIDE_BACKGROUND_RADIUS)
     is_quiet = (wide_noise <= noise + NOISE_TOLERANCE).all(axis=2, keepdims=True)
-    is_other = np.abs(wide_paper - paper).max(axis=2, keepdims=True) >= OTHER_PAPER_LEVELS
-    is_covered = is_quiet & is_other
+    is_other = np.abs(wide_paper - paper) >= OTHER_PAPER_LEVELS
+    is_other |= noise - wide_noise >= OTHER_NOISE_LEVELS
+    is_covered = is_quiet & is_other.any(axis=2, keepdims=True)
     paper, noise = np.where(is_covered, [wide_paper, wide_noise], [paper, noise])
     return _pad(paper, 1), np.maximum(_pad(noise, 1), 0)
 

@@ -226,6 +226,17 @@ def test_thick_strokes_in_even_light_are_filled(
     assert result[~ink].max() < 25
 
 
+def test_soft_strokes_that_cover_about_half_of_the_surroundings_are_filled() -> None:
+    """The paper's median is right there, and what counts as its noise is as strong as the ink."""
+    ink = np.zeros((300, 300), np.uint8)
+    cv2.circle(ink, (150, 150), 60, 255, 30)
+    ink = np.asarray(cv2.GaussianBlur(ink, (0, 0), 4))
+    picture = draw(ink, 0.9, 0.2).astype(int) + np.random.default_rng(0).integers(-3, 4, ink.shape)
+    result = normalise(picture.astype(np.uint8))
+    union = (result > 127) | (ink > 127)
+    assert ((result > 127) & (ink > 127)).sum() > 0.9 * union.sum()
+
+
 def test_an_image_of_one_pixel_has_no_ink() -> None:
     for shape in ((1, 1), (1, 1, 3), (1, 1, 4)):
         result = normalise(np.full(shape, 77, np.uint8))
