@@ -1,6 +1,7 @@
 """The package's weights, two scenes and their detections, for tests of detection."""
 
 import pytest
+from clear_digits import ClearDigits
 
 import digits_jax
 from digits_jax.data.mnist import Mnist
@@ -18,8 +19,19 @@ def params() -> Params:
 
 @pytest.fixture(scope="session")
 def native(params: Params) -> Detector:
-    """A detector at the scale of 1 alone, as in the paper."""
-    return Detector(params, DetectorConfig(min_size=28.0, max_size=28.0))
+    """The exhaustive search at the scale of 1 alone, as in the paper."""
+    return Detector(params, DetectorConfig(method="windows", min_size=28.0, max_size=28.0))
+
+
+@pytest.fixture(scope="session")
+def detector(params: Params) -> Detector:
+    """The default search, in components of ink."""
+    return Detector(params)
+
+
+@pytest.fixture(scope="session")
+def clear_digits(params: Params, mnist: Mnist) -> ClearDigits:
+    return ClearDigits(params, mnist.validation)
 
 
 @pytest.fixture(scope="session")

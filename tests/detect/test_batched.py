@@ -10,22 +10,26 @@ import pytest
 from command_line import fake_detect_each, one_digit
 
 from digits_jax.data.mnist import Mnist
-from digits_jax.detect import detector as detector_module
+from digits_jax.detect import component_detector, window_detector
 from digits_jax.detect.batched import (
     batch_by_bucket,
     padded_batch_size,
     run_ahead,
 )
+from digits_jax.detect.config import DetectorConfig
+from digits_jax.detect.crop_classifier import CPU_BLOCKS
 from digits_jax.detect.detector import Detector
 from digits_jax.detect.inputs import detect_readable
 from digits_jax.detect.padding import bucket_shape
 from digits_jax.detect.peaks import Candidates
 from digits_jax.images.read import ImageError
 
+WINDOWS = DetectorConfig(method="windows")
+
 
 @pytest.fixture
 def nothing_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Makes `Detector.detect_each` detect nothing, and call `on_compile` once for each shape."""
+    """Makes the exhaustive search detect nothing, and call `on_compile` once for each shape."""
 
     def aot_cached(function: Any, *, on_compile: Any, **static: Any) -> Any:
         shapes = set()
@@ -40,7 +44,7 @@ def nothing_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
 
         return find
 
-    monkeypatch.setattr(detector_module, "aot_cached", aot_cached)
+    monkeypatch.setattr(window_detector, "aot_cached", aot_cached)
 
 
 def test_images_before_a_failure_are_detected(nothing_compiled: None) -> None:
@@ -48,7 +52,7 @@ def test_images_before_a_failure_are_detected(nothing_compiled: None) -> None:
         yield "first", np.zeros((30, 30), np.uint8)
         raise OSError("the second")
 
-    results = Detector({}).detect_each(images())
+    results = Detector({}, WINDOWS).detect_each(images())
     assert next(results)[0] == "first"
     with pytest.raises(OSError, match="the second"):
         next(results)
@@ -128,7 +132,34 @@ def test_a_line_is_logged_before_each_bucket_is_compiled(nothing_compiled: None)
     lines: list[str] = []
     shapes = [(40, 60), (64, 30), (100, 70)]
     images = [(k, np.zeros(shape, np.uint8)) for k, shape in enumerate(shapes)]
-    assert len(list(Detector({}, log=lines.append).detect_each(images))) == 3
+    assert len(list(Detector({}, WINDOWS, log=lines.append).detect_each(images))) == 3
     text = "compiling for images of up to {0}×{0} px (once per image size; cached for the next run)"
     assert lines == [text.format(64), text.format(128)]
-    assert len(list(Detector({}).detect_each(images))) == 3
+    assert len(list(Detector({}, WINDOWS).detect_each(images))) == 3
+
+
+def test_a_line_is_logged_before_each_number_of_crops_is_compiled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One digit needs the smaller block of crops, forty need the larger one."""
+
+    def aot_cached(function: Any, *, on_compile: Any, **static: Any) -> Any:
+        shapes = set()
+
+        def classify(params: Any, crops: np.ndarray) -> Any:
+            if crops.shape not in shapes:
+                on_compile(params, crops)
+                shapes.add(crops.shape)
+            return jax.nn.one_hot(jnp.zeros(len(crops), int), 10), jnp.zeros(len(crops))
+
+        return classify
+
+    monkeypatch.setattr(component_detector, "aot_cached", aot_cached)
+    one, forty = np.zeros((40, 40), np.uint8), np.zeros((40, 1600), np.uint8)
+    one[10:30, 10:30], forty[10:30] = 255, np.tile([0] * 20 + [255] * 20, 40)
+    lines: list[str] = []
+    detector = Detector({}, log=lines.append)
+    found = [len(d.labels) for _, _, d in detector.detect_each(enumerate([one, forty, one]))]
+    assert found == [1, 40, 1]
+    text = "compiling for {} crops at once (once; cached for the next run)"
+    assert lines == [text.format(count) for count in CPU_BLOCKS]

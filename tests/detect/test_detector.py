@@ -1,5 +1,9 @@
-"""Detections by the package's trained weights."""
+"""Detections of the exhaustive search by the package's trained weights.
 
+`test_component_search` has those of the default search.
+"""
+
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,13 +23,15 @@ MIN_SCORE = DEFAULT_CONFIG.min_score
 
 
 def detect_native(params: Params, image: np.ndarray, min_score: float = MIN_SCORE) -> Detections:
-    return detect(params, image, min_size=28.0, max_size=28.0, min_score=min_score)
+    return detect(
+        params, image, method="windows", min_size=28.0, max_size=28.0, min_score=min_score
+    )
 
 
 def first(detections: Detections, count: int, *, truncated: bool) -> Detections:
     """Returns the detections of the highest scores."""
     boxes, windows, labels, scores = (array[:count] for array in detections[:4])
-    return Detections(boxes, windows, labels, scores, truncated)
+    return Detections(boxes, windows, labels, scores, truncated, None)
 
 
 def crop_digit(mnist: Mnist, label: int, number: int = 0) -> np.ndarray:
@@ -57,12 +63,13 @@ def test_every_digit_of_a_scene_is_detected(
 def test_detections_have_their_types_are_sorted_and_lie_inside_the_image(
     scene_detections: list[Detections],
 ) -> None:
-    for boxes, windows, labels, scores, truncated in scene_detections:
+    for boxes, windows, labels, scores, truncated, probabilities in scene_detections:
         n = len(labels)
         assert [array.shape for array in (boxes, windows, scores)] == [(n, 4), (n, 4), (n,)]
         types = [array.dtype for array in (boxes, windows, labels, scores)]
         assert types == [np.int64, np.float32, np.int64, np.float32]
         assert isinstance(truncated, bool)
+        assert probabilities is None
         assert (np.diff(scores) <= 0).all()
         assert (scores >= MIN_SCORE).all()
         assert (scores <= 1).all()
@@ -92,15 +99,17 @@ def test_a_higher_threshold_leaves_out_the_less_certain(
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_from_score_gives_the_detections_of_a_higher_threshold(
     params: Params, mnist: Mnist
 ) -> None:
     """A scene in which a part of a digit has a score above 0.9, and the whole has not."""
     image = compose("mnist-od", "validation", 6, 5, mnist=mnist)[5].image
-    detections = detect(params, image)
+    search = partial(detect, params, image, method="windows", min_size=15.0, max_size=100.0)
+    detections = search()
     assert (detections.scores < 0.9).any()
-    assert_equal(detect(params, image, min_score=0.9), detections.from_score(0.9))
-    more = detect(params, image, min_score=0.01)  # with candidates that overlap better ones
+    assert_equal(search(min_score=0.9), detections.from_score(0.9))
+    more = search(min_score=0.01)  # with candidates that overlap better ones
     assert len(more.scores) > len(detections.scores)
     assert_equal(detections, more.from_score(MIN_SCORE))
 
@@ -154,7 +163,8 @@ def test_detect_batch_equals_detect_on_each_image(
     """The images have different numbers of digits, the third none; the rest is not valid."""
     images = np.stack([scenes[0].image, scenes[1].image, np.zeros((SIZE, SIZE), np.uint8)])
     k = 50
-    batch = detect_batch(params, images, min_size=28.0, max_size=28.0, max_detections=k)
+    sizes: dict[str, Any] = {"method": "windows", "min_size": 28.0, "max_size": 28.0}
+    batch = detect_batch(params, images, max_detections=k, **sizes)
     assert batch.boxes_xyxy.shape == batch.windows_xyxy.shape == (3, k, 4)
     assert batch.labels.shape == batch.scores.shape == batch.valid.shape == (3, k)
     counts = [len(scene_detections[0].labels), len(scene_detections[1].labels), 0]
@@ -175,7 +185,7 @@ def test_detect_batch_equals_detect_on_each_image(
 def test_truncated_is_true_where_there_were_more_candidates_than_max_detections(
     params: Params, scenes: list[Scene], scene_detections: list[Detections]
 ) -> None:
-    sizes: dict[str, Any] = {"min_size": 28.0, "max_size": 28.0}
+    sizes: dict[str, Any] = {"method": "windows", "min_size": 28.0, "max_size": 28.0}
     best = detect(params, scenes[0].image, capacity=1, **sizes)
     assert best.truncated
     assert_equal(best, first(scene_detections[0], 1, truncated=True))

@@ -52,6 +52,7 @@ def test_detect_batch_refuses_other_shapes(shape: tuple[int, ...], params: Param
         ({"min_size": 3.0}, "4 px ≤ min_size"),
         ({"max_size": float("inf")}, "max_size"),
         ({"min_size": float("nan")}, "min_size"),
+        ({"method": "guess"}, "expected the method components or windows; got 'guess'"),
         ({"min_score": 2.0}, "expected min_score to be 0 to 1; got 2"),
         ({"min_score": -0.1}, "min_score"),
         ({"min_score": float("nan")}, "min_score"),
@@ -83,12 +84,13 @@ def test_explicit_arguments_replace_the_config_s_fields(
     detect(params, image)
     detect(params, image, config=config)
     detect(params, image, config=config, max_size=50.0, capacity=9)
-    detect(params, image, config=config, min_size=21.0, min_score=0.0, max_detections=8)
+    options: dict[str, Any] = {"min_score": 0.0, "max_detections": 8, "method": "windows"}
+    detect(params, image, config=config, min_size=21.0, **options)
     assert configs == [
         DetectorConfig(),
         config,
         DetectorConfig(min_size=20.0, max_size=50.0, min_score=0.5, max_detections=9),
-        DetectorConfig(min_size=21.0, max_size=40.0, min_score=0.0, max_detections=8),
+        DetectorConfig(min_size=21.0, max_size=40.0, **options),
     ]
 
 

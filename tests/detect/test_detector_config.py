@@ -17,7 +17,8 @@ from digits_jax.runtime.errors import ArgumentError
 
 
 def test_a_round_trip_through_json_changes_nothing() -> None:
-    changed = DetectorConfig(max_detections=9, nms=NmsConfig(radius=0.1))
+    assert DetectorConfig().max_size is DetectorConfig().max_detections is None
+    changed = DetectorConfig(max_size=50.0, max_detections=9, nms=NmsConfig(radius=0.1))
     for config in (DetectorConfig(), changed):
         again = DetectorConfig.from_json(config.to_json())
         assert again == config
@@ -27,7 +28,7 @@ def test_a_round_trip_through_json_changes_nothing() -> None:
 
 def test_whole_numbers_are_accepted_as_floats() -> None:
     values = json.loads(DetectorConfig().to_json())
-    config = DetectorConfig.from_json(json.dumps({**values, "min_size": 15}))
+    config = DetectorConfig.from_json(json.dumps({**values, "min_size": 12}))
     assert config == DetectorConfig()
     assert isinstance(config.min_size, float)
 
@@ -41,6 +42,8 @@ def test_whole_numbers_are_accepted_as_floats() -> None:
         (lambda values: values.update(sigma=0.5), "got sigma is unknown"),
         (lambda values: values.update(nms=3), "nms is 3, not an object"),
         (lambda values: values.update(min_size="15"), 'min_size is "15", not of type float'),
+        (lambda values: values.update(max_size="15"), 'max_size is "15", not of type float'),
+        (lambda values: values.update(method="guess"), "components or windows; got 'guess'"),
         (lambda values: values.update(max_detections=1.5), "max_detections is 1.5"),
         (lambda values: values.update(max_detections=True), "max_detections is true"),
         (lambda values: values.update(min_score=2.0), "min_score to be 0 to 1; got 2"),

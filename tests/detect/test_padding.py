@@ -1,5 +1,7 @@
 """Buckets: the shapes that images are padded to, and that detection is compiled for."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -48,7 +50,7 @@ def test_a_batch_is_padded_with_blank_images() -> None:
 def test_detections_do_not_depend_on_the_padding(params: Params, scenes: list[Scene]) -> None:
     """Odd sides, two scales, and more or less zeros to the right and below."""
     image = scenes[1].image[:61, 20:79]
-    config = DetectorConfig(min_size=22.0, max_size=34.0, min_score=0.2)
+    config = DetectorConfig(method="windows", min_size=22.0, max_size=34.0, min_score=0.2)
     small, large = (Detector(params, config, min_bucket=side).detect(image) for side in (64, 128))
     assert len(small.labels) > 0
     np.testing.assert_array_equal(large.boxes_xyxy, small.boxes_xyxy)
@@ -62,6 +64,7 @@ def test_images_of_many_sizes_and_thresholds_share_one_program(params: Params) -
     count_programs = find_detections._cache_size  # type: ignore[attr-defined]
     before = count_programs()
     for k, (height, width) in enumerate([(129, 10), (200, 256), (7, 130), (256, 256), (177, 1)]):
-        config = DetectorConfig(28.0, 28.0, min_score=k / 10, photo_min_score=k / 5)
+        scores: dict[str, Any] = {"min_score": k / 10, "photo_min_score": k / 5}
+        config = DetectorConfig(method="windows", min_size=28.0, max_size=28.0, **scores)
         Detector(params, config).detect(np.zeros((height, width), np.uint8))
     assert count_programs() <= before + 1

@@ -12,13 +12,13 @@ import digits_jax
 from digits_jax.data.mnist import Mnist
 from digits_jax.detect.border_contact import border_contact
 from digits_jax.detect.config import DetectorConfig
-from digits_jax.detect.peaks import log_sizes
+from digits_jax.detect.peaks import default_max_detections, log_sizes
 from digits_jax.detect.peaks import pyramid_sizes as pyramid_sizes_of
 from digits_jax.detect.pipeline import find_detections
 from digits_jax.detect.steps import BorderContactConfig, PeakConfig
 from digits_jax.models.cnn import INPUT_SIDE, Params
 
-pyramid_sizes = partial(pyramid_sizes_of, config=PeakConfig())
+pyramid_sizes = partial(pyramid_sizes_of, longest_side=300, config=PeakConfig())
 
 
 def test_neighbouring_sizes_differ_by_at_most_1_4_and_serve_half_of_it_on_either_side() -> None:
@@ -35,13 +35,36 @@ def test_neighbouring_sizes_differ_by_at_most_1_4_and_serve_half_of_it_on_either
     assert log_sizes(sizes.tolist()) == pytest.approx([k * np.log(ratio) for k in range(6)])
 
 
+@pytest.mark.parametrize(
+    ("side", "count"), [(5, 1), (11, 1), (60, 6), (100, 8), (300, 11), (3000, 18)]
+)
+def test_without_a_largest_size_the_levels_reach_digits_that_fill_the_image(
+    side: int, count: int
+) -> None:
+    """A digit as high as the image has 1.4 times its size."""
+    sizes = np.array(pyramid_sizes(12.0, None, longest_side=side))
+    assert len(sizes) == count
+    np.testing.assert_allclose(sizes, 12 * 1.4 ** (np.arange(count) + 0.5))
+    assert sizes[-1] * 1.4**0.5 >= 1.4 * side
+
+
+@pytest.mark.parametrize(
+    ("shape", "count"),
+    [((1, 1), 256), ((64, 64), 256), ((512, 256), 256), ((512, 257), 512), ((1024, 1024), 2048)],
+)
+def test_the_number_of_candidates_grows_with_the_image_in_blocks_of_256(
+    shape: tuple[int, int], count: int
+) -> None:
+    assert default_max_detections(shape) == count
+
+
 def test_find_detections_can_be_traced_with_64_bit_types_enabled() -> None:
     params = jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), digits_jax.load_pretrained()
     )
     images = jax.ShapeDtypeStruct((1, 64, 64, 1), jnp.float32)
     extents = jax.ShapeDtypeStruct((1, 2), jnp.int32)
-    config = DetectorConfig(min_size=28.0, max_size=28.0, max_detections=4)
+    config = DetectorConfig(method="windows", min_size=28.0, max_size=28.0, max_detections=4)
     with jax.enable_x64(True), jax.numpy_dtype_promotion("standard"):
         search = partial(find_detections, config=config)
         candidates = jax.eval_shape(search, params, images, extents, jnp.float32(0.5))

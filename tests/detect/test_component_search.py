@@ -1,0 +1,226 @@
+"""The search in components of ink, on pages of real digits that the network reads surely."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+from clear_digits import ClearDigits, Digit, Page, ink_box, page_of
+
+from digits_jax.detect.components import find_components
+from digits_jax.detect.config import DEFAULT_CONFIG
+from digits_jax.detect.detections import Detections
+from digits_jax.detect.detector import Detector, detect, detect_batch
+from digits_jax.detect.rulings import erase_rulings
+from digits_jax.images.box_iou import box_iou
+from digits_jax.models.cnn import Params
+
+
+def assert_finds(detections: Detections, page: Page) -> None:
+    """Checks that all digits of a page are found, with their exact boxes, and nothing else."""
+    found = sorted(zip(detections.boxes_xyxy.tolist(), detections.labels.tolist(), strict=True))
+    expected = sorted(zip(page.boxes_xyxy.tolist(), page.labels.tolist(), strict=True))
+    assert found == expected
+
+
+def assert_equal(detections: Detections, expected: Detections) -> None:
+    for array, expected_array in zip(detections, expected, strict=True):
+        np.testing.assert_array_equal(array, expected_array)
+
+
+@pytest.fixture(scope="module")
+def page(clear_digits: ClearDigits) -> Page:
+    """48 digits of 16 to 63 px."""
+    return page_of(clear_digits.of_sides(range(16, 64)), columns=8)
+
+
+@pytest.fixture(scope="module")
+def found(detector: Detector, page: Page) -> Detections:
+    return detector.detect(page.image)
+
+
+def test_every_digit_of_a_page_is_found_with_its_exact_box(found: Detections, page: Page) -> None:
+    assert_finds(found, page)
+
+
+def test_detections_have_their_types_and_are_sorted(found: Detections) -> None:
+    count = len(found.labels)
+    assert found.probabilities is not None
+    assert found.probabilities.shape == (count, 10)
+    assert [array.shape for array in found[:4]] == [(count, 4), (count, 4), (count,), (count,)]
+    types = [array.dtype for array in (*found[:4], found.probabilities)]
+    assert types == [np.int64, np.float32, np.int64, np.float32, np.float32]
+    np.testing.assert_allclose(found.probabilities.sum(axis=1), 1, atol=1e-5)
+    np.testing.assert_array_equal(found.probabilities.argmax(axis=1), found.labels)
+    assert (np.diff(found.scores) <= 0).all()
+    assert ((found.scores >= DEFAULT_CONFIG.min_score) & (found.scores <= 1)).all()
+    assert found.truncated is False
+
+
+def test_windows_are_squares_around_the_boxes_1_4_times_as_large(found: Detections) -> None:
+    sides = found.windows_xyxy[:, 2:] - found.windows_xyxy[:, :2]
+    longer = (found.boxes_xyxy[:, 2:] - found.boxes_xyxy[:, :2]).max(axis=1)
+    np.testing.assert_allclose(sides, 1.4 * longer[:, None].repeat(2, axis=1), rtol=1e-6)
+    middles, expected = (boxes.reshape(-1, 2, 2).mean(axis=1) for boxes in found[:2])
+    np.testing.assert_allclose(middles, expected, atol=1e-3)
+
+
+def test_digits_of_12_px_and_of_600_px_are_found_in_one_picture(
+    detector: Detector, clear_digits: ClearDigits
+) -> None:
+    (large,) = clear_digits.of_sides([600])
+    small = page_of(clear_digits.of_sides([12] * 24), columns=24)
+    height, width = large.ink.shape
+    image = np.zeros((height + 60, max(width + 40, small.image.shape[1])), np.uint8)
+    image[20 : 20 + height, 20 : 20 + width] = large.ink
+    image[height + 30 :][: small.image.shape[0], : small.image.shape[1]] = small.image
+    boxes = small.boxes_xyxy + np.array([0, height + 30] * 2)
+    boxes = np.concatenate([boxes, ink_box(image[: height + 30])[None]])
+    assert_finds(detector.detect(image), Page(image, boxes, np.append(small.labels, large.label)))
+
+
+def test_all_of_400_digits_are_found(detector: Detector, clear_digits: ClearDigits) -> None:
+    page = page_of(clear_digits.of_sides([20] * 400), columns=20)
+    assert_finds(detector.detect(page.image), page)
+
+
+def test_touching_digits_are_two_detections(detector: Detector, clear_digits: ClearDigits) -> None:
+    """Of those of 40 pairs that the network does not take for one digit, a quarter at least."""
+    digits = clear_digits.of_sides([40] * 80)
+    pairs = list(zip(digits[::2], digits[1::2], strict=True))
+    pictures = [touching(*pair) for pair in pairs]
+    margins = clear_digits.margins([image for image, _ in pictures])
+    right = []
+    for pair, (image, boxes), margin in zip(pairs, pictures, margins, strict=True):
+        if margin < DEFAULT_CONFIG.components.sure_score:
+            detections = detector.detect(image)
+            order = np.argsort(detections.boxes_xyxy[:, 0])
+            right.append(
+                detections.labels[order].tolist() == [digit.label for digit in pair]
+                and (np.diag(box_iou(detections.boxes_xyxy[order], boxes)) > 0.6).all()
+            )
+    assert len(right) >= 10
+    assert np.mean(right) >= 0.25
+
+
+def touching(left: Digit, right: Digit) -> tuple[np.ndarray, np.ndarray]:
+    """Returns a picture of two digits, pushed together until they touch, and their boxes."""
+    inks = []
+    for digit in (left, right):
+        x0, y0, x1, y1 = ink_box(digit.ink)
+        inks.append(digit.ink[y0:y1, x0:x1])
+    for x in range(20 + inks[0].shape[1], 20, -1):
+        image = np.zeros((80, x + inks[1].shape[1] + 20), np.uint8)
+        boxes = []
+        for ink, begin in zip(inks, (20, x), strict=True):
+            place = image[20 : 20 + len(ink), begin : begin + ink.shape[1]]
+            np.maximum(place, ink, out=place)
+            boxes.append([begin, 20, begin + ink.shape[1], 20 + len(ink)])
+        if len(find_components(image, DEFAULT_CONFIG.components.ink_threshold, 2.0)) == 1:
+            break
+    return image, np.array(boxes)
+
+
+@pytest.mark.parametrize("label", [1, 7])
+def test_straight_strokes_of_a_digit_by_itself_are_no_rulings(
+    label: int, detector: Detector, clear_digits: ClearDigits
+) -> None:
+    for digit in clear_digits.of_sides([20, 60, 200], label=label):
+        page = page_of([digit], columns=1)
+        assert_finds(detector.detect(page.image), page)
+
+
+def test_digits_in_a_grid_are_found_without_its_lines(
+    detector: Detector, clear_digits: ClearDigits
+) -> None:
+    page = page_of(clear_digits.of_sides([24] * 36), columns=6, gap=10)
+    image = page.image.copy()
+    image[::34] = image[1::34] = image[:, ::34] = image[:, 1::34] = 255
+    assert erase_rulings(image > 100, DEFAULT_CONFIG.rulings) is not None
+    assert_finds(detector.detect(image), page)
+
+
+def test_sizes_narrow_what_is_found(params: Params, page: Page) -> None:
+    """A digit's size is 1.4 times the longer side of its box."""
+    sizes = 1.4 * (page.boxes_xyxy[:, 2:] - page.boxes_xyxy[:, :2]).max(axis=1)
+    inside = sizes >= 40
+    found = detect(params, page.image, min_size=40.0)
+    assert_finds(found, Page(page.image, page.boxes_xyxy[inside], page.labels[inside]))
+    inside &= sizes <= 60
+    found = detect(params, page.image, min_size=40.0, max_size=60.0)
+    boxes = found.boxes_xyxy.tolist()
+    assert all(box in boxes for box in page.boxes_xyxy[inside].tolist())
+    assert not any(box in boxes for box in page.boxes_xyxy[~inside].tolist())
+
+
+def test_a_limit_keeps_the_best_and_says_that_there_were_more(
+    params: Params, page: Page, found: Detections
+) -> None:
+    best = detect(params, page.image, max_detections=5)
+    assert best.truncated is True
+    np.testing.assert_array_equal(best.scores, found.scores[:5])
+    assert not detect(params, page.image, max_detections=len(page.labels)).truncated
+
+
+def test_what_is_found_in_a_picture_does_not_depend_on_the_others(
+    params: Params, detector: Detector, page: Page
+) -> None:
+    """Numbers of crops that are classified at once change probabilities by rounding alone."""
+    height, width = page.image.shape
+    images = np.stack([page.image, np.zeros((height, width), np.uint8), page.image[::-1]])
+    batch = detect_batch(params, images)
+    assert not batch.valid[1].any()
+    streamed = detector.detect_each(enumerate(images), batch_size=lambda shape: 2)
+    for k, (name, image, of_stream) in enumerate(streamed):
+        alone = detector.detect(images[k])
+        assert name == k
+        np.testing.assert_array_equal(image, images[k])
+        for detections in (batch.of_image(k), of_stream):
+            by_place = [np.lexsort(d.boxes_xyxy.T) for d in (alone, detections)]
+            for array, expected in zip(detections[:4], alone[:4], strict=True):
+                tolerance: Any = 1e-4 if array.dtype == np.float32 else 0
+                np.testing.assert_allclose(
+                    array[by_place[1]], expected[by_place[0]], rtol=0, atol=tolerance
+                )
+
+
+def test_grey_levels_fractions_and_a_channel_are_the_same_image(
+    detector: Detector, page: Page, found: Detections
+) -> None:
+    fractions = page.image.astype(np.float32) / 255
+    for same in (fractions, fractions.astype(np.float64), page.image[..., None]):
+        assert_equal(detector.detect(same), found)
+
+
+def test_a_search_repeated_has_the_same_bits(
+    params: Params, detector: Detector, page: Page, found: Detections
+) -> None:
+    assert_equal(detector.detect(page.image), found)
+    assert_equal(Detector(params).detect(page.image), found)
+
+
+def test_from_score_gives_the_detections_of_a_higher_threshold(
+    params: Params, clear_digits: ClearDigits
+) -> None:
+    """Of touching digits, some of which are doubtful."""
+    digits = clear_digits.of_sides([40] * 8)
+    pairs = [touching(*digits[k : k + 2])[0] for k in range(0, 8, 2)]
+    image = np.concatenate([np.pad(pair, ((0, 0), (0, 160 - pair.shape[1]))) for pair in pairs])
+    config = dataclasses.replace(DEFAULT_CONFIG, min_score=0.01)
+    all_of_them = Detector(params, config).detect(image)
+    for score in (0.3, 0.9, 0.999):
+        assert_equal(detect(params, image, min_score=score), all_of_them.from_score(score))
+
+
+@pytest.mark.parametrize("grey", [0, 80, 255])
+def test_blank_paper_of_any_grey_has_no_digits(grey: int, detector: Detector) -> None:
+    none = detector.detect(np.full((140, 140), grey, np.uint8))
+    assert none.boxes_xyxy.shape == none.windows_xyxy.shape == (0, 4)
+    assert none.probabilities is not None
+    assert none.probabilities.shape == (0, 10)
+    assert none.truncated is False
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 500), (20, 3)])
+def test_pictures_of_few_pixels_are_searched(shape: tuple[int, int], detector: Detector) -> None:
+    detector.detect(np.full(shape, 255, np.uint8))
