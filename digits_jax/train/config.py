@@ -250,7 +250,7 @@ CONFIGS = {
         negative_blank=0.02,
         negative_framed=0.15,
         jittered_crops=0.13,
-        other_hands=0.25,
+        other_hands=0.3,
         isolated_digits=0.4,
         evaluate_every=2000,
     ),

@@ -201,7 +201,7 @@ def _is_digit(candidates: Sequence[Candidate], scene: Scene) -> np.ndarray:
     labels = np.array([candidate.label for candidate in candidates])
     if not len(scene.labels):
         return np.zeros(len(labels), bool)
-    overlap = box_iou(boxes[:, None], scene.boxes_xyxy[None])
+    overlap = box_iou(boxes, scene.boxes_xyxy)
     return ((overlap >= MIN_IOU) & (labels[:, None] == scene.labels)).any(axis=1)
 
 

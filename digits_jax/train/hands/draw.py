@@ -10,18 +10,21 @@ from digits_jax.data.font_glyphs import load_font_digits
 from digits_jax.data.mnist import Dataset
 from digits_jax.images.mnist_format import MNIST_SIDE
 from digits_jax.train.hands.pen import draw_digit
+from digits_jax.train.hands.resolution import lower_resolution
 from digits_jax.train.hands.stroke_width import change_stroke_width
 
-FONT_COUNT, DRAWN_COUNT, CHANGED_COUNT = 6000, 5000, 3000
-OTHER_HANDS_COUNT = FONT_COUNT + DRAWN_COUNT + CHANGED_COUNT
+FONT_COUNT, DRAWN_COUNT, CHANGED_COUNT, COARSE_COUNT = 6000, 5000, 3000, 6000
+OTHER_HANDS_COUNT = FONT_COUNT + DRAWN_COUNT + CHANGED_COUNT + COARSE_COUNT
+COARSE_MNIST_SHARE = 0.7  # of the digits of few pixels; the others are of the rest of the pool
 SEED = 2019
 
 
 def draw_other_hands(digits: Dataset) -> Dataset:
-    """Draws 14,000 digits as MNIST's makers would have framed them; the same on every call.
+    """Draws 20,000 digits as MNIST's makers would have framed them; the same on every call.
 
-    6,000 are of the training fonts, 5,000 are drawn with a pen, and 3,000 are digits of MNIST whose
-    strokes are thinner or thicker. The classes are about equally frequent.
+    6,000 are of the training fonts, 5,000 are drawn with a pen, 3,000 are digits of MNIST whose
+    strokes are thinner or thicker, and 6,000 are digits of all these kinds and of MNIST that have
+    few pixels. The classes are about equally frequent.
 
     Args:
       digits: MNIST's training digits.
@@ -34,19 +37,26 @@ def draw_other_hands(digits: Dataset) -> Dataset:
     )[:FONT_COUNT]
     drawn_labels = np.arange(DRAWN_COUNT, dtype=np.uint8) % 10
     drawn = [draw_digit(int(label), rng) for label in drawn_labels]
-    images = np.asarray(digits.images)
-    changed_rows = rng.choice(len(digits.labels), CHANGED_COUNT)
+    images, labels = np.asarray(digits.images), np.asarray(digits.labels, np.uint8)
+    changed_rows = rng.choice(len(labels), CHANGED_COUNT)
     changed = [change_stroke_width(images[row], rng) for row in changed_rows]
-    return Dataset(
+    hands = Dataset(
         np.concatenate([np.asarray(fonts.images)[rows], np.stack(drawn), np.stack(changed)]),
         np.concatenate(
-            [
-                np.asarray(fonts.labels, np.uint8)[rows],
-                drawn_labels,
-                np.asarray(digits.labels, np.uint8)[changed_rows],
-            ]
+            [np.asarray(fonts.labels, np.uint8)[rows], drawn_labels, labels[changed_rows]]
         ),
     )
+    sharp = Dataset(*(np.asarray(array) for array in (images, labels))), hands
+    counts = (
+        round(COARSE_MNIST_SHARE * COARSE_COUNT),
+        round((1 - COARSE_MNIST_SHARE) * COARSE_COUNT),
+    )
+    coarse = []
+    for source, count in zip(sharp, counts, strict=True):
+        chosen = rng.choice(len(source.labels), count)
+        pictures = [lower_resolution(np.asarray(source.images[row]), rng) for row in chosen]
+        coarse.append(Dataset(np.stack(pictures), source.labels[chosen]))
+    return Dataset(*(np.concatenate(arrays) for arrays in zip(hands, *coarse, strict=True)))
 
 
 def other_hands_spec() -> Dataset:
