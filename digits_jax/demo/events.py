@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from digits_jax.demo.layout import AUTOMATIC_SIZES, Layout
+from digits_jax.demo.layout import ANY_SIZE, Layout
 from digits_jax.demo.session import (
     SIZE_RANGES,
     Detect,
@@ -111,7 +111,7 @@ class EventHandlers:
         score: Number,
     ) -> Outputs:
         """Searches a picture, and sets the threshold if it is of another kind than the last one."""
-        size_range = None if sizes == AUTOMATIC_SIZES else SIZE_RANGES[sizes]
+        size_range = None if sizes == ANY_SIZE else SIZE_RANGES[sizes]
         try:
             result = search_picture(
                 self._params,

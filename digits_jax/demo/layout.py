@@ -7,19 +7,27 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from digits_jax.demo import drawing_pad
-from digits_jax.demo.session import MAX_SIDE_PX, SEARCH_MIN_SCORE, SIZE_RANGES
+from digits_jax.demo.session import (
+    MAX_MAP_DIGIT_PX,
+    MAX_MAP_SIDE_PX,
+    SEARCH_MIN_SCORE,
+    SIZE_RANGES,
+    format_range,
+)
 from digits_jax.detect.config import DEFAULT_CONFIG
 from digits_jax.models.cnn import INPUT_SIDE
 
-AUTOMATIC_SIZES = -1  # the choice of sizes that suit the picture
+ANY_SIZE = -1  # the choice of all sizes that the detector searches for
 
-INTRODUCTION = f"""# digits_jax
-Draw digits, about a quarter as high as the pad, upload a picture, or choose an example. Pictures
-of more than {MAX_SIDE_PX} px a side are scaled down to that. On a CPU they take a minute; small
-pictures take seconds."""
+INTRODUCTION = """# digits_jax
+Draw digits, upload a picture, or choose an example. Pictures may have any size, and digits any
+height from 9 px up. The first search takes some seconds more than the next ones."""
+SIZES_INFO = "1.4 times a digit's height. Digits of other sizes are left out."
 NORMALISE_INFO = "Accept ink of any colour on any paper; otherwise only bright ink on black."
-MAPS_INFO = """The network's output for each 28×28 window of the ink. The ink is scaled so that
-digits of this size fit the window. The size starts at that of the best detection. Red is high."""
+MAPS_INFO = f"""The network's output for each 28×28 window of the ink. The ink is scaled so that
+digits of this size fit the window, but not to more than {MAX_MAP_SIDE_PX:,} px a side: in large
+pictures, small digits are too small for the window. The size starts at that of the best detection.
+Red is high."""
 
 
 class Layout(NamedTuple):
@@ -98,11 +106,12 @@ def _input_tabs(examples: Sequence[Path]) -> tuple[Any, Any, Any]:
 
 def _search_options() -> tuple[Any, Any]:
     """Adds the sizes of the digits, and whether the picture is normalised."""
-    ranges = [(f"{low:g}–{high:g} px", k) for k, (low, high) in enumerate(SIZE_RANGES)]
+    ranges = [(format_range(sizes), k) for k, sizes in enumerate(SIZE_RANGES)]
     sizes = gr.Radio(
-        [("automatic", AUTOMATIC_SIZES), *ranges],
-        value=AUTOMATIC_SIZES,
+        [("any", ANY_SIZE), *ranges],
+        value=ANY_SIZE,
         label="Sizes of the digits",
+        info=SIZES_INFO,
     )
     normalised = gr.Checkbox(True, label="Normalise", info=NORMALISE_INFO)
     return sizes, normalised
@@ -126,7 +135,7 @@ def _maps() -> tuple[Any, Any, Any]:
     with gr.Row():
         size = gr.Slider(
             DEFAULT_CONFIG.min_size,
-            max(SIZE_RANGES)[1],
+            MAX_MAP_DIGIT_PX,
             INPUT_SIDE,
             step=1,
             label="Size of the digits, px",

@@ -19,20 +19,18 @@ from digits_jax.detect.output_formats import Result, page_result
 from digits_jax.detect.visualize import draw_detections, overlay_map
 from digits_jax.images.folders import Page
 from digits_jax.images.pixels import uint8_to_float
-from digits_jax.images.read import read_image
 from digits_jax.models.cnn import INPUT_SIDE, NUM_CLASSES, Params
 from digits_jax.models.fcn.features import STRIDE
 from digits_jax.models.fcn.response_maps import response_maps
 
-MAX_SIDE_PX = 1200  # of a picture's longer side; larger pictures are scaled down
-SMALL_PICTURE_PX = 400  # up to this longer side, small digits are searched for by default
 SEARCH_MIN_SCORE = 0.05  # the threshold can be lowered to it without another search
+MAX_DISPLAY_SIDE_PX = 2400  # larger pictures are searched as they are, and displayed smaller
+MAX_MAP_SIDE_PX = 1200  # of the scaled ink whose maps are drawn, which take minutes an image
+MAX_MAP_DIGIT_PX = 1000  # the largest digits whose maps can be drawn
 
-SizeRange = tuple[float, float]  # smallest and largest digits to search for, px
-SMALL_DIGITS: SizeRange = (DEFAULT_CONFIG.min_size, DEFAULT_CONFIG.max_size)
-LARGE_DIGITS: SizeRange = (30.0, 400.0)  # faster: the small scales take most of the time
-SIZE_RANGES = (SMALL_DIGITS, LARGE_DIGITS)
-DRAWN_DIGITS: SizeRange = (50.0, 350.0)
+SizeRange = tuple[float, float | None]  # smallest and largest digits to search for, px; None: any
+ANY_SIZE: SizeRange = (DEFAULT_CONFIG.min_size, None)
+SIZE_RANGES: tuple[SizeRange, ...] = ((DEFAULT_CONFIG.min_size, 60.0), (30.0, 250.0), (120.0, None))
 
 Number = int | float  # the type of a slider's value
 Detect = Callable[[Params, DetectorConfig, Ink], Detections]
@@ -43,11 +41,10 @@ class InputPicture(NamedTuple):
 
     name: str
     file: bytes  # in any format that Pillow reads
-    sizes: SizeRange | None = None  # of its digits, if they are known
 
 
 class SearchResult(NamedTuple):
-    """A picture of at most MAX_SIDE_PX, and its detections from SEARCH_MIN_SCORE up."""
+    """A picture, and its detections from SEARCH_MIN_SCORE up."""
 
     source: InputPicture
     picture: Picture
@@ -55,12 +52,12 @@ class SearchResult(NamedTuple):
     detections: Detections
     default_min_score: float  # the threshold that suits this kind of picture
     summary: str  # of the search, as the end of a sentence
-    max_detections: int  # the most candidates that were examined
+    max_detections: int | None  # the most detections of a search; None for any number
 
 
 def picture_from_drawing(data_url: str) -> InputPicture:
     """Returns the picture on the drawing pad."""
-    return InputPicture("drawing", decode_drawing(data_url), DRAWN_DIGITS)
+    return InputPicture("drawing", decode_drawing(data_url))
 
 
 def picture_from_file(path: Path) -> InputPicture:
@@ -87,7 +84,7 @@ def search_picture(
     Args:
       params: the network's parameters.
       source: the picture.
-      sizes: the digits to search for; by default those that suit the picture.
+      sizes: the digits to search for; None for those of the config.
       normalised: whether to normalise the picture; otherwise its ink has to be bright on black.
       config: the constants of detection; `sizes` and SEARCH_MIN_SCORE replace its fields.
       detect: finds the digits in the ink.
@@ -96,36 +93,22 @@ def search_picture(
       ImageError: the picture cannot be read.
     """
     start = time.perf_counter()
-    original = read_image(source.file, colour=normalised)
-    # Scaled before it is normalised, so that normalising sees the same surroundings at any size.
-    scaled = _scale_down(original)
-    picture, ink = read_ink(scaled, normalised=normalised)
-    suitable = SMALL_DIGITS if max(ink.shape) <= SMALL_PICTURE_PX else LARGE_DIGITS
-    min_size, max_size = sizes or source.sizes or suitable
+    picture, ink = read_ink(source.file, normalised=normalised)
+    min_size, max_size = sizes or (config.min_size, config.max_size)
     search_config = dataclasses.replace(
         config, min_size=min_size, max_size=max_size, min_score=SEARCH_MIN_SCORE
     )
     detections = detect(params, search_config, ink)
     seconds = time.perf_counter() - start
-    summary = f", searched for digits of {min_size:g} to {max_size:g} px in {seconds:.1f} s"
-    if scaled.shape != original.shape:
-        summary = f", scaled from {_format_size(original)} to {_format_size(scaled)} px{summary}"
+    summary = f", searched for digits of {format_range((min_size, max_size))} in {seconds:.1f} s"
     threshold = default_min_score(picture, normalised=normalised, config=config)
     return SearchResult(source, picture, ink, detections, threshold, summary, config.max_detections)
 
 
-def _scale_down(picture: Picture) -> Picture:
-    height, width = picture.shape[:2]
-    factor = MAX_SIDE_PX / max(height, width)
-    if factor >= 1:
-        return picture
-    size = max(1, round(width * factor)), max(1, round(height * factor))
-    return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BOX))
-
-
-def _format_size(picture: Picture) -> str:
-    height, width = picture.shape[:2]
-    return f"{width}×{height}"
+def format_range(sizes: SizeRange) -> str:
+    """Returns a range of sizes in words, such as "12 to 60 px"."""
+    low, high = sizes
+    return f"{low:g} px and more" if high is None else f"{low:g} to {high:g} px"
 
 
 def display(result: SearchResult, min_score: Number) -> tuple[Image.Image, str, Result]:
@@ -141,21 +124,28 @@ def display(result: SearchResult, min_score: Number) -> tuple[Image.Image, str, 
     detections = result.detections.from_score(min_score)
     count = len(detections.labels)
     sentence = f"{count} digit{'s' * (count != 1)} in {result.source.name}{result.summary}."
-    if detections.truncated:
-        sentence += f" There may be more: only the {result.max_detections} likeliest were examined."
+    if detections.truncated and result.max_detections:
+        sentence += f" There are more: the weights' configuration allows {result.max_detections}."
+    elif detections.truncated:
+        sentence += " There may be more: not all candidates were examined."
     page = Page(Path(result.source.name))
     json = page_result(page, result.ink, detections, read=False)
-    return draw_detections(result.picture, detections), sentence, json
+    drawn = draw_detections(result.picture, detections)
+    drawn.thumbnail((MAX_DISPLAY_SIDE_PX, MAX_DISPLAY_SIDE_PX), Image.Resampling.BOX)
+    return drawn, sentence, json
 
 
 def best_detection_size(result: SearchResult) -> int:
-    """Returns the size of the best detection in px; without detections, the network window's, 28.
+    """Returns the size of the best detection in px, at most MAX_MAP_DIGIT_PX.
+
+    Without detections it is that of the network's window, 28.
 
     Args:
       result: the search.
     """
     windows = result.detections.windows_xyxy
-    return round(float(windows[0, 2] - windows[0, 0])) if len(windows) else INPUT_SIDE
+    size = round(float(windows[0, 2] - windows[0, 0])) if len(windows) else INPUT_SIDE
+    return min(size, MAX_MAP_DIGIT_PX)
 
 
 def draw_maps(params: Params, ink: Ink, size: Number) -> list[tuple[Image.Image, str]]:
@@ -164,12 +154,14 @@ def draw_maps(params: Params, ink: Ink, size: Number) -> list[tuple[Image.Image,
     Args:
       params: the network's parameters.
       ink: the image, ink bright on black.
-      size: size of the digits in px; the image is scaled so that they fit the network's window.
+      size: size of the digits in px. The image is scaled so that they fit the network's window,
+        but not to more than MAX_MAP_SIDE_PX.
 
     Returns:
       Eleven pictures of the ink's size with their names: "margin", "0", …, "9".
     """
-    height, width = (STRIDE * max(1, round(px * INPUT_SIDE / size / STRIDE)) for px in ink.shape)
+    scale = min(INPUT_SIDE / size, MAX_MAP_SIDE_PX / max(ink.shape))
+    height, width = (STRIDE * max(1, round(px * scale / STRIDE)) for px in ink.shape)
     scaled = Image.fromarray(ink).resize((width, height), Image.Resampling.BILINEAR)
     # Padded with black, so that there is a window for every STRIDE × STRIDE pixels.
     padded = np.pad(np.asarray(scaled), (INPUT_SIDE - STRIDE) // 2)

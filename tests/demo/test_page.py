@@ -268,10 +268,10 @@ def test_an_example_is_searched_on_a_click_and_again_for_other_sizes(
     result = wait_for_json(tab, "digits.png")
     assert (result["width"], result["height"]) == (300, 300)
 
-    tab.get_by_label("30–400 px").check()
-    tab.get_by_text("digits of 30 to 400 px").wait_for()
-    tab.get_by_label("automatic").check()
-    tab.get_by_text("digits of 15 to 100 px").wait_for()
+    tab.get_by_label("30 to 250 px").check()
+    tab.get_by_text("searched for digits of 30 to 250 px").wait_for()
+    tab.get_by_label("any", exact=True).check()
+    tab.get_by_text("searched for digits of 12 px and more").wait_for()
 
 
 def test_a_port_in_use_is_refused(params: Params, address: str) -> None:

@@ -2,17 +2,23 @@
 
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+import pytest
 from command_line import save_image
 from page_cases import blue_on_yellow, detections_of, result_of
 from PIL import Image, ImageDraw
 
 from digits_jax.data.mnist import Mnist
+from digits_jax.demo import session
 from digits_jax.demo.drawing_pad import PAD_SIDE_PX, STROKE_WIDTH_PX
 from digits_jax.demo.session import (
-    LARGE_DIGITS,
+    ANY_SIZE,
+    MAX_DISPLAY_SIDE_PX,
+    MAX_MAP_DIGIT_PX,
     SEARCH_MIN_SCORE,
-    SMALL_DIGITS,
+    SIZE_RANGES,
     best_detection_size,
     display,
     draw_maps,
@@ -26,6 +32,9 @@ from digits_jax.detect.visualize import overlay_map
 from digits_jax.images.normalise import normalise
 from digits_jax.images.read import read_image
 from digits_jax.models.cnn import Params
+from digits_jax.models.fcn.response_maps import ResponseMaps, to_response_maps
+
+HUGE_WINDOW = np.array([[0, 0, 5000, 5000]], np.float32)
 
 
 class RecordingDetector:
@@ -51,34 +60,47 @@ def test_the_threshold_filters_the_detections_of_one_search() -> None:
     assert (json["image"], json["width"], json["height"]) == ("some.png", 50, 40)
 
 
-def test_the_sentence_says_that_candidates_were_dropped_and_how_many_were_examined() -> None:
+def test_the_sentence_says_that_there_are_more_digits() -> None:
+    """By the limit of the weights' configuration, or by the candidates of the search of windows."""
     result = result_of([0.9], truncated=True)
-    sentence = f"only the {DEFAULT_CONFIG.max_detections} likeliest"
-    assert sentence in display(result, 0.5)[1]
-    assert "only the 7 likeliest" in display(result._replace(max_detections=7), 0.5)[1]
-    assert "likeliest" not in display(result_of([0.9]), 0.5)[1]
+    assert "There may be more: not all candidates were examined." in display(result, 0.5)[1]
+    limited = result._replace(max_detections=7)
+    assert "There are more: the weights' configuration allows 7." in display(limited, 0.5)[1]
+    for other in (result_of([0.9]), result_of([0.9])._replace(max_detections=7)):
+        assert "more" not in display(other, 0.5)[1]
 
 
-def test_best_detection_size_is_28_px_without_detections() -> None:
+def test_best_detection_size_is_28_px_without_detections_and_has_a_limit() -> None:
     assert best_detection_size(result_of([0.9])) == 31
     assert best_detection_size(result_of([])) == 28
+    huge = result_of([0.9])
+    huge = huge._replace(detections=huge.detections._replace(windows_xyxy=HUGE_WINDOW))
+    assert best_detection_size(huge) == MAX_MAP_DIGIT_PX
 
 
-def test_pictures_over_1200_px_are_scaled_down_and_the_summary_says_so(tmp_path: Path) -> None:
+def test_pictures_of_any_size_are_searched_as_they_are(tmp_path: Path) -> None:
     detector = RecordingDetector()
-    image = np.zeros((30, 2400), np.uint8)
-    image[:, 1200:] = 200
+    image = np.zeros((30, 5000), np.uint8)
+    image[:, 2500:] = 200
     source = picture_from_file(save_image(tmp_path / "large.png", image))
+    assert source.name == "large.png"
     large = search_picture({}, source, None, normalised=False, detect=detector)
-    np.testing.assert_array_equal(large.ink, image[::2, ::2])
-    assert "2400×30 to 1200×15 px" in large.summary
-    source = picture_from_file(save_image(tmp_path / "small.png", image[:, 1000:1400]))
-    small = search_picture({}, source, None, normalised=False, detect=detector)
-    np.testing.assert_array_equal(small.ink, image[:, 1000:1400])
-    assert source.name == "small.png"
-    assert "scaled" not in small.summary
-    sizes = [(config.min_size, config.max_size) for config in detector.configs]
-    assert sizes == [LARGE_DIGITS, SMALL_DIGITS]
+    np.testing.assert_array_equal(large.ink, image)
+    assert "searched for digits of 12 px and more in " in large.summary
+    assert display(large, 0.5)[0].size == (MAX_DISPLAY_SIDE_PX, 14)
+    assert display(large, 0.5)[2]["width"] == 5000
+    for sizes, words in zip(SIZE_RANGES, ("12 to 60", "30 to 250", "120"), strict=True):
+        result = search_picture({}, source, sizes, normalised=False, detect=detector)
+        assert f"digits of {words} px" in result.summary
+    searched = [(config.min_size, config.max_size) for config in detector.configs]
+    assert searched == [ANY_SIZE, *SIZE_RANGES]
+
+
+def test_sizes_of_the_page_only_narrow_those_of_the_detector() -> None:
+    for low, high in SIZE_RANGES:
+        assert low >= DEFAULT_CONFIG.min_size
+        assert high is None or high > low
+    assert DEFAULT_CONFIG.max_size is None
 
 
 def test_search_picture_searches_the_normalised_ink(tmp_path: Path, mnist: Mnist) -> None:
@@ -130,6 +152,23 @@ def test_an_overlay_colours_each_cell_at_its_place() -> None:
     assert (red > blue).all()
     others = np.delete(colours.reshape(-1, 3), [16, 17, 22, 23], axis=0)
     assert (others[:, 2] > others[:, 0]).all()
+
+
+def test_maps_of_a_large_picture_are_those_of_a_smaller_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of 1000×80 px, of which 200 px a side are mapped: digits of 28 px have 5.6 px there."""
+    shapes = []
+
+    def record(_: Params, images: jax.Array) -> ResponseMaps:
+        shapes.append(images.shape)
+        return to_response_maps(jnp.zeros((1, 8, 100, 10)))
+
+    monkeypatch.setattr(session, "MAX_MAP_SIDE_PX", 200)
+    monkeypatch.setattr(session, "response_maps", record)
+    maps = draw_maps({}, np.zeros((80, 1000), np.uint8), 28)
+    assert shapes == [(1, 16 + 26, 200 + 26, 1)]
+    assert {picture.size for picture, _ in maps} == {(1000, 80)}
 
 
 def test_maps_cover_the_picture_and_are_red_at_the_digit(params: Params, mnist: Mnist) -> None:
