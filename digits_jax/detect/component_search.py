@@ -26,6 +26,7 @@ from digits_jax.detect.crop_classifier import Classify, Crops, Readings
 from digits_jax.detect.punctuation import remove_punctuation
 from digits_jax.detect.rulings import erase_rulings
 from digits_jax.detect.selection import Candidate, Cluster, select
+from digits_jax.detect.window_proposals import thin_strokes
 from digits_jax.detect.window_search import search_windows
 from digits_jax.images.mnist_format import MNIST_DIGIT_SIDE, MNIST_SIDE, frame_ink
 from digits_jax.images.pixels import uint8_to_float
@@ -99,35 +100,54 @@ def find_candidates(
             unexplained.append(len(parts))
             parts.append(piece)
             sources.append(k)
-    digits += yield from read_components(parts[first_piece:], config)
+    first_thin = len(parts)
+    # A small digit that touches a large one has thinner strokes.
+    for k in range(first_piece):
+        thin = thin_strokes(parts[k], min_side, config.windows)
+        if thin is not None:
+            for piece in split_mask(parts[k].ink, thin, parts[k].box[:2], 2 * min_side):
+                parts.append(piece)
+                sources.append(k)
+    digits += yield from read_components(parts[first_piece:first_thin], config)
+    digits += yield from read_components(parts[first_thin:], config, are_parts=True)
     unexplained = [k for k in unexplained if not _is_sure(digits[k], config)]
 
     # Strokes that do not touch may be one digit, and one component may be several digits.
     groups = near_groups([part.box for part in parts], unexplained, constants.max_gap)
     joined = yield from read_components([join([parts[k] for k in g]) for g in groups], config)
-    inside = yield from search_windows([parts[k] for k in unexplained], config)
+    # A small digit that touches a large one hardly changes how the two are read together, so the
+    # thin strokes of components that are sure are searched as well.
+    sure = [k for k, digit in enumerate(digits[:first_thin]) if _is_sure(digit, config)]
+    searched = [*unexplained, *sure]
+    is_doubtful = [True] * len(unexplained) + [False] * len(sure)
+    inside = yield from search_windows([parts[k] for k in searched], is_doubtful, config)
 
     clusters = cluster_numbers(len(parts), [*enumerate(sources), *groups])
     candidates: dict[int, list[Candidate]] = {}
     for k, digit in [
         *enumerate(digits),
         *zip((group[0] for group in groups), joined, strict=True),
-        *((unexplained[k], digit) for k, digit in inside),
+        *((searched[k], digit) for k, digit in inside),
     ]:
         if digit is not None:
             candidates.setdefault(clusters[k], []).append(digit)
-    has_pieces = set(sources[first_piece:])
+    has_pieces = set(sources[first_piece:first_thin])
     ink = [0] * len(parts)
     for k, part in enumerate(parts):
-        if k not in has_pieces:
+        if k not in has_pieces and k < first_thin:
             ink[clusters[k]] += int(np.count_nonzero(part.mask))
     return [Cluster(max(ink[number], 1), own) for number, own in candidates.items()]
 
 
 def read_components(
-    parts: Sequence[Component], config: DetectorConfig
+    parts: Sequence[Component], config: DetectorConfig, *, are_parts: bool = False
 ) -> Generator[Crops, Readings, list[Candidate | None]]:
     """Classifies components, each framed by itself.
+
+    Args:
+      parts: the components.
+      config: the constants of detection.
+      are_parts: whether they are parts of components, whose scores are those of windows.
 
     Returns:
       A candidate for each component, or None if no digit has its shape or its size.
@@ -139,7 +159,8 @@ def read_components(
     readings = yield crops
     # All strokes of a component end inside its crop, or at its edge.
     contacts = np.zeros(len(usable))
-    scores = odds_scores(readings.labels, readings.margins, contacts, config.component_odds)
+    odds = config.window_odds if are_parts else config.component_odds
+    scores = odds_scores(readings.labels, readings.margins, contacts, odds)
     digits: list[Candidate | None] = [None] * len(parts)
     for row, k in enumerate(usable):
         box, _, mask = parts[k]
@@ -149,7 +170,7 @@ def read_components(
             SIZE_PER_SIDE * parts[k].side,
             readings.probabilities[row],
             contact=0.0,
-            is_window=False,
+            is_window=are_parts,
             score=float(scores[row]),
         )
     return digits

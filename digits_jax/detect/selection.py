@@ -1,15 +1,23 @@
-"""Selection: the candidates that explain the ink best.
+"""Selection: soft-NMS of the candidates, and what the ink that they leave unexplained says.
 
-A stroke belongs to one digit. The candidates are visited by descending priority,
+The candidates of a cluster are visited by descending priority,
 
     priority = ln(p / (1 − p)) + ink_weight · ln(ink),
 
-with p the score and ink the number of pixels that the candidate explains. So the 8 goes before the
-0 in its loop, although the network is as sure of both, and each of two touching digits goes before
-a doubtful reading of both as one. A candidate is selected if enough of its ink is not explained by
-those before it. This is non-maximum suppression with ink in place of boxes.
+with p the score and ink the number of pixels that the candidate explains. So an 8 goes before the
+0 in its loop, although the network is as sure of both. The log-odds of each one are then lowered by
+how much its box overlaps that of one selected before (soft-NMS; Bodla et al., 2017):
+
+    ln(s / (1 − s)) = slope · ln(p / (1 − p)) + offset + iou_offset · IoU
+
+Touching digits leave little ink unexplained. A letter, a drawing or a part of a photograph may
+contain strokes that look like a digit, but most of its ink remains. So the log-odds of windows are
+also lowered by unexplained_offset · (1 − e), with e the share of the cluster's ink that the
+selected candidates explain, each weighted by its score.
 """
 
+import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +25,7 @@ from jaxtyping import Bool, Float, Float32
 
 from digits_jax.detect.components import Box
 from digits_jax.detect.steps import SelectionConfig
+from digits_jax.images.box_iou import box_iou
 
 MIN_PROBABILITY = 1e-4  # bounds the logarithm of the odds
 
@@ -45,47 +54,72 @@ class Cluster(NamedTuple):
     candidates: list[Candidate]
 
 
-def select(cluster: Cluster, config: SelectionConfig) -> list[Candidate]:
-    """Returns the candidates that are digits, by descending priority.
+class Visit(NamedTuple):
+    """What soft-NMS found when it visited a candidate."""
 
-    Touching digits leave little ink unexplained. A letter, a drawing or a part of a photograph may
-    contain strokes that look like a digit, but most of its ink remains. So the log-odds of windows
-    are lowered by unexplained_offset · (1 − e), with e the share of the cluster's ink that the
-    selected candidates explain, each weighted by its score.
+    candidate: int
+    iou: float  # with the box of a candidate that was selected before; the largest
+    log_odds: float  # of the score, lowered by the overlap
+    selected: bool
+
+
+def select(cluster: Cluster, config: SelectionConfig) -> list[Candidate]:
+    """Returns the candidates that may be digits, by descending priority, with their final scores.
 
     Args:
       cluster: the candidates, each with at least one pixel of ink.
-      config: the constants of the rules.
+      config: the constants of the formulas above.
     """
-    candidates = cluster.candidates
-    ink = np.array([np.count_nonzero(candidate.mask) for candidate in candidates])
-    scores = np.array([candidate.score for candidate in candidates])
-    priority = _log_odds(scores) + config.ink_weight * np.log(np.maximum(ink, 1))
-    selected: list[int] = []
-    explained = 0.0
-    for k in np.argsort(-priority, kind="stable").tolist():
-        if scores[k] < config.min_score or not ink[k]:
-            continue
-        new = candidates[k].mask.copy()
-        for other in selected:
-            sizes = candidates[k].size, candidates[other].size
-            if max(sizes) < config.max_size_ratio * min(sizes):
-                _remove(new, candidates[k].box, candidates[other])
-        new_ink = np.count_nonzero(new)
-        if new_ink >= config.min_new_ink * ink[k]:
-            selected.append(k)
-            explained += scores[k] * new_ink
-    lowered = config.unexplained_offset * max(1 - explained / cluster.ink_px, 0)
-    final = 1 / (1 + np.exp(lowered - _log_odds(scores)))
+    visits = [visit for visit in soft_nms(cluster, config) if visit.selected]
+    chosen = [cluster.candidates[visit.candidate] for visit in visits]
+    explained = sum(
+        _sigmoid(visit.log_odds) * _new_ink(chosen[k], chosen[:k]) for k, visit in enumerate(visits)
+    )
+    lowered = config.unexplained_offset * max(1 - explained / cluster.ink_px, 0.0)
     return [
-        candidates[k]._replace(score=float(final[k])) if candidates[k].is_window else candidates[k]
-        for k in selected
+        candidate._replace(score=_sigmoid(visit.log_odds + candidate.is_window * lowered))
+        for candidate, visit in zip(chosen, visits, strict=True)
     ]
 
 
-def _log_odds(scores: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+def soft_nms(cluster: Cluster, config: SelectionConfig) -> list[Visit]:
+    """Visits the candidates by descending priority, and selects those of a sufficient score.
+
+    Args and constants are those of `select`.
+    """
+    candidates = cluster.candidates
+    boxes = np.array([candidate.box for candidate in candidates])
+    ink = np.array([np.count_nonzero(candidate.mask) for candidate in candidates])
+    scores = np.array([candidate.score for candidate in candidates])
+    odds = log_odds(scores)
+    overlaps = box_iou(boxes, boxes)
+    visits: list[Visit] = []
+    selected: list[int] = []
+    for k in np.argsort(-(odds + config.ink_weight * np.log(ink)), kind="stable").tolist():
+        iou = float(overlaps[k, selected].max(initial=0.0))
+        final = float(config.slope * odds[k] + config.offset + config.iou_offset * iou)
+        visits.append(Visit(k, iou, final, _sigmoid(final) >= config.min_score))
+        if visits[-1].selected:
+            selected.append(k)
+    return visits
+
+
+def log_odds(scores: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+    """Returns ln(p / (1 − p)) of scores, bounded."""
     bounded = np.clip(scores, MIN_PROBABILITY, 1 - MIN_PROBABILITY)
     return np.log(bounded / (1 - bounded))
+
+
+def _new_ink(candidate: Candidate, others: Sequence[Candidate]) -> int:
+    """Returns how many pixels of ink a candidate explains that no other one does."""
+    new = candidate.mask.copy()
+    for other in others:
+        _remove(new, candidate.box, other)
+    return int(np.count_nonzero(new))
+
+
+def _sigmoid(log_odds: float) -> float:
+    return 1 / (1 + math.exp(-log_odds))
 
 
 def _remove(mask: Bool[np.ndarray, "h w"], box: Box, other: Candidate) -> None:

@@ -15,7 +15,7 @@ class ComponentConfig:
     """Constants of the components of ink, fitted on validation scenes."""
 
     # Pixels brighter than this share of white are ink, 0–1.
-    ink_threshold: float = 0.27
+    ink_threshold: float = 0.18
     # Pieces of ink whose longer side is shorter than this share of the smallest digits' are dirt.
     min_piece: float = 0.5
     # A digit's width is at most this many times its height.
@@ -56,10 +56,13 @@ class WindowConfig:
     # Windows of at least this margin are candidates, 0–1.
     min_margin: float = 0.25
     # A window of at least this margin and at most this border contact explains its ink, ...
-    sure_margin: float = 0.9
-    sure_contact: float = 0.05
+    sure_margin: float = 0.98
+    sure_contact: float = 0.0
     # ... and the search ends when at most this share of the ink is unexplained, 0–1.
-    max_unexplained: float = 0.1
+    max_unexplained: float = 0.05
+    # Strokes of a component that is one digit may belong to a small digit beside it if they are at
+    # most this share as wide as its others, 0–1. Windows are searched there as well.
+    thin_stroke_share: float = 0.6
     # Windows of one class are one candidate if their centres are nearer than this share of the
     # smaller side, and the larger side is less than `same_size_ratio` times the smaller.
     same_radius: float = 0.25
@@ -78,18 +81,20 @@ class OddsConfig:
 
 @dataclasses.dataclass(frozen=True)
 class SelectionConfig:
-    """Constants of the selection of candidates that explain the ink."""
+    """Constants of soft-NMS and of unexplained ink, fitted on validation scenes."""
 
-    # Candidates of a lower score explain nothing, 0–1.
-    min_score: float = 0.01
     # The priority rises by this much per unit of ln(ink in px).
-    ink_weight: float = 1.5
-    # At least this share of a candidate's ink is not explained by those before it, 0–1.
-    min_new_ink: float = 0.5
-    # The log-odds of windows are lowered by this times the share of the ink that nothing explains.
-    unexplained_offset: float = 2.0
-    # Candidates of this ratio of sizes or more do not compete: a small digit may touch a large one.
-    max_size_ratio: float = 2.5
+    ink_weight: float = 0.8
+    # The log-odds of the final score: this times those of the score, ...
+    slope: float = 0.8
+    # ... plus this, ...
+    offset: float = 0.8
+    # ... plus this times the IoU with the box of a candidate of higher priority, ...
+    iou_offset: float = -6.0
+    # ... and, of windows, plus this times the share of the ink that nothing explains.
+    unexplained_offset: float = -2.0
+    # Candidates of a lower final score are dropped, 0–1.
+    min_score: float = 0.05
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float, Int
 from digits_jax.detect.components import Component
 from digits_jax.detect.config import DetectorConfig
 from digits_jax.detect.crop_classifier import Crops
+from digits_jax.detect.steps import WindowConfig
 from digits_jax.images.mask_box import INK_THRESHOLD
 from digits_jax.images.mnist_format import MNIST_DIGIT_SIDE, MNIST_SIDE
 
@@ -34,17 +35,21 @@ class Windows(NamedTuple):
     crops: Crops  # what they show; the brightest pixel of each is 1
 
 
-def window_sizes(part: Component, config: DetectorConfig) -> list[float]:
-    """Returns the sides in px of the windows that a component is searched in, descending."""
+def window_sizes(part: Component, config: DetectorConfig) -> tuple[list[float], int]:
+    """Returns the sides in px of a component's windows, descending, and how many are for thick ink.
+
+    The others are so small that most of the component's strokes would fill them. They are only for
+    its thin strokes.
+    """
     constants = config.windows
     size = min(config.max_size or np.inf, part.side * MNIST_SIDE / MNIST_DIGIT_SIDE)
-    stroke_width = _thin_stroke_width(part.mask)
-    smallest = max(config.min_size, constants.min_side_per_stroke * stroke_width)
+    stroke_width = float(np.quantile(_stroke_widths(part.mask), 0.15))
     sizes = []
-    while size >= smallest:
+    while size >= config.min_size:
         sizes.append(size)
         size /= constants.scale_ratio
-    return sizes
+    thick = sum(size >= constants.min_side_per_stroke * stroke_width for size in sizes)
+    return sizes, thick
 
 
 def propose_windows(
@@ -87,12 +92,42 @@ def propose_windows(
     return Windows(number, centres / scale, np.full(len(rows), size), crops)
 
 
-def _thin_stroke_width(mask: Bool[np.ndarray, "h w"]) -> float:
-    """Returns the width in px of the component's thinner strokes."""
+def thin_strokes(
+    part: Component, min_side: float, config: WindowConfig
+) -> Bool[np.ndarray, "h w"] | None:
+    """Returns the strokes that are much thinner than most of a component's, or None without any.
+
+    They may belong to a small digit that touches a large one.
+
+    Args:
+      part: the component.
+      min_side: strokes of a smaller extent are left out, px.
+      config: how much thinner the strokes are.
+    """
+    width = round(config.thin_stroke_share * float(np.median(_stroke_widths(part.mask))))
+    if width < 2:  # no pen is that much thinner
+        return None
+    ink = part.mask.astype(np.uint8)
+    disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (width + 1, width + 1))
+    thin = (
+        ink
+        & ~cv2.morphologyEx(np.pad(ink, width + 1), cv2.MORPH_OPEN, disk)[
+            width + 1 : -width - 1, width + 1 : -width - 1
+        ]
+    )
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(thin, connectivity=8)
+    is_stroke = stats[:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]].max(axis=1) >= min_side
+    is_stroke &= stats[:, cv2.CC_STAT_AREA] >= min_side * width
+    is_stroke[0] = False
+    return is_stroke[labels] if is_stroke.any() else None
+
+
+def _stroke_widths(mask: Bool[np.ndarray, "h w"]) -> Float[np.ndarray, " n"]:
+    """Returns the width in px of the strokes along their middle."""
     padded = np.pad(mask.astype(np.uint8), 1)
     distance = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_3)
     ridge = (distance == cv2.dilate(distance, np.ones((3, 3), np.uint8))) & (padded > 0)
-    return float(np.quantile(2 * distance[ridge] - 1, 0.15))
+    return 2 * distance[ridge] - 1
 
 
 def _grid(side: int, stride: int) -> Int[np.ndarray, " n"]:

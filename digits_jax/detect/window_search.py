@@ -18,11 +18,12 @@ from digits_jax.detect.config import DetectorConfig
 from digits_jax.detect.crop_classifier import Crops, Readings
 from digits_jax.detect.selection import Candidate
 from digits_jax.detect.steps import WindowConfig
-from digits_jax.detect.window_proposals import Windows, propose_windows, window_sizes
-from digits_jax.images.mnist_format import MNIST_SIDE, frame_ink
+from digits_jax.detect.window_proposals import Windows, propose_windows, thin_strokes, window_sizes
+from digits_jax.images.mnist_format import MNIST_DIGIT_SIDE, MNIST_SIDE, frame_ink
 from digits_jax.images.pixels import uint8_to_float
 
 WINDOWS_AT_ONCE = 4096  # bounds the memory
+THIN_SIZE_RATIO = 1.8  # of a large digit and one with thin strokes that touches it
 BODY_SHARE = 22 / 28  # of a window's side: what a whole digit in it fills
 
 
@@ -37,35 +38,84 @@ class _Read(NamedTuple):
     margin: float
 
 
+class _Search:
+    """The state of the search in one component."""
+
+    def __init__(self, part: Component, *, is_doubtful: bool, config: DetectorConfig):
+        """Finds the sizes of the windows, and the ink that they are to explain.
+
+        Args:
+          part: the component.
+          is_doubtful: whether all of its ink is searched, or only its thin strokes.
+          config: the constants of detection.
+        """
+        constants = config.windows
+        self.part, self.found = part, list[_Read]()
+        self.sizes, self.thick_sizes = window_sizes(part, config)
+        thin = thin_strokes(part, config.min_size * MNIST_DIGIT_SIDE / MNIST_SIDE, constants)
+        nothing = np.zeros_like(part.mask)
+        self.thin = nothing if thin is None else thin
+        self.ink = part.mask.copy() if is_doubtful else nothing
+        self.enough = constants.max_unexplained * np.count_nonzero(self.ink)
+        # Larger windows show the large digit that a small one touches.
+        self.largest_for_thin = part.side * MNIST_SIDE / MNIST_DIGIT_SIDE / THIN_SIZE_RATIO
+
+    def sought(self, step: int) -> Bool[np.ndarray, "h w"] | None:
+        """Returns the ink that windows of a size have to show, or None if there is none."""
+        if step >= len(self.sizes):
+            return None
+        sought = np.zeros_like(self.ink)
+        if step < self.thick_sizes and np.count_nonzero(self.ink) > self.enough:
+            sought |= self.ink
+        if self.sizes[step] <= self.largest_for_thin:
+            sought |= self.thin
+        return sought if sought.any() else None
+
+    def explain(self, window: "_Read") -> None:
+        """Marks the ink in a window as explained."""
+        half = BODY_SHARE / 2 * window.side
+        x, y = window.centre_xy
+        rows, columns = (slice(max(round(c - half), 0), round(c + half)) for c in (y, x))
+        self.ink[rows, columns] = False
+        if window.side <= self.largest_for_thin:
+            self.thin[rows, columns] = False
+
+
 def search_windows(
-    parts: Sequence[Component], config: DetectorConfig
+    parts: Sequence[Component], is_doubtful: Sequence[bool], config: DetectorConfig
 ) -> Generator[Crops, Readings, list[tuple[int, Candidate]]]:
     """Classifies the windows of components, and the ink in the best of them once more.
 
     The ink in the tight box of a window is framed as MNIST's makers framed their digits. The
     probabilities of the candidate are the mean of both readings.
 
+    Args:
+      parts: the components.
+      is_doubtful: whether digits are sought in all ink of each, or only in its thin strokes.
+      config: the constants of detection.
+
     Returns:
       The candidates, each with the index of its component.
     """
     constants = config.windows
-    read: list[list[_Read]] = [[] for _ in parts]
-    unexplained = [part.mask.copy() for part in parts]
-    enough = [constants.max_unexplained * np.count_nonzero(part.mask) for part in parts]
-    sizes = [window_sizes(part, config) for part in parts]
-    for step in range(max(map(len, sizes), default=0)):
+    searches = [
+        _Search(part, is_doubtful=doubtful, config=config)
+        for part, doubtful in zip(parts, is_doubtful, strict=True)
+    ]
+    for step in range(max((len(search.sizes) for search in searches), default=0)):
         waiting: list[Windows] = []
-        for k, part in enumerate(parts):
-            if step < len(sizes[k]) and np.count_nonzero(unexplained[k]) > enough[k]:
-                size, stride = sizes[k][step], constants.stride
-                waiting.append(propose_windows(k, part, unexplained[k], size, stride))
+        for k, search in enumerate(searches):
+            sought = search.sought(step)
+            if sought is not None:
+                size, stride = search.sizes[step], constants.stride
+                waiting.append(propose_windows(k, search.part, sought, size, stride))
             if waiting and (
                 k == len(parts) - 1 or sum(len(w.sides) for w in waiting) >= WINDOWS_AT_ONCE
             ):
-                yield from _read_windows(waiting, read, unexplained, constants)
+                yield from _read_windows(waiting, searches, constants)
                 waiting = []
 
-    distinct = [window for own in read for window in _distinct(own, config.windows)]
+    distinct = [w for search in searches for w in _distinct(search.found, constants)]
     boxes, crops = [], np.zeros((len(distinct), MNIST_SIDE, MNIST_SIDE), np.float32)
     for row, window in enumerate(distinct):
         ink = parts[window.part].ink
@@ -97,31 +147,25 @@ def search_windows(
 
 
 def _read_windows(
-    waiting: Sequence[Windows],
-    read: list[list[_Read]],
-    unexplained: list[Bool[np.ndarray, "_ _"]],
-    config: WindowConfig,
+    waiting: Sequence[Windows], searches: Sequence[_Search], config: WindowConfig
 ) -> Generator[Crops, Readings, None]:
     """Classifies windows, keeps those with a digit, and marks the ink that sure ones explain."""
     readings = yield np.concatenate([windows.crops for windows in waiting])
     margins, first = readings.margins, 0
     for windows in waiting:
-        part = windows.part
+        search = searches[windows.part]
         for row in np.flatnonzero(margins[first : first + len(windows.sides)] >= config.min_margin):
             window = _Read(
-                part,
+                windows.part,
                 windows.centres_xy[row],
                 float(windows.sides[row]),
                 readings.probabilities[first + row],
                 float(readings.contacts[first + row]),
                 float(margins[first + row]),
             )
-            read[part].append(window)
+            search.found.append(window)
             if window.margin >= config.sure_margin and window.contact <= config.sure_contact:
-                x, y = window.centre_xy
-                half = BODY_SHARE / 2 * window.side
-                rows, columns = (slice(max(round(c - half), 0), round(c + half)) for c in (y, x))
-                unexplained[part][rows, columns] = False
+                search.explain(window)
         first += len(windows.sides)
 
 

@@ -35,7 +35,7 @@ from digits_jax.detect.component_search import find_candidates
 from digits_jax.detect.config import HEADER_KEY, DetectorConfig
 from digits_jax.detect.crop_classifier import Classify, Readings, classify_block, crop_classifier
 from digits_jax.detect.detections import Detections
-from digits_jax.detect.selection import Candidate, Cluster, select
+from digits_jax.detect.selection import Candidate, Cluster, log_odds, select, soft_nms
 from digits_jax.detect.steps import OddsConfig
 from digits_jax.eval.detection_metrics import (
     AP_MIN_SCORE,
@@ -53,11 +53,8 @@ SCENES = ("native", "savi-d", "mnist-od", "page", "textured", "fonts")
 FALSE_ALARM_COST = 0.002  # of F1, for each false detection a megapixel
 # The values that are tried of each constant of the selection, one constant after the other.
 VALUES: dict[str, Sequence[float]] = {
-    "ink_weight": (0.5, 1.0, 1.5, 2.0, 3.0),
-    "min_new_ink": (0.3, 0.4, 0.5, 0.6, 0.7),
-    "unexplained_offset": (0.0, 1.0, 2.0, 3.0, 5.0),
-    "max_size_ratio": (1.8, 2.2, 2.5, 3.0, 4.0),
-    "min_score": (0.01, 0.05, 0.1, 0.2),
+    "ink_weight": (0.3, 0.5, 0.8, 1.2, 2.0),
+    "unexplained_offset": (0.0, -1.0, -2.0, -3.0, -4.0),
 }
 ROUNDS = 2
 MIN_IOU = 0.5  # of a right candidate and the digit
@@ -97,6 +94,8 @@ def main(weights: str = "pretrained", output: Path | None = None, count: int = 6
         examples = find_examples(images, classify, config)
         config = fit_odds(examples, config)
     examples = find_examples(images, classify, config)
+    for _ in range(3):
+        config = fit_soft_nms(examples, config)
     config, history = fit_selection(examples, config)
     print(config.to_json())
     result = {
@@ -180,29 +179,59 @@ def fit_odds(examples: Sequence[Example], config: DetectorConfig) -> DetectorCon
                     np.array([c.contact for c in candidates]),
                 )
                 features.append(odds_features(readings.labels, readings.margins, readings.contacts))
-                truths.append(_is_digit(candidates, image.scene))
+                truths.append(_right_digits(candidates, image.scene).any(axis=1))
         x, y = np.concatenate(features), np.concatenate(truths)
         used = x.std(axis=0) > 0
         used[1] = True  # the offset
 
-        def loss(coefficients: np.ndarray) -> float:
-            logits = x[:, used] @ coefficients  # noqa: B023
-            return float(np.logaddexp(0, np.where(y, -logits, logits)).mean())  # noqa: B023
-
         fitted = np.zeros(x.shape[1])
-        fitted[used] = minimize(loss, np.array([1.0, *np.zeros(used.sum() - 1)])).x
-        odds.append(OddsConfig(*(round(float(value), 2) for value in fitted)))
+        fitted[used] = _logistic_regression(x[:, used], y)
+        odds.append(OddsConfig(*fitted.tolist()))
     return dataclasses.replace(config, component_odds=odds[0], window_odds=odds[1])
 
 
-def _is_digit(candidates: Sequence[Candidate], scene: Scene) -> np.ndarray:
-    """Returns which candidates have the class of a digit and overlap its box."""
+def fit_soft_nms(examples: Sequence[Example], config: DetectorConfig) -> DetectorConfig:
+    """Fits soft-NMS by logistic regression: which candidates are digits not found before?"""
+    features, truths = [], []
+    for image, clusters in _without_letters(examples):
+        for cluster in clusters:
+            right = _right_digits(cluster.candidates, image.scene)
+            odds = log_odds(np.array([candidate.score for candidate in cluster.candidates]))
+            found: set[int] = set()
+            for visit in soft_nms(cluster, config.selection):
+                new = set(np.flatnonzero(right[visit.candidate]).tolist()) - found
+                features.append((odds[visit.candidate], 1.0, visit.iou))
+                truths.append(bool(new))
+                found |= set(sorted(new)[:1])
+    slope, offset, iou_offset = _logistic_regression(np.array(features), np.array(truths))
+    selection = dataclasses.replace(
+        config.selection, slope=slope, offset=offset, iou_offset=iou_offset
+    )
+    return dataclasses.replace(config, selection=selection)
+
+
+def _without_letters(examples: Sequence[Example]) -> list[Example]:
+    """Returns what the scores are fitted on: a text is not what digits are sought in."""
+    return [example for example in examples if example.image.dataset != "letters"]
+
+
+def _logistic_regression(x: np.ndarray, y: np.ndarray) -> list[float]:
+    def loss(coefficients: np.ndarray) -> float:
+        logits = x @ coefficients
+        return float(np.logaddexp(0, np.where(y, -logits, logits)).mean())
+
+    fitted = minimize(loss, np.array([1.0, *np.zeros(x.shape[1] - 1)])).x
+    return [round(float(value), 2) for value in fitted]
+
+
+def _right_digits(candidates: Sequence[Candidate], scene: Scene) -> np.ndarray:
+    """Returns for each candidate which digits of the scene have its class and overlap its box."""
+    if not len(scene.labels):
+        return np.zeros((len(candidates), 0), bool)
     boxes = np.array([candidate.box for candidate in candidates])
     labels = np.array([candidate.label for candidate in candidates])
-    if not len(scene.labels):
-        return np.zeros(len(labels), bool)
     overlap = box_iou(boxes, scene.boxes_xyxy)
-    return ((overlap >= MIN_IOU) & (labels[:, None] == scene.labels)).any(axis=1)
+    return np.asarray((overlap >= MIN_IOU) & (labels[:, None] == scene.labels))
 
 
 def fit_selection(
