@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from candidates import make_candidate
 
 from digits_jax.detect.config import DEFAULT_CONFIG
 from digits_jax.detect.punctuation import remove_punctuation
@@ -15,15 +16,7 @@ def candidate(box: tuple[int, int, int, int], label: int, lean: float = 0.0) -> 
     x0, y0, x1, y1 = box
     y, x = np.mgrid[: y1 - y0, : x1 - x0]
     middle = (x1 - x0 - 1) / 2 + lean * ((y1 - y0 - 1) / 2 - y)
-    return Candidate(
-        box=box,
-        mask=np.abs(x - middle) < 2,
-        size=1.4 * (y1 - y0),
-        probabilities=np.eye(10, dtype=np.float32)[label],
-        contact=0.0,
-        is_window=False,
-        score=0.99,
-    )
+    return make_candidate(box, 0.99, label=label, mask=np.abs(x - middle) < 2)
 
 
 def line_with(other: Candidate) -> list[Candidate]:

@@ -9,7 +9,7 @@ from clear_digits import ClearDigits
 from digits_jax.data.mnist import Mnist
 from digits_jax.detect.components import Component, find_components
 from digits_jax.detect.config import DEFAULT_CONFIG, DetectorConfig
-from digits_jax.detect.window_proposals import propose_windows, window_sizes
+from digits_jax.detect.window_proposals import propose_windows, thin_strokes, window_sizes
 from digits_jax.images.mask_box import INK_THRESHOLD
 
 THRESHOLD = DEFAULT_CONFIG.components.ink_threshold
@@ -24,34 +24,51 @@ def bar(height: int, width: int) -> Component:
     return component_of(np.full((height, width), 255, np.uint8))
 
 
-def test_sizes_descend_from_the_component_s_own_by_a_ratio() -> None:
-    sizes = window_sizes(bar(100, 3), DEFAULT_CONFIG)
-    assert sizes[0] == pytest.approx(140)  # 20 px of 28 are the digit's
-    ratios = np.array(sizes[:-1]) / sizes[1:]
-    np.testing.assert_allclose(ratios, DEFAULT_CONFIG.windows.scale_ratio)
+def test_sizes_descend_from_the_component_s_own_to_the_smallest_that_is_searched_for() -> None:
+    ratio = DEFAULT_CONFIG.windows.scale_ratio
+    for min_size in (12.0, 30.0):
+        config = dataclasses.replace(DEFAULT_CONFIG, min_size=min_size)
+        sizes, _ = window_sizes(bar(100, 3), config)
+        assert sizes[0] == pytest.approx(140)  # 20 px of 28 are the digit's
+        np.testing.assert_allclose(np.array(sizes[:-1]) / sizes[1:], ratio)
+        assert min_size <= sizes[-1] < min_size * ratio
 
 
-def test_sizes_descend_to_the_smallest_digits_that_are_searched_for() -> None:
-    config = dataclasses.replace(DEFAULT_CONFIG, min_size=30.0)
-    ratio = config.windows.scale_ratio
-    assert 30 <= window_sizes(bar(100, 3), config)[-1] < 30 * ratio
-
-
-def test_wide_strokes_bound_the_sizes_from_below() -> None:
+def test_windows_that_wide_strokes_would_fill_are_for_thin_strokes_alone() -> None:
     per_stroke = DEFAULT_CONFIG.windows.min_side_per_stroke
     for width in (5, 11, 21):
-        sizes = window_sizes(bar(200, width), DEFAULT_CONFIG)
-        assert sizes[-1] >= 0.8 * width * per_stroke
-        assert sizes[-1] / DEFAULT_CONFIG.windows.scale_ratio < 1.2 * width * per_stroke
+        sizes, thick = window_sizes(bar(200, width), DEFAULT_CONFIG)
+        assert sizes[thick - 1] >= 0.8 * width * per_stroke
+        assert sizes[thick] < 1.2 * width * per_stroke
 
 
 def test_sizes_keep_to_the_sizes_that_are_searched_for() -> None:
     part = bar(100, 3)
     narrowed = dataclasses.replace(DEFAULT_CONFIG, min_size=40.0, max_size=90.0)
-    sizes = window_sizes(part, narrowed)
+    sizes, _ = window_sizes(part, narrowed)
     assert sizes[0] == 90
     assert sizes[-1] >= 40
-    assert window_sizes(part, DetectorConfig(min_size=150.0, max_size=200.0)) == []
+    assert window_sizes(part, DetectorConfig(min_size=150.0, max_size=200.0)) == ([], 0)
+
+
+def test_strokes_that_are_much_thinner_than_the_others_are_found() -> None:
+    """A digit of strokes 12 px wide, one of 3 px, and one of 9 px, which is not thin enough."""
+    assert thin_strokes(bar(80, 12), 10.0, DEFAULT_CONFIG.windows) is None
+    for width, is_thin in ((3, True), (9, False)):
+        image = np.zeros((100, 140), np.uint8)
+        image[10:90, 10:22] = image[10:90, 60:72] = image[78:90, 10:72] = 255
+        image[40 : 40 + width, 72:120] = 255
+        part = component_of(image)
+        thin = thin_strokes(part, 10.0, DEFAULT_CONFIG.windows)
+        if not is_thin:
+            assert thin is None
+            continue
+        assert thin is not None
+        stroke = np.zeros_like(part.mask)
+        stroke[30 : 30 + width, 62:] = True
+        assert (thin & stroke).sum() > 0.9 * stroke.sum()
+        assert (thin & ~stroke).sum() < 0.1 * stroke.sum()
+        assert thin_strokes(part, 60.0, DEFAULT_CONFIG.windows) is None  # shorter than that
 
 
 def test_windows_show_what_the_component_holds_around_their_centres(
@@ -83,7 +100,7 @@ def test_a_digit_by_itself_is_in_the_middle_of_a_window_of_its_own_size(
 ) -> None:
     for digit in clear_digits.of_sides([side] * 5):
         part = component_of(digit.ink)
-        size = window_sizes(part, DEFAULT_CONFIG)[0]
+        size = window_sizes(part, DEFAULT_CONFIG)[0][0]
         windows = propose_windows(0, part, part.mask, size, 4)
         height, width = part.mask.shape
         distances = np.hypot(*(windows.centres_xy - (width / 2, height / 2)).T)
