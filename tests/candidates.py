@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from digits_jax.detect.selection import Candidate
+from digits_jax.detect.candidates import Candidate
 
 Box = tuple[int, int, int, int]  # x0, y0, x1, y1
 
@@ -27,6 +27,10 @@ def make_candidate(
         "contact": 0.0,
         "is_window": is_window,
         "votes": 1,
+        "centre": ((x0 + x1) / 2, (y0 + y1) / 2),
+        "context": 1.0,
+        "strength": 1.0,
+        "at_edge": False,
         "score": score,
     }
     return Candidate(**{name: values[name] for name in Candidate._fields})

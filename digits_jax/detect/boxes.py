@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Int64, Num
 from scipy import ndimage
 
 from digits_jax.detect.steps import BoxConfig
@@ -14,7 +14,7 @@ EIGHT_CONNECTED = np.ones((3, 3), dtype=int)  # pixels that share a corner are o
 
 
 def tight_box(
-    image: Float[np.ndarray, "h w"],
+    image: Num[np.ndarray, "h w"],
     window_xyxy: Float[np.ndarray, "4"],
     label: int,
     config: BoxConfig,
@@ -25,7 +25,7 @@ def tight_box(
     digit that runs on beyond the body touches a neighbour, and the box ends at the class's margin.
 
     Args:
-      image: `[h, w]` in 0–1, ink bright.
+      image: `[h, w]` grey values of any range, ink bright.
       window_xyxy: `[4]` px of the image; it may extend beyond the image.
       label: the digit's class, 0–9.
       config: the window's body and the margins of each class.

@@ -1,13 +1,16 @@
 """Calibration: detection scores from margins, lower for what is often seen where no digit is."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from digits_jax.detect.candidates import Candidate
 from digits_jax.detect.steps import CalibrationConfig, OddsConfig
 
+MIN_CONTEXT = 0.01  # bounds the logarithm of the probability
 MIN_MARGIN = 1e-6  # bounds the log-odds
 FULL_CONTACT = 0.2  # border contact, a share of a side, beyond which more says no more
 
@@ -39,48 +42,69 @@ def calibrate(
     return margins / (margins + (1 - margins) * divisor)
 
 
-def odds_scores(
-    labels: Int[np.ndarray, " n"],
-    margins: Float[np.ndarray, " n"],
-    border_contacts: Float[np.ndarray, " n"],
-    config: OddsConfig,
-) -> Float[np.ndarray, " n"]:
-    """Returns the calibrated scores of components, or of windows inside them.
+def score_candidates(
+    candidates: Sequence[Candidate], components: OddsConfig, windows: OddsConfig
+) -> list[Candidate]:
+    """Returns candidates with their calibrated scores.
 
-    The log-odds of the score s are linear in those of the margin m,
+    The log-odds of the score s are linear in those of the margin m and in the other evidence,
 
         ln(s / (1 − s)) = slope · ln(m / (1 − m)) + offset + one_offset · [label = 1]
-                          + contact_offset · min(contact / 0.2, 1)
+                          + contact_offset · min(contact / 0.2, 1) + votes_slope · ln(votes)
+                          + faint_offset · (1 − strength) + context_slope · ln(context)
+                          + edge_offset · [at the image's edge]
+
+    Args:
+      candidates: the candidates, whose scores are replaced.
+      components: the coefficients for components.
+      windows: the coefficients for parts of components.
+    """
+    if not candidates:
+        return []
+    features = odds_features(candidates)
+    coefficients = np.array(
+        [dataclasses.astuple(windows if c.is_window else components) for c in candidates]
+    )
+    scores = 1 / (1 + np.exp(-(features * coefficients).sum(axis=1)))
+    return [c._replace(score=float(s)) for c, s in zip(candidates, scores, strict=True)]
+
+
+def single_digit_scores(
+    labels: Int[np.ndarray, " n"], margins: Float[np.ndarray, " n"], config: OddsConfig
+) -> Float[np.ndarray, " n"]:
+    """Returns the calibrated scores of pictures of one digit each.
+
+    They are those of components of strong ink, with nothing around them, away from the edge.
 
     Args:
       labels: `[n]` 0–9.
       margins: `[n]` 0–1.
-      border_contacts: `[n]` as `border_contact` returns them, shares of a side.
-      config: the coefficients.
+      config: the coefficients for components.
 
     Returns:
       `[n]` scores, 0–1.
     """
-    odds = odds_features(labels, margins, border_contacts) @ dataclasses.astuple(config)
-    return 1 / (1 + np.exp(-odds))
-
-
-def odds_features(
-    labels: Int[np.ndarray, " n"],
-    margins: Float[np.ndarray, " n"],
-    border_contacts: Float[np.ndarray, " n"],
-) -> Float[np.ndarray, "n 4"]:
-    """Returns what the coefficients of `OddsConfig` multiply, in their order.
-
-    Args: as for `odds_scores`.
-    """
     bounded = np.clip(np.asarray(margins, np.float64), MIN_MARGIN, 1 - MIN_MARGIN)
-    return np.stack(
+    odds = config.slope * np.log(bounded / (1 - bounded)) + config.offset
+    return np.asarray(1 / (1 + np.exp(-(odds + config.one_offset * (np.asarray(labels) == 1)))))
+
+
+def odds_features(candidates: Sequence[Candidate]) -> Float[np.ndarray, "n 8"]:
+    """Returns what the coefficients of `OddsConfig` multiply, in their order."""
+    margins = np.array([candidate.margin for candidate in candidates], np.float64)
+    bounded = np.clip(margins, MIN_MARGIN, 1 - MIN_MARGIN)
+    evidence = np.array(
         [
-            np.log(bounded / (1 - bounded)),
-            np.ones(len(bounded)),
-            np.asarray(labels) == 1,
-            np.minimum(border_contacts / FULL_CONTACT, 1.0),
-        ],
-        axis=-1,
+            (
+                1.0,
+                c.label == 1,
+                min(c.contact / FULL_CONTACT, 1.0),
+                np.log(c.votes),
+                1 - c.strength,
+                np.log(max(c.context, MIN_CONTEXT)),
+                c.at_edge,
+            )
+            for c in candidates
+        ]
     )
+    return np.concatenate([np.log(bounded / (1 - bounded))[:, None], evidence], axis=1)

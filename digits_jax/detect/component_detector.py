@@ -10,11 +10,11 @@ from jax import lax
 from jaxtyping import UInt8
 
 from digits_jax.detect.batched import Grey, Name, batch_by_bucket
+from digits_jax.detect.candidates import Candidate
 from digits_jax.detect.component_search import search_images
 from digits_jax.detect.config import DetectorConfig
 from digits_jax.detect.crop_classifier import classify_block, crop_classifier
 from digits_jax.detect.detections import BatchDetections, Detections
-from digits_jax.detect.selection import Candidate
 from digits_jax.models.cnn import NUM_CLASSES, Params
 from digits_jax.runtime.compilation_cache import aot_cached
 

@@ -9,14 +9,19 @@ sizes are classified. `select` then chooses the candidates that explain the ink 
 from collections.abc import Generator, Sequence
 from itertools import accumulate, pairwise
 
+import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from digits_jax.detect.calibration import odds_scores
+from digits_jax.detect.calibration import score_candidates
+from digits_jax.detect.candidates import Candidate, Cluster
 from digits_jax.detect.components import (
+    Box,
     Component,
+    at_edge,
     cluster_numbers,
     find_components,
+    ink_strength,
     join,
     near_groups,
     split_mask,
@@ -25,13 +30,14 @@ from digits_jax.detect.config import DetectorConfig
 from digits_jax.detect.crop_classifier import Classify, Crops, Readings
 from digits_jax.detect.punctuation import remove_punctuation
 from digits_jax.detect.rulings import erase_rulings
-from digits_jax.detect.selection import Candidate, Cluster, select
-from digits_jax.detect.window_proposals import thin_strokes
+from digits_jax.detect.selection import select
+from digits_jax.detect.window_proposals import crop_window, thin_strokes
 from digits_jax.detect.window_search import search_windows
 from digits_jax.images.mnist_format import MNIST_DIGIT_SIDE, MNIST_SIDE, frame_ink
 from digits_jax.images.pixels import uint8_to_float
 
 Ink = UInt8[np.ndarray, "H W"]
+MIN_OTHER_INK = 0.005  # share of a window's area: less is dirt
 SIZE_PER_SIDE = MNIST_SIDE / MNIST_DIGIT_SIDE  # a digit's size ÷ the longer side of its box
 
 
@@ -83,9 +89,10 @@ def find_candidates(
       config: the constants of detection.
     """
     constants = config.components
+    page = _Page(image, constants.ink_threshold)
     min_side = constants.min_piece * config.min_size / SIZE_PER_SIDE
     parts = find_components(image, constants.ink_threshold, min_side)
-    digits = yield from read_components(parts, config)
+    digits = yield from read_components(parts, page, config)
     first_piece = len(parts)
     sources = list(range(first_piece))  # the component that each part comes from
 
@@ -108,19 +115,21 @@ def find_candidates(
             for piece in split_mask(parts[k].ink, thin, parts[k].box[:2], 2 * min_side):
                 parts.append(piece)
                 sources.append(k)
-    digits += yield from read_components(parts[first_piece:first_thin], config)
-    digits += yield from read_components(parts[first_thin:], config, are_parts=True)
+    digits += yield from read_components(parts[first_piece:first_thin], page, config)
+    digits += yield from read_components(parts[first_thin:], page, config, are_parts=True)
     unexplained = [k for k in unexplained if not _is_sure(digits[k], config)]
 
     # Strokes that do not touch may be one digit, and one component may be several digits.
     groups = near_groups([part.box for part in parts], unexplained, constants.max_gap)
-    joined = yield from read_components([join([parts[k] for k in g]) for g in groups], config)
+    joined = yield from read_components([join([parts[k] for k in g]) for g in groups], page, config)
     # A small digit that touches a large one hardly changes how the two are read together, so the
     # thin strokes of components that are sure are searched as well.
     sure = [k for k, digit in enumerate(digits[:first_thin]) if _is_sure(digit, config)]
     searched = [*unexplained, *sure]
     is_doubtful = [True] * len(unexplained) + [False] * len(sure)
-    inside = yield from search_windows([parts[k] for k in searched], is_doubtful, config)
+    inside = yield from search_windows(
+        [parts[k] for k in searched], is_doubtful, image.shape, config
+    )
 
     clusters = cluster_numbers(len(parts), [*enumerate(sources), *groups])
     candidates: dict[int, list[Candidate]] = {}
@@ -139,13 +148,38 @@ def find_candidates(
     return [Cluster(max(ink[number], 1), own) for number, own in candidates.items()]
 
 
+class _Page:
+    """An image, and where it has ink."""
+
+    def __init__(self, image: Ink, threshold: float):
+        """Counts the ink of all rectangles that begin at the image's corner."""
+        self.image = image
+        self.counts = cv2.integral((image > threshold * 255).astype(np.uint8))
+
+    def has_other_ink(self, part: Component) -> bool:
+        """Returns whether the window of a component shows ink that is not its own."""
+        half = SIZE_PER_SIDE * part.side / 2
+        x, y = _middle(part.box)
+        height, width = self.image.shape
+        top, bottom = max(round(y - half), 0), min(round(y + half), height)
+        left, right = max(round(x - half), 0), min(round(x + half), width)
+        total = self.counts
+        ink = total[bottom, right] - total[top, right] - total[bottom, left] + total[top, left]
+        return bool(ink - np.count_nonzero(part.mask) >= MIN_OTHER_INK * (2 * half) ** 2)
+
+
 def read_components(
-    parts: Sequence[Component], config: DetectorConfig, *, are_parts: bool = False
+    parts: Sequence[Component],
+    page: "_Page",
+    config: DetectorConfig,
+    *,
+    are_parts: bool = False,
 ) -> Generator[Crops, Readings, list[Candidate | None]]:
     """Classifies components, each framed by itself.
 
     Args:
       parts: the components.
+      page: the image that they are from.
       config: the constants of detection.
       are_parts: whether they are parts of components, whose scores are those of windows.
 
@@ -156,24 +190,42 @@ def read_components(
     crops = np.zeros((len(usable), MNIST_SIDE, MNIST_SIDE), np.float32)
     for row, k in enumerate(usable):
         crops[row] = uint8_to_float(frame_ink(parts[k].ink))
-    readings = yield crops
-    # All strokes of a component end inside its crop, or at its edge.
-    contacts = np.zeros(len(usable))
-    odds = config.window_odds if are_parts else config.component_odds
-    scores = odds_scores(readings.labels, readings.margins, contacts, odds)
-    digits: list[Candidate | None] = [None] * len(parts)
-    for row, k in enumerate(usable):
-        box, _, mask = parts[k]
-        digits[k] = Candidate(
-            box,
-            mask,
+    # Only where there is other ink around, its window shows anything else.
+    crowded = [row for row, k in enumerate(usable) if page.has_other_ink(parts[k])]
+    windows = np.zeros((len(crowded), MNIST_SIDE, MNIST_SIDE), np.float32)
+    for i, row in enumerate(crowded):
+        part = parts[usable[row]]
+        centre = np.array(_middle(part.box))
+        windows[i] = crop_window(page.image, centre, SIZE_PER_SIDE * part.side)
+    readings = yield np.concatenate([crops, windows])
+    context = np.ones(len(usable))
+    labels = readings.labels[crowded]
+    context[crowded] = readings.probabilities[len(usable) + np.arange(len(crowded)), labels]
+    found = [
+        Candidate(
+            parts[k].box,
+            parts[k].mask,
+            _middle(parts[k].box),
             SIZE_PER_SIDE * parts[k].side,
             readings.probabilities[row],
-            contact=0.0,
+            contact=0.0,  # all strokes end inside the crop, or at its edge
+            votes=1,
+            context=float(context[row]),
+            strength=ink_strength(parts[k].ink, parts[k].mask),
+            at_edge=at_edge(parts[k].box, page.image.shape),
             is_window=are_parts,
-            score=float(scores[row]),
         )
+        for row, k in enumerate(usable)
+    ]
+    scored = score_candidates(found, config.component_odds, config.window_odds)
+    digits: list[Candidate | None] = [None] * len(parts)
+    for k, digit in zip(usable, scored, strict=True):
+        digits[k] = digit
     return digits
+
+
+def _middle(box: Box) -> tuple[float, float]:
+    return (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
 
 
 def _may_be_digit(part: Component, config: DetectorConfig) -> bool:

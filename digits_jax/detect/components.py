@@ -123,3 +123,14 @@ def cluster_numbers(count: int, links: Iterable[Sequence[int]]) -> list[int]:
     rows, columns = np.array([*links], int).reshape(-1, 2).T
     graph = coo_array((np.ones(len(rows)), (rows, columns)), shape=(count, count))
     return connected_components(graph, directed=False)[1].tolist()
+
+
+def ink_strength(ink: UInt8[np.ndarray, "h w"], mask: Bool[np.ndarray, "h w"]) -> float:
+    """Returns the mean grey value of the pixels in a mask, 0–1; a pen's ink is strong and even."""
+    return cv2.mean(ink, mask.astype(np.uint8))[0] / 255
+
+
+def at_edge(box: Box, shape: Sequence[int]) -> bool:
+    """Returns whether a box touches the edge of an image of this height and width, px."""
+    x0, y0, x1, y1 = box
+    return x0 <= 0 or y0 <= 0 or x1 >= shape[1] or y1 >= shape[0]

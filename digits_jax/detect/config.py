@@ -66,10 +66,10 @@ class DetectorConfig:
     # sizes 28, one scale is searched.
     max_size: float | None = None
     # Detections of at least this score are returned, 0–1.
-    min_score: float = 0.3
+    min_score: float = 0.25
     # The same for photographs and other images that are not ink on black, 0–1. Once their contrast
     # is normalised, they contain more that resembles a digit.
-    photo_min_score: float = 0.65
+    photo_min_score: float = 0.7
     # At most this many detections are returned, ≥ 1; None for any number.
     max_detections: int | None = None
     # How digits are searched for: in the components of ink, or in all windows (`METHODS`).
@@ -81,9 +81,29 @@ class DetectorConfig:
     # Windows inside components (window_search.py).
     windows: WindowConfig = dataclasses.field(default_factory=WindowConfig)
     # Scores of components and of windows inside them (calibration.py).
-    component_odds: OddsConfig = dataclasses.field(default_factory=OddsConfig)
+    component_odds: OddsConfig = dataclasses.field(
+        default_factory=partial(
+            OddsConfig,
+            slope=0.55,
+            offset=1.19,
+            one_offset=-1.84,
+            faint_offset=-0.14,
+            context_slope=0.89,
+            edge_offset=-1.57,
+        )
+    )
     window_odds: OddsConfig = dataclasses.field(
-        default_factory=partial(OddsConfig, one_offset=-1.6, contact_offset=-1.1)
+        default_factory=partial(
+            OddsConfig,
+            slope=0.44,
+            offset=0.04,
+            one_offset=-2.0,
+            contact_offset=-1.6,
+            votes_slope=0.68,
+            faint_offset=-1.08,
+            context_slope=2.13,
+            edge_offset=-0.88,
+        )
     )
     # The choice among candidates (selection.py).
     selection: SelectionConfig = dataclasses.field(default_factory=SelectionConfig)

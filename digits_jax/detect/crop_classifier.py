@@ -41,7 +41,7 @@ class Readings(NamedTuple):
         return Readings(*(array[selected] for array in self))
 
 
-Crops = Float32[np.ndarray, "n 28 28"]  # 0–1, ink bright
+Crops = Float32[np.ndarray, "_ 28 28"]  # 0–1, ink bright
 Classify = Callable[[Sequence[Crops]], Readings]
 
 

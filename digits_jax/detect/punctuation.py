@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from digits_jax.detect.selection import Candidate
+from digits_jax.detect.candidates import Candidate
 from digits_jax.detect.steps import PunctuationConfig
 
 ONE = 1  # the class that punctuation is taken for

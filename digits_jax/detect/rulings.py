@@ -49,5 +49,7 @@ def _long_runs(mask: Bool[np.ndarray, "h w"], config: RulingConfig) -> Bool[np.n
         return np.zeros_like(mask)
     rulings = is_ruling[labels]
     tall = 2 * round(float(np.median(thickness[is_ruling]))) + 2
-    crossed = cv2.morphologyEx(ink, cv2.MORPH_OPEN, np.ones((tall, 1), np.uint8)) > 0
-    return rulings & ~crossed
+    # OpenCV takes what lies outside for ink, and a line at the edge would seem to be crossed.
+    padded = np.pad(ink, ((tall, tall), (0, 0)))
+    crossed = cv2.morphologyEx(padded, cv2.MORPH_OPEN, np.ones((tall, 1), np.uint8)) > 0
+    return rulings & ~crossed[tall:-tall]

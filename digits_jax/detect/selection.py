@@ -8,7 +8,10 @@ with p the score and ink the number of pixels that the candidate explains. So an
 0 in its loop, although the network is as sure of both. The log-odds of each one are then lowered by
 how much its box overlaps that of one selected before (soft-NMS; Bodla et al., 2017):
 
-    ln(s / (1 − s)) = slope · ln(p / (1 − p)) + offset + iou_offset · IoU
+    ln(s / (1 − s)) = slope · ln(p / (1 − p)) + offset + iou_offset · IoU + explained_offset · x
+
+with x the share of its ink that those selected before explain: a part of a digit overlaps the whole
+digit's box only a little, but all of its ink is explained.
 
 Touching digits leave little ink unexplained. A letter, a drawing or a part of a photograph may
 contain strokes that look like a digit, but most of its ink remains. So the log-odds of windows are
@@ -21,8 +24,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32
+from jaxtyping import Bool, Float
 
+from digits_jax.detect.candidates import Candidate, Cluster
 from digits_jax.detect.components import Box
 from digits_jax.detect.steps import SelectionConfig
 from digits_jax.images.box_iou import box_iou
@@ -30,35 +34,12 @@ from digits_jax.images.box_iou import box_iou
 MIN_PROBABILITY = 1e-4  # bounds the logarithm of the odds
 
 
-class Candidate(NamedTuple):
-    """Ink that may be a digit."""
-
-    box: Box  # px of the image
-    mask: Bool[np.ndarray, "h w"]  # the ink that it explains, inside the box
-    size: float  # px: the side of the square that it fills as MNIST's digits fill 28×28 px
-    probabilities: Float32[np.ndarray, "10"]
-    contact: float  # how much of the window's border strokes touch; 0 for a component
-    is_window: bool  # whether it is a part of a component
-    score: float  # 0–1, calibrated
-
-    @property
-    def label(self) -> int:
-        """The most probable class, 0–9."""
-        return int(self.probabilities.argmax())
-
-
-class Cluster(NamedTuple):
-    """Components that are near to each other, and the candidates that compete for their ink."""
-
-    ink_px: int  # how many pixels of ink the components have
-    candidates: list[Candidate]
-
-
 class Visit(NamedTuple):
     """What soft-NMS found when it visited a candidate."""
 
     candidate: int
     iou: float  # with the box of a candidate that was selected before; the largest
+    explained: float  # the share of its ink that those selected before explain, 0–1
     log_odds: float  # of the score, lowered by the overlap
     selected: bool
 
@@ -73,7 +54,8 @@ def select(cluster: Cluster, config: SelectionConfig) -> list[Candidate]:
     visits = [visit for visit in soft_nms(cluster, config) if visit.selected]
     chosen = [cluster.candidates[visit.candidate] for visit in visits]
     explained = sum(
-        _sigmoid(visit.log_odds) * _new_ink(chosen[k], chosen[:k]) for k, visit in enumerate(visits)
+        _sigmoid(visit.log_odds) * (1 - visit.explained) * np.count_nonzero(candidate.mask)
+        for candidate, visit in zip(chosen, visits, strict=True)
     )
     lowered = config.unexplained_offset * max(1 - explained / cluster.ink_px, 0.0)
     return [
@@ -97,8 +79,11 @@ def soft_nms(cluster: Cluster, config: SelectionConfig) -> list[Visit]:
     selected: list[int] = []
     for k in np.argsort(-(odds + config.ink_weight * np.log(ink)), kind="stable").tolist():
         iou = float(overlaps[k, selected].max(initial=0.0))
-        final = float(config.slope * odds[k] + config.offset + config.iou_offset * iou)
-        visits.append(Visit(k, iou, final, _sigmoid(final) >= config.min_score))
+        explained = 1 - _new_ink(candidates[k], [candidates[j] for j in selected]) / ink[k]
+        final = config.slope * odds[k] + config.offset
+        final += config.iou_offset * iou + config.explained_offset * explained
+        is_selected = _sigmoid(final) >= config.min_score
+        visits.append(Visit(k, iou, explained, float(final), is_selected))
         if visits[-1].selected:
             selected.append(k)
     return visits

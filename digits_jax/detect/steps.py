@@ -21,7 +21,7 @@ class ComponentConfig:
     # A digit's width is at most this many times its height.
     max_aspect: float = 2.0
     # A component of at least this score is one digit, and nothing else is sought in it, 0–1.
-    sure_score: float = 0.95
+    sure_score: float = 0.985
     # Two pieces may be one digit if the gap between their boxes is at most this share of the longer
     # side of the larger one.
     max_gap: float = 0.15
@@ -77,6 +77,10 @@ class OddsConfig:
     offset: float = 0.0
     one_offset: float = 0.0  # added for a 1: bars, branches and edges look like one
     contact_offset: float = 0.0  # added at full border contact, and in proportion below it
+    votes_slope: float = 0.0  # of ln(the number of windows near it that show the same class)
+    faint_offset: float = 0.0  # added for ink without strength, and in proportion for faint ink
+    context_slope: float = 0.0  # of ln(probability of its class among all ink around it), ≤ 0
+    edge_offset: float = 0.0  # added at the edge of the image, where objects are cut off
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,13 +88,15 @@ class SelectionConfig:
     """Constants of soft-NMS and of unexplained ink, fitted on validation scenes."""
 
     # The priority rises by this much per unit of ln(ink in px).
-    ink_weight: float = 0.8
+    ink_weight: float = 2.0
     # The log-odds of the final score: this times those of the score, ...
-    slope: float = 0.8
+    slope: float = 0.78
     # ... plus this, ...
-    offset: float = 0.8
+    offset: float = 0.46
     # ... plus this times the IoU with the box of a candidate of higher priority, ...
-    iou_offset: float = -6.0
+    iou_offset: float = -4.45
+    # ... plus this times the share of its ink that those explain, ...
+    explained_offset: float = -1.48
     # ... and, of windows, plus this times the share of the ink that nothing explains.
     unexplained_offset: float = -2.0
     # Candidates of a lower final score are dropped, 0–1.

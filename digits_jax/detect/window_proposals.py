@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Float32, Int, UInt8
 
 from digits_jax.detect.components import Component
 from digits_jax.detect.config import DetectorConfig
@@ -90,6 +90,27 @@ def propose_windows(
     crops /= np.maximum(crops.max(axis=(1, 2), keepdims=True), 1)
     centres = np.stack([columns, rows], axis=-1) - MNIST_SIDE / 2  # in scaled px
     return Windows(number, centres / scale, np.full(len(rows), size), crops)
+
+
+def crop_window(
+    ink: UInt8[np.ndarray, "h w"], centre_xy: Float[np.ndarray, "2"], side: float
+) -> Float32[np.ndarray, "28 28"]:
+    """Returns what a square window shows, 28×28 px; its brightest pixel is 1.
+
+    Args:
+      ink: grey values of a component.
+      centre_xy: the window's middle, px of the component's box.
+      side: the window's side, px.
+    """
+    length = max(round(side), 1)
+    x0, y0 = (round(float(c) - length / 2) for c in centre_xy)
+    window = np.zeros((length, length), np.uint8)
+    left, top = max(x0, 0), max(y0, 0)
+    inside = ink[top : max(y0 + length, 0), left : max(x0 + length, 0)]
+    window[top - y0 : top - y0 + inside.shape[0], left - x0 : left - x0 + inside.shape[1]] = inside
+    method = cv2.INTER_AREA if length > MNIST_SIDE else cv2.INTER_LINEAR
+    crop = cv2.resize(window, (MNIST_SIDE, MNIST_SIDE), interpolation=method).astype(np.float32)
+    return crop / max(float(crop.max()), 1.0)
 
 
 def thin_strokes(

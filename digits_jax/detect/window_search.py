@@ -12,15 +12,20 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32
 
 from digits_jax.detect.boxes import tight_box
-from digits_jax.detect.calibration import odds_scores
-from digits_jax.detect.components import Component
+from digits_jax.detect.calibration import score_candidates
+from digits_jax.detect.candidates import Candidate
+from digits_jax.detect.components import Component, at_edge, ink_strength
 from digits_jax.detect.config import DetectorConfig
 from digits_jax.detect.crop_classifier import Crops, Readings
-from digits_jax.detect.selection import Candidate
 from digits_jax.detect.steps import WindowConfig
-from digits_jax.detect.window_proposals import Windows, propose_windows, thin_strokes, window_sizes
-from digits_jax.images.mnist_format import MNIST_DIGIT_SIDE, MNIST_SIDE, frame_ink
-from digits_jax.images.pixels import uint8_to_float
+from digits_jax.detect.window_proposals import (
+    Windows,
+    crop_window,
+    propose_windows,
+    thin_strokes,
+    window_sizes,
+)
+from digits_jax.images.mnist_format import MNIST_DIGIT_SIDE, MNIST_SIDE
 
 WINDOWS_AT_ONCE = 4096  # bounds the memory
 THIN_SIZE_RATIO = 1.8  # of a large digit and one with thin strokes that touches it
@@ -36,6 +41,7 @@ class _Read(NamedTuple):
     probabilities: Float32[np.ndarray, "10"]
     contact: float
     margin: float
+    votes: int = 1
 
 
 class _Search:
@@ -82,16 +88,20 @@ class _Search:
 
 
 def search_windows(
-    parts: Sequence[Component], is_doubtful: Sequence[bool], config: DetectorConfig
+    parts: Sequence[Component],
+    is_doubtful: Sequence[bool],
+    shape: tuple[int, ...],
+    config: DetectorConfig,
 ) -> Generator[Crops, Readings, list[tuple[int, Candidate]]]:
     """Classifies the windows of components, and the ink in the best of them once more.
 
-    The ink in the tight box of a window is framed as MNIST's makers framed their digits. The
-    probabilities of the candidate are the mean of both readings.
+    The second window is centred on the tight box around the ink that the first one read, and as
+    large as such a digit fills it. The probabilities of the candidate are the mean of both.
 
     Args:
       parts: the components.
       is_doubtful: whether digits are sought in all ink of each, or only in its thin strokes.
+      shape: height and width of the image, px.
       config: the constants of detection.
 
     Returns:
@@ -116,7 +126,8 @@ def search_windows(
                 waiting = []
 
     distinct = [w for search in searches for w in _distinct(search.found, constants)]
-    boxes, crops = [], np.zeros((len(distinct), MNIST_SIDE, MNIST_SIDE), np.float32)
+    boxes, centred = [], list[_Read]()
+    crops = np.zeros((len(distinct), MNIST_SIDE, MNIST_SIDE), np.float32)
     for row, window in enumerate(distinct):
         ink = parts[window.part].ink
         corners = np.concatenate([window.centre_xy - window.side / 2] * 2)
@@ -124,26 +135,36 @@ def search_windows(
         label = int(window.probabilities.argmax())
         x0, y0, x1, y1 = tight_box(ink, corners, label, config.boxes).tolist()
         boxes.append((x0, y0, x1, y1))
-        inside = ink[y0:y1, x0:x1]
-        if inside.any():
-            crops[row] = uint8_to_float(frame_ink(inside))
-    framed = yield crops
-    both = [framed.probabilities, np.array([w.probabilities for w in distinct]).reshape(-1, 10)]
-    mean = np.mean(both, axis=0)
-    readings = Readings(mean, np.array([window.contact for window in distinct]))
-    scores = odds_scores(readings.labels, readings.margins, readings.contacts, config.window_odds)
+        centre = np.array([x0 + x1, y0 + y1]) / 2
+        side = max(x1 - x0, y1 - y0) * MNIST_SIDE / MNIST_DIGIT_SIDE
+        centred.append(window._replace(centre_xy=centre, side=side))
+        crops[row] = crop_window(ink, centre, side)
+    again = yield crops
     found = []
-    for row, (window, (x0, y0, x1, y1)) in enumerate(zip(distinct, boxes, strict=True)):
+    for row, (window, (x0, y0, x1, y1)) in enumerate(zip(centred, boxes, strict=True)):
         part = parts[window.part]
         left, top = part.box[:2]
         mask = part.mask[y0:y1, x0:x1]
         if mask.any():
             box = (x0 + left, y0 + top, x1 + left, y1 + top)
             candidate = Candidate(
-                box, mask, window.side, mean[row], window.contact, True, float(scores[row])
+                box,
+                mask,
+                (float(window.centre_xy[0]) + left, float(window.centre_xy[1]) + top),
+                window.side,
+                (window.probabilities + again.probabilities[row]) / 2,
+                contact=min(window.contact, float(again.contacts[row])),
+                votes=window.votes,
+                context=1.0,  # windows show all ink of their component
+                strength=ink_strength(part.ink[y0:y1, x0:x1], mask),
+                at_edge=at_edge(box, shape),
+                is_window=True,
             )
             found.append((window.part, candidate))
-    return found
+    scored = score_candidates(
+        [candidate for _, candidate in found], config.component_odds, config.window_odds
+    )
+    return [(part, candidate) for (part, _), candidate in zip(found, scored, strict=True)]
 
 
 def _read_windows(
@@ -178,13 +199,12 @@ def _distinct(windows: Sequence[_Read], config: WindowConfig) -> list[_Read]:
     labels = np.array([window.probabilities.argmax() for window in windows])
     margins = np.array([window.margin for window in windows])
     open_rows = np.ones(len(windows), bool)
-    best = []
+    best: list[_Read] = []
     for k in np.argsort(-margins, kind="stable"):
         if open_rows[k]:
-            best.append(windows[k])
             smaller, larger = np.minimum(sides, sides[k]), np.maximum(sides, sides[k])
             near = np.hypot(*(centres - centres[k]).T) < config.same_radius * smaller
-            open_rows &= ~(
-                near & (larger < config.same_size_ratio * smaller) & (labels == labels[k])
-            )
+            same = near & (larger < config.same_size_ratio * smaller) & (labels == labels[k])
+            best.append(windows[k]._replace(votes=int(np.count_nonzero(same))))
+            open_rows &= ~same
     return best

@@ -37,7 +37,7 @@ MATMUL_SIDE_ACCELERATOR = 8192
 TRAIN_STEPS_CPU = 1
 TRAIN_STEPS_ACCELERATOR = 100
 # The work of the exhaustive search depends on the image's size alone.
-EXHAUSTIVE_CONFIG = DetectorConfig(method="windows", min_size=15, max_size=100)
+EXHAUSTIVE_CONFIG = DetectorConfig(method="windows", min_size=15.0, max_size=100.0)
 
 
 class Task(NamedTuple):

@@ -30,12 +30,13 @@ from digits_jax.data.font_glyphs import load_font_digits, load_font_letters
 from digits_jax.data.mnist import Mnist
 from digits_jax.data.scenes import Scene, compose
 from digits_jax.detect.calibration import odds_features
+from digits_jax.detect.candidates import Candidate, Cluster
 from digits_jax.detect.component_detector import to_detections
 from digits_jax.detect.component_search import find_candidates
 from digits_jax.detect.config import HEADER_KEY, DetectorConfig
-from digits_jax.detect.crop_classifier import Classify, Readings, classify_block, crop_classifier
+from digits_jax.detect.crop_classifier import Classify, classify_block, crop_classifier
 from digits_jax.detect.detections import Detections
-from digits_jax.detect.selection import Candidate, Cluster, log_odds, select, soft_nms
+from digits_jax.detect.selection import log_odds, select, soft_nms
 from digits_jax.detect.steps import OddsConfig
 from digits_jax.eval.detection_metrics import (
     AP_MIN_SCORE,
@@ -46,17 +47,20 @@ from digits_jax.images.box_iou import box_iou
 from digits_jax.images.normalise import is_ink_on_black, normalise
 from digits_jax.models.weights import save_weights
 from digits_jax.runtime.progress import progress
+from digits_jax.train.negatives.photo_clutter import load_photographs
 from experiments.common.images_without_digits import SIDE, cut_squares
 from experiments.common.provenance import provenance, write_result
 
 SCENES = ("native", "savi-d", "mnist-od", "page", "textured", "fonts")
-FALSE_ALARM_COST = 0.002  # of F1, for each false detection a megapixel
+FALSE_ALARM_COST = 0.003  # of F1, for each false detection a megapixel
 # The values that are tried of each constant of the selection, one constant after the other.
 VALUES: dict[str, Sequence[float]] = {
     "ink_weight": (0.3, 0.5, 0.8, 1.2, 2.0),
-    "unexplained_offset": (0.0, -1.0, -2.0, -3.0, -4.0),
+    "unexplained_offset": (0.0, -1.0, -2.0, -3.0, -4.0, -6.0),
 }
+PHOTO_MIN_SCORES = (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9)
 ROUNDS = 2
+RIDGE = 5e-4  # of the coefficients' squares: rare evidence does not get a large weight
 MIN_IOU = 0.5  # of a right candidate and the digit
 SEED = 11  # of the scenes
 
@@ -122,7 +126,7 @@ def load_images(count: int) -> list[Image]:
         for scene in compose(name, "validation", count, SEED, mnist=mnist):
             images.append(_to_image(dataset, scene))
     no_digits = np.zeros((0, 4), np.int64), np.zeros(0, np.int64)
-    for photograph in load_sample_images().images:
+    for photograph in (*load_sample_images().images, *map(np.asarray, load_photographs())):
         for square in cut_squares(photograph):
             images.append(_to_image("photographs", Scene(square, *no_digits)))
     letters = load_font_letters("validation")
@@ -174,11 +178,7 @@ def fit_odds(examples: Sequence[Example], config: DetectorConfig) -> DetectorCon
                 c for cluster in clusters for c in cluster.candidates if c.is_window == is_window
             ]
             if candidates:
-                readings = Readings(
-                    np.array([c.probabilities for c in candidates]),
-                    np.array([c.contact for c in candidates]),
-                )
-                features.append(odds_features(readings.labels, readings.margins, readings.contacts))
+                features.append(odds_features(candidates))
                 truths.append(_right_digits(candidates, image.scene).any(axis=1))
         x, y = np.concatenate(features), np.concatenate(truths)
         used = x.std(axis=0) > 0
@@ -200,13 +200,12 @@ def fit_soft_nms(examples: Sequence[Example], config: DetectorConfig) -> Detecto
             found: set[int] = set()
             for visit in soft_nms(cluster, config.selection):
                 new = set(np.flatnonzero(right[visit.candidate]).tolist()) - found
-                features.append((odds[visit.candidate], 1.0, visit.iou))
+                features.append((odds[visit.candidate], 1.0, visit.iou, visit.explained))
                 truths.append(bool(new))
                 found |= set(sorted(new)[:1])
-    slope, offset, iou_offset = _logistic_regression(np.array(features), np.array(truths))
-    selection = dataclasses.replace(
-        config.selection, slope=slope, offset=offset, iou_offset=iou_offset
-    )
+    names = ("slope", "offset", "iou_offset", "explained_offset")
+    fitted = _logistic_regression(np.array(features), np.array(truths))
+    selection = dataclasses.replace(config.selection, **dict(zip(names, fitted, strict=True)))
     return dataclasses.replace(config, selection=selection)
 
 
@@ -218,7 +217,8 @@ def _without_letters(examples: Sequence[Example]) -> list[Example]:
 def _logistic_regression(x: np.ndarray, y: np.ndarray) -> list[float]:
     def loss(coefficients: np.ndarray) -> float:
         logits = x @ coefficients
-        return float(np.logaddexp(0, np.where(y, -logits, logits)).mean())
+        penalty = RIDGE * float(coefficients @ coefficients)
+        return float(np.logaddexp(0, np.where(y, -logits, logits)).mean()) + penalty
 
     fitted = minimize(loss, np.array([1.0, *np.zeros(x.shape[1] - 1)])).x
     return [round(float(value), 2) for value in fitted]
@@ -238,7 +238,7 @@ def fit_selection(
     examples: Sequence[Example], config: DetectorConfig
 ) -> tuple[DetectorConfig, list[dict[str, Any]]]:
     """Tries the values of each constant of the selection in turn, and keeps the best."""
-    history = [{"objective": objective(examples, config)}]
+    history: list[dict[str, Any]] = [{"objective": objective(examples, config)}]
     for name, values in itertools.chain.from_iterable([VALUES.items()] * ROUNDS):
         for value in values:
             selection = dataclasses.replace(config.selection, **{name: value})
@@ -247,6 +247,12 @@ def fit_selection(
             if reached > history[-1]["objective"]:
                 history.append({"objective": reached, name: value})
                 config = tried
+    for value in PHOTO_MIN_SCORES:
+        tried = dataclasses.replace(config, photo_min_score=value)
+        reached = objective(examples, tried)
+        if reached > history[-1]["objective"]:
+            history.append({"objective": reached, "photo_min_score": value})
+            config = tried
     return config, history
 
 

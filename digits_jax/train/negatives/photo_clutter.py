@@ -38,7 +38,7 @@ def draw_clutter() -> UInt8[np.ndarray, "n 28 28"]:
       surroundings.
     """
     rng = np.random.default_rng(SEED)
-    photographs = _load_photographs()
+    photographs = load_photographs()
     grey_photographs = [photograph.convert("L") for photograph in photographs]
     large_leaves = (
         _draw_leaves(rng, INPUT_SIDE * SUPERSAMPLING, int(rng.integers(2, 20)))
@@ -107,7 +107,7 @@ def _draw_strokes(rng: np.random.Generator) -> Image.Image:
     return canvas.filter(ImageFilter.GaussianBlur(float(rng.exponential(0.5)) * SUPERSAMPLING))
 
 
-def _load_photographs() -> list[Image.Image]:
+def load_photographs() -> list[Image.Image]:
     """Loads three photographs of other packages: a portrait, a man on stairs, fields from the air.
 
     Grace Hopper by James S. Davis (1984), which is in the public domain and in Matplotlib;
