@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from candidates import make_candidate
 
+from digits_jax.detect.candidates import Candidate
 from digits_jax.detect.config import DEFAULT_CONFIG
 from digits_jax.detect.punctuation import remove_punctuation
-from digits_jax.detect.selection import Candidate
 
 CONFIG = DEFAULT_CONFIG.punctuation
 

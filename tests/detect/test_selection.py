@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from candidates import make_candidate
 
-from digits_jax.detect.selection import Candidate, Cluster, select
+from digits_jax.detect.candidates import Candidate, Cluster
+from digits_jax.detect.selection import select
 from digits_jax.detect.steps import SelectionConfig
 
 CONFIG = SelectionConfig(
