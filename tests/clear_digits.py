@@ -16,8 +16,8 @@ from digits_jax.images.mnist_format import frame_ink
 from digits_jax.images.pixels import uint8_to_float
 from digits_jax.models.cnn import Params
 
-MIN_MARGIN = 0.99
-TRIES = 8  # digits that are tried for each place
+MIN_MARGIN = 0.995  # such digits are sure
+TRIES = 24  # digits that are tried for each place
 
 
 class Digit(NamedTuple):

@@ -66,7 +66,7 @@ class DetectorConfig:
     # sizes 28, one scale is searched.
     max_size: float | None = None
     # Detections of at least this score are returned, 0–1.
-    min_score: float = 0.25
+    min_score: float = 0.3
     # The same for photographs and other images that are not ink on black, 0–1. Once their contrast
     # is normalised, they contain more that resembles a digit.
     photo_min_score: float = 0.7

@@ -13,7 +13,13 @@ from digits_jax.detect.selection import select
 from digits_jax.detect.steps import SelectionConfig
 
 CONFIG = SelectionConfig(
-    ink_weight=1.5, slope=1.0, offset=0.0, iou_offset=-6.0, unexplained_offset=-2.0, min_score=0.05
+    ink_weight=1.5,
+    slope=1.0,
+    offset=0.0,
+    iou_offset=-6.0,
+    explained_offset=0.0,
+    unexplained_offset=-2.0,
+    min_score=0.05,
 )
 
 
@@ -115,6 +121,14 @@ def test_windows_have_lower_scores_where_ink_is_left_unexplained() -> None:
         assert scores == pytest.approx(
             sorted([from_odds(9 / divisor), from_odds(4 / divisor), 0.5])
         )
+
+
+def test_a_candidate_whose_ink_is_explained_has_a_lower_score() -> None:
+    """A stem in a digit overlaps its box by a tenth, and three quarters of its ink are the digit's."""
+    config = dataclasses.replace(CONFIG, iou_offset=0.0, explained_offset=-2.0)
+    digit, stem = candidate((0, 40), (0, 10), 0.9), candidate((0, 40), (7, 11), 0.8)
+    scores = scores_of(digit, stem, config=config)
+    assert scores == pytest.approx({0: 0.9, 1: from_odds(4 * math.exp(-2 * 0.75))})
 
 
 def test_ink_that_two_candidates_explain_counts_once() -> None:
