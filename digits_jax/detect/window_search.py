@@ -145,7 +145,8 @@ def search_windows(
         part = parts[window.part]
         left, top = part.box[:2]
         mask = part.mask[y0:y1, x0:x1]
-        if mask.any():
+        is_searched_size = config.min_size <= window.side <= (config.max_size or np.inf)
+        if mask.any() and is_searched_size:
             box = (x0 + left, y0 + top, x1 + left, y1 + top)
             candidate = Candidate(
                 box,
