@@ -6,6 +6,7 @@ import pytest
 from scipy import ndimage
 
 from digits_jax.data.mnist import Dataset, Mnist
+from digits_jax.images.mask_box import mask_to_box
 from digits_jax.train.batch import sample_batch
 from digits_jax.train.hands import draw
 from digits_jax.train.hands.draw import (
@@ -14,6 +15,7 @@ from digits_jax.train.hands.draw import (
     other_hands_spec,
 )
 from digits_jax.train.hands.pen import draw_digit
+from digits_jax.train.hands.resolution import lower_resolution
 from digits_jax.train.hands.skeletons import SKELETONS
 from digits_jax.train.hands.stroke_width import change_stroke_width
 
@@ -78,7 +80,8 @@ def test_a_square_that_is_thickened_stays_a_square() -> None:
 def test_the_pool_has_its_spec_and_labels_of_all_classes(
     mnist: Mnist, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    counts = {"FONT_COUNT": 40, "DRAWN_COUNT": 30, "CHANGED_COUNT": 20, "OTHER_HANDS_COUNT": 90}
+    counts = {"FONT_COUNT": 40, "DRAWN_COUNT": 30, "CHANGED_COUNT": 20, "COARSE_COUNT": 10}
+    counts["OTHER_HANDS_COUNT"] = 100
     for name, count in counts.items():
         monkeypatch.setattr(draw, name, count)
     hands = draw_other_hands(mnist.train)
@@ -103,3 +106,18 @@ def test_a_share_of_a_batch_is_in_other_hands_with_their_labels(train_digits: Da
         np.testing.assert_array_equal(
             np.asarray(mixed_array)[~is_other], np.asarray(array)[~is_other]
         )
+
+
+def test_a_coarse_digit_has_the_blur_of_a_few_pixels_and_mnist_s_frame(mnist: Mnist) -> None:
+    """Neighbouring pixels differ less than in the digit, which fills the same 20 px."""
+    rng = np.random.default_rng(0)
+    digits = np.asarray(mnist.train.images[:40])
+    coarse = np.stack([lower_resolution(digit, rng) for digit in digits])
+    assert (coarse.shape, coarse.dtype) == (digits.shape, np.uint8)
+    steepest = [
+        np.abs(np.diff(images.astype(int), axis=2)).max(axis=(1, 2)) for images in (coarse, digits)
+    ]
+    assert (steepest[0] < steepest[1]).mean() > 0.9
+    boxes = np.stack([mask_to_box(image > 0.15 * 255) for image in coarse])
+    sides = (boxes[:, 2:] - boxes[:, :2]).max(axis=1)
+    assert ((sides >= 18) & (sides <= 20)).all()
