@@ -124,7 +124,7 @@ def test_windows_have_lower_scores_where_ink_is_left_unexplained() -> None:
 
 
 def test_a_candidate_whose_ink_is_explained_has_a_lower_score() -> None:
-    """A stem in a digit overlaps its box by a tenth, and three quarters of its ink are the digit's."""
+    """A stem overlaps a digit by a tenth; three quarters of its ink are the digit's."""
     config = dataclasses.replace(CONFIG, iou_offset=0.0, explained_offset=-2.0)
     digit, stem = candidate((0, 40), (0, 10), 0.9), candidate((0, 40), (7, 11), 0.8)
     scores = scores_of(digit, stem, config=config)
