@@ -113,7 +113,7 @@ def detect(
         max_size: Size of the largest digits to search for, in pixels, at most 10,000.
         method: How to search. `components` reads each component of ink by itself, and searches
             windows only where components touch or are no digit. `windows` searches every window at
-            all scales, which takes some hundred times as long; with both sizes 28 it is the paper's
+            all scales, which takes ten to forty times as long; with both sizes 28 it is the paper's
             search at one scale. It examines the 256 likeliest candidates of each 131,072 pixels; a
             line on standard error names a page with more.
         normalise: Accept ink of any colour on paper of any colour, in uneven light. With

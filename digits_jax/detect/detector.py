@@ -140,7 +140,7 @@ def detect(
       capacity: the former name of `max_detections`.
       method: "components", the default, classifies what the components of ink show, and windows
         only where they touch. "windows" classifies every window, as in the paper; with both sizes
-        28, at one scale. It is some hundred times slower.
+        28, at one scale. It is ten to forty times slower on pages.
       config: the constants of detection; the arguments above replace its fields.
       precision: that of the matrix products, as for `response_maps`.
 

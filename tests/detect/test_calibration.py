@@ -1,10 +1,14 @@
 """Calibration: scores from margins."""
 
+import math
+
 import jax.numpy as jnp
 import numpy as np
+import pytest
+from candidates import make_candidate
 
-from digits_jax.detect.calibration import calibrate
-from digits_jax.detect.steps import CalibrationConfig
+from digits_jax.detect.calibration import calibrate, score_candidates
+from digits_jax.detect.steps import CalibrationConfig, OddsConfig
 
 
 def test_odds_are_divided_by_border_contact_and_for_a_1() -> None:
@@ -21,3 +25,26 @@ def test_margins_of_0_and_1_stay() -> None:
     contacts, labels = jnp.ones((1, 2), jnp.float32), jnp.ones((1, 2), int)
     scores = calibrate(labels, margins, contacts, CalibrationConfig())
     np.testing.assert_array_equal(scores, margins)
+
+
+def test_each_evidence_moves_the_log_odds_by_its_coefficient() -> None:
+    """A margin of 0.8 has log-odds of ln 4; components and windows have their own coefficients."""
+    probabilities = np.zeros(10, np.float32)
+    probabilities[[3, 5]] = 0.9, 0.1
+    plain = make_candidate((0, 0, 10, 20), 0.0)._replace(probabilities=probabilities)
+    one = plain._replace(probabilities=np.roll(probabilities, -2))
+    windows = OddsConfig(0.5, 1.0, -2.0, -3.0, 0.7, -4.0, 0.9, -1.5)
+    cases = {
+        0.0: plain,
+        -2.0: one,
+        -1.5: plain._replace(contact=0.1),
+        0.7 * math.log(5): plain._replace(votes=5),
+        -1.0: plain._replace(strength=0.75),
+        0.9 * math.log(0.5): plain._replace(context=0.5),
+        -1.5001: plain._replace(at_edge=True),
+    }
+    found = [candidate._replace(is_window=True) for candidate in cases.values()]
+    scores = [c.score for c in score_candidates([*found, plain], OddsConfig(), windows)]
+    expected = [0.5 * math.log(4) + 1 + moved for moved in cases] + [math.log(4)]
+    log_odds = [math.log(score / (1 - score)) for score in scores]
+    assert log_odds == pytest.approx(expected, abs=1e-3)
