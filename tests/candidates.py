@@ -14,7 +14,7 @@ def make_candidate(
     score: float,
     *,
     label: int = 0,
-    is_window: bool = False,
+    kind: str = "component",
     mask: np.ndarray | None = None,
 ) -> Candidate:
     """Returns a candidate in a box, which its ink fills if no mask is given."""
@@ -25,7 +25,7 @@ def make_candidate(
         "size": 1.4 * max(y1 - y0, x1 - x0),
         "probabilities": np.eye(10, dtype=np.float32)[label],
         "contact": 0.0,
-        "is_window": is_window,
+        "kind": kind,
         "votes": 1,
         "centre": ((x0 + x1) / 2, (y0 + y1) / 2),
         "context": 1.0,

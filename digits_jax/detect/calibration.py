@@ -1,7 +1,7 @@
 """Calibration: detection scores from margins, lower for what is often seen where no digit is."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import jax.numpy as jnp
 import numpy as np
@@ -43,7 +43,7 @@ def calibrate(
 
 
 def score_candidates(
-    candidates: Sequence[Candidate], components: OddsConfig, windows: OddsConfig
+    candidates: Sequence[Candidate], odds: Mapping[str, OddsConfig]
 ) -> list[Candidate]:
     """Returns candidates with their calibrated scores.
 
@@ -56,15 +56,12 @@ def score_candidates(
 
     Args:
       candidates: the candidates, whose scores are replaced.
-      components: the coefficients for components.
-      windows: the coefficients for parts of components.
+      odds: the coefficients for each kind of candidate.
     """
     if not candidates:
         return []
     features = odds_features(candidates)
-    coefficients = np.array(
-        [dataclasses.astuple(windows if c.is_window else components) for c in candidates]
-    )
+    coefficients = np.array([dataclasses.astuple(odds[c.kind]) for c in candidates])
     scores = 1 / (1 + np.exp(-(features * coefficients).sum(axis=1)))
     return [c._replace(score=float(s)) for c, s in zip(candidates, scores, strict=True)]
 

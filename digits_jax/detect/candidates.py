@@ -7,6 +7,10 @@ from jaxtyping import Bool, Float32
 
 from digits_jax.detect.components import Box
 
+# A component of ink, pieces and pairs included; the ink in a window inside a component; and what
+# the best candidates leave of a component.
+KINDS = ("component", "window", "rest")
+
 
 class Candidate(NamedTuple):
     """Ink that may be a digit, and the evidence for it."""
@@ -21,7 +25,7 @@ class Candidate(NamedTuple):
     context: float  # probability of its class in a window that shows all ink around it, 0–1
     strength: float  # mean grey value of its ink, 0–1
     at_edge: bool  # whether it touches the edge of the image
-    is_window: bool  # whether it is a part of a component
+    kind: str  # how its ink was found: one of `KINDS`
     score: float = 0.0  # 0–1, calibrated
 
     @property

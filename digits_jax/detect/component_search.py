@@ -30,8 +30,9 @@ from digits_jax.detect.config import DetectorConfig
 from digits_jax.detect.crop_classifier import Classify, Crops, Readings
 from digits_jax.detect.punctuation import remove_punctuation
 from digits_jax.detect.rulings import erase_rulings
-from digits_jax.detect.selection import select
-from digits_jax.detect.window_proposals import crop_window, thin_strokes
+from digits_jax.detect.selection import remove_ink, select, soft_nms
+from digits_jax.detect.steps import RulingConfig
+from digits_jax.detect.window_proposals import crop_window
 from digits_jax.detect.window_search import search_windows
 from digits_jax.images.mnist_format import MNIST_DIGIT_SIDE, MNIST_SIDE, frame_ink
 from digits_jax.images.pixels import uint8_to_float
@@ -75,8 +76,7 @@ def search_image(image: Ink, config: DetectorConfig) -> Generator[Crops, Reading
       config: the constants of detection.
     """
     clusters = yield from find_candidates(image, config)
-    chosen = (select(cluster, config.selection) for cluster in clusters)
-    return remove_punctuation([d for cluster in chosen for d in cluster], config.punctuation)
+    return remove_punctuation(select(clusters, config.selection), config.punctuation)
 
 
 def find_candidates(
@@ -93,59 +93,87 @@ def find_candidates(
     min_side = constants.min_piece * config.min_size / SIZE_PER_SIDE
     parts = find_components(image, constants.ink_threshold, min_side)
     digits = yield from read_components(parts, page, config)
-    first_piece = len(parts)
-    sources = list(range(first_piece))  # the component that each part comes from
 
     # Without its rulings, a component falls into what stands on them.
-    unexplained = []
+    doubtful, ruled = list[int](), set[int]()
+    sources = list(range(len(parts)))  # the component that each part comes from
     for k in [k for k, digit in enumerate(digits) if not _is_sure(digit, config)]:
-        without = erase_rulings(parts[k].mask, config.rulings)
-        if without is None:
-            unexplained.append(k)
-            continue
-        for piece in split_mask(parts[k].ink, without, parts[k].box[:2], min_side):
-            unexplained.append(len(parts))
-            parts.append(piece)
-            sources.append(k)
-    first_thin = len(parts)
-    # A small digit that touches a large one has thinner strokes.
-    for k in range(first_piece):
-        thin = thin_strokes(parts[k], min_side, config.windows)
-        if thin is not None:
-            for piece in split_mask(parts[k].ink, thin, parts[k].box[:2], 2 * min_side):
-                parts.append(piece)
-                sources.append(k)
-    digits += yield from read_components(parts[first_piece:first_thin], page, config)
-    digits += yield from read_components(parts[first_thin:], page, config, are_parts=True)
-    unexplained = [k for k in unexplained if not _is_sure(digits[k], config)]
+        pieces, is_ruling = _pieces_on_rulings(parts[k], min_side, config.rulings)
+        if is_ruling:
+            ruled.add(k)
+            doubtful += range(len(parts), len(parts) + len(pieces))
+        else:  # perhaps the straight stroke of a digit: with and without it are candidates
+            doubtful.append(k)
+        parts += pieces
+        sources += [k] * len(pieces)
+    digits += yield from read_components(parts[len(digits) :], page, config)
+    doubtful = [k for k in doubtful if not _is_sure(digits[k], config)]
 
     # Strokes that do not touch may be one digit, and one component may be several digits.
-    groups = near_groups([part.box for part in parts], unexplained, constants.max_gap)
+    groups = near_groups([part.box for part in parts], doubtful, constants.max_gap)
     joined = yield from read_components([join([parts[k] for k in g]) for g in groups], page, config)
-    # A small digit that touches a large one hardly changes how the two are read together, so the
-    # thin strokes of components that are sure are searched as well.
-    sure = [k for k, digit in enumerate(digits[:first_thin]) if _is_sure(digit, config)]
-    searched = [*unexplained, *sure]
-    is_doubtful = [True] * len(unexplained) + [False] * len(sure)
+    whole_scores = [digit.score if (digit := digits[k]) else 0.0 for k in doubtful]
     inside = yield from search_windows(
-        [parts[k] for k in searched], is_doubtful, image.shape, config
+        [parts[k] for k in doubtful], whole_scores, image.shape, config
     )
 
-    clusters = cluster_numbers(len(parts), [*enumerate(sources), *groups])
-    candidates: dict[int, list[Candidate]] = {}
+    numbers = cluster_numbers(len(parts), [*enumerate(sources), *groups])
+    ink_px = [0] * (max(numbers, default=-1) + 1)
+    for k, part in enumerate(parts):
+        is_piece = sources[k] != k
+        if k not in ruled and (not is_piece or sources[k] in ruled):
+            ink_px[numbers[k]] += int(np.count_nonzero(part.mask))
+    clusters = [Cluster(count, []) for count in ink_px]
     for k, digit in [
         *enumerate(digits),
         *zip((group[0] for group in groups), joined, strict=True),
-        *((searched[k], digit) for k, digit in inside),
+        *((doubtful[k], digit) for k, digit in inside),
     ]:
         if digit is not None:
-            candidates.setdefault(clusters[k], []).append(digit)
-    has_pieces = set(sources[first_piece:first_thin])
-    ink = [0] * len(parts)
-    for k, part in enumerate(parts):
-        if k not in has_pieces and k < first_thin:
-            ink[clusters[k]] += int(np.count_nonzero(part.mask))
-    return [Cluster(max(ink[number], 1), own) for number, own in candidates.items()]
+            clusters[numbers[k]].candidates.append(digit)
+
+    # What the best candidates leave of a component may be a digit: the 1 that touches a 0.
+    left = [
+        (numbers[k], piece)
+        for k in doubtful
+        for piece in _unexplained_pieces(parts[k], clusters[numbers[k]], min_side, config)
+    ]
+    remaining = yield from read_components([piece for _, piece in left], page, config, kind="rest")
+    for (number, _), digit in zip(left, remaining, strict=True):
+        if digit is not None:
+            clusters[number].candidates.append(digit)
+    return clusters
+
+
+def _unexplained_pieces(
+    part: Component, cluster: Cluster, min_side: float, config: DetectorConfig
+) -> list[Component]:
+    """Returns the pieces of a component that the best candidates of its cluster leave over."""
+    unexplained = part.mask.copy()
+    for visit in soft_nms(cluster, config.selection):
+        if visit.selected and visit.log_odds > 0:  # more likely a digit than not
+            remove_ink(unexplained, part.box, cluster.candidates[visit.candidate])
+    if (unexplained == part.mask).all():
+        return []
+    min_side = max(min_side, config.components.min_rest * part.side)
+    return list(split_mask(part.ink, unexplained, part.box[:2], min_side))
+
+
+def _pieces_on_rulings(
+    part: Component, min_side: float, config: RulingConfig
+) -> tuple[list[Component], bool]:
+    """Returns what is left of a component without its rulings, and whether they surely are some.
+
+    There are no pieces if the component has nothing that looks like a ruling.
+    """
+    without = erase_rulings(part.mask, config)
+    if without is None:
+        return [], False
+    pieces = list(split_mask(part.ink, without, part.box[:2], min_side))
+    rows, columns = np.nonzero(part.mask & ~without)
+    length = max(np.ptp(rows), np.ptp(columns)) + 1
+    largest = max((piece.side for piece in pieces), default=0)
+    return pieces, bool(length >= config.min_length_per_piece * largest)
 
 
 class _Page:
@@ -173,7 +201,7 @@ def read_components(
     page: "_Page",
     config: DetectorConfig,
     *,
-    are_parts: bool = False,
+    kind: str = "component",
 ) -> Generator[Crops, Readings, list[Candidate | None]]:
     """Classifies components, each framed by itself.
 
@@ -181,7 +209,7 @@ def read_components(
       parts: the components.
       page: the image that they are from.
       config: the constants of detection.
-      are_parts: whether they are parts of components, whose scores are those of windows.
+      kind: that of the candidates, one of `KINDS`.
 
     Returns:
       A candidate for each component, or None if no digit has its shape or its size.
@@ -213,11 +241,11 @@ def read_components(
             context=float(context[row]),
             strength=ink_strength(parts[k].ink, parts[k].mask),
             at_edge=at_edge(parts[k].box, page.image.shape),
-            is_window=are_parts,
+            kind=kind,
         )
         for row, k in enumerate(usable)
     ]
-    scored = score_candidates(found, config.component_odds, config.window_odds)
+    scored = score_candidates(found, config.odds)
     digits: list[Candidate | None] = [None] * len(parts)
     for k, digit in zip(usable, scored, strict=True):
         digits[k] = digit

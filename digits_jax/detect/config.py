@@ -69,7 +69,7 @@ class DetectorConfig:
     min_score: float = 0.3
     # The same for photographs and other images that are not ink on black, 0–1. Once their contrast
     # is normalised, they contain more that resembles a digit.
-    photo_min_score: float = 0.7
+    photo_min_score: float = 0.3
     # At most this many detections are returned, ≥ 1; None for any number.
     max_detections: int | None = None
     # How digits are searched for: in the components of ink, or in all windows (`METHODS`).
@@ -80,29 +80,39 @@ class DetectorConfig:
     rulings: RulingConfig = dataclasses.field(default_factory=RulingConfig)
     # Windows inside components (window_search.py).
     windows: WindowConfig = dataclasses.field(default_factory=WindowConfig)
-    # Scores of components and of windows inside them (calibration.py).
+    # Scores of components, of windows inside them and of what is left of them (calibration.py).
     component_odds: OddsConfig = dataclasses.field(
         default_factory=partial(
             OddsConfig,
             slope=0.55,
-            offset=1.19,
-            one_offset=-1.84,
-            faint_offset=-0.14,
-            context_slope=0.89,
-            edge_offset=-1.57,
+            offset=1.05,
+            one_offset=-1.79,
+            faint_offset=0.03,
+            context_slope=1.0,
+            edge_offset=-1.38,
         )
     )
     window_odds: OddsConfig = dataclasses.field(
         default_factory=partial(
             OddsConfig,
-            slope=0.44,
-            offset=0.04,
-            one_offset=-2.0,
-            contact_offset=-1.6,
-            votes_slope=0.68,
-            faint_offset=-1.08,
-            context_slope=2.13,
-            edge_offset=-0.88,
+            slope=0.36,
+            offset=-0.45,
+            one_offset=-1.92,
+            contact_offset=-1.07,
+            votes_slope=0.98,
+            faint_offset=-1.66,
+            edge_offset=-1.05,
+        )
+    )
+    rest_odds: OddsConfig = dataclasses.field(
+        default_factory=partial(
+            OddsConfig,
+            slope=0.1,
+            offset=1.12,
+            one_offset=-0.04,
+            faint_offset=0.71,
+            context_slope=2.58,
+            edge_offset=-3.41,
         )
     )
     # The choice among candidates (selection.py).
@@ -132,6 +142,15 @@ class DetectorConfig:
             check_range("max_detections", self.max_detections, 1)
         if self.method not in METHODS:
             raise ArgumentError(f"expected the method {' or '.join(METHODS)}; got {self.method!r}")
+
+    @property
+    def odds(self) -> dict[str, OddsConfig]:
+        """The coefficients of the scores of each kind of candidate (`candidates.KINDS`)."""
+        return {
+            "component": self.component_odds,
+            "window": self.window_odds,
+            "rest": self.rest_odds,
+        }
 
     def to_json(self) -> str:
         """Returns the config as a JSON object with sorted keys; `from_json` reads it."""

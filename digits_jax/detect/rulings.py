@@ -52,4 +52,7 @@ def _long_runs(mask: Bool[np.ndarray, "h w"], config: RulingConfig) -> Bool[np.n
     # OpenCV takes what lies outside for ink, and a line at the edge would seem to be crossed.
     padded = np.pad(ink, ((tall, tall), (0, 0)))
     crossed = cv2.morphologyEx(padded, cv2.MORPH_OPEN, np.ones((tall, 1), np.uint8)) > 0
-    return rulings & ~crossed[tall:-tall]
+    uncrossed = rulings & ~crossed[tall:-tall]
+    # Long runs inside a blob of ink are no rulings: most of them is crossed.
+    share = np.bincount(labels[uncrossed], minlength=len(area)) / np.maximum(area, 1)
+    return uncrossed & (share >= config.min_uncrossed)[labels]

@@ -8,15 +8,20 @@ with p the score and ink the number of pixels that the candidate explains. So an
 0 in its loop, although the network is as sure of both. The log-odds of each one are then lowered by
 how much its box overlaps that of one selected before (soft-NMS; Bodla et al., 2017):
 
-    ln(s / (1 − s)) = slope · ln(p / (1 − p)) + offset + iou_offset · IoU + explained_offset · x
+    ln(s / (1 − s)) = slope · ln(p / (1 − p)) + offset
+                      + (iou_slope · ln(p / (1 − p)) + iou_offset) · IoU + explained_offset · x
 
 with x the share of its ink that those selected before explain: a part of a digit overlaps the whole
 digit's box only a little, but all of its ink is explained.
 
-Touching digits leave little ink unexplained. A letter, a drawing or a part of a photograph may
-contain strokes that look like a digit, but most of its ink remains. So the log-odds of windows are
-also lowered by unexplained_offset · (1 − e), with e the share of the cluster's ink that the
-selected candidates explain, each weighted by its score.
+Where most ink is no digit, in photographs, drawings and text, what looks like a digit seldom is
+one. So the log-odds of the final score are lowered by the clutter c around the candidate,
+
+    ln(f / (1 − f)) = ln(s / (1 − s)) + clutter_offset · c²,    c = Σ w u / Σ w
+
+with u the share of a cluster's ink that its selected candidates leave unexplained, each weighted by
+its score, and w = min(ink of the cluster ÷ ink of the candidate, 1), so that dirt hardly counts and
+a large drawing counts once. The candidate's own cluster has u = 0 and w = 1.
 """
 
 import math
@@ -44,24 +49,48 @@ class Visit(NamedTuple):
     selected: bool
 
 
-def select(cluster: Cluster, config: SelectionConfig) -> list[Candidate]:
-    """Returns the candidates that may be digits, by descending priority, with their final scores.
+def select(clusters: Sequence[Cluster], config: SelectionConfig) -> list[Candidate]:
+    """Returns the candidates of an image that may be digits, with their final scores.
 
     Args:
-      cluster: the candidates, each with at least one pixel of ink.
+      clusters: all of the image, those without candidates too.
       config: the constants of the formulas above.
     """
-    visits = [visit for visit in soft_nms(cluster, config) if visit.selected]
-    chosen = [cluster.candidates[visit.candidate] for visit in visits]
-    explained = sum(
-        _sigmoid(visit.log_odds) * (1 - visit.explained) * np.count_nonzero(candidate.mask)
-        for candidate, visit in zip(chosen, visits, strict=True)
-    )
-    lowered = config.unexplained_offset * max(1 - explained / cluster.ink_px, 0.0)
-    return [
-        candidate._replace(score=_sigmoid(visit.log_odds + candidate.is_window * lowered))
-        for candidate, visit in zip(chosen, visits, strict=True)
-    ]
+    visits = [soft_nms(cluster, config) for cluster in clusters]
+    clutter = clutter_around(clusters, visits)
+    selected = []
+    for cluster, own, around in zip(clusters, visits, clutter, strict=True):
+        for visit, share in zip(own, around.tolist(), strict=True):
+            if visit.selected:
+                score = _sigmoid(visit.log_odds + config.clutter_offset * share**2)
+                selected.append(cluster.candidates[visit.candidate]._replace(score=score))
+    return selected
+
+
+def clutter_around(
+    clusters: Sequence[Cluster], visits: Sequence[Sequence[Visit]]
+) -> list[Float[np.ndarray, " n"]]:
+    """Returns the clutter c around each visited candidate of each cluster, 0–1.
+
+    Args:
+      clusters: all of an image.
+      visits: what soft-NMS found in each.
+    """
+    total = np.array([cluster.ink_px for cluster in clusters], np.float64)
+    explained = np.zeros(len(clusters))
+    for k, (cluster, own) in enumerate(zip(clusters, visits, strict=True)):
+        for visit in own:
+            if visit.selected:
+                new = (1 - visit.explained) * _ink_px(cluster.candidates[visit.candidate])
+                explained[k] += _sigmoid(visit.log_odds) * new
+    unexplained = 1 - np.minimum(explained / np.maximum(total, 1), 1)
+    clutter = []
+    for k, (cluster, own) in enumerate(zip(clusters, visits, strict=True)):
+        ink = np.array([_ink_px(cluster.candidates[visit.candidate]) for visit in own], np.float64)
+        weights = np.minimum(total / np.maximum(ink, 1)[:, None], 1)
+        weights[:, k] = 1
+        clutter.append((weights @ unexplained - unexplained[k]) / weights.sum(axis=1))
+    return clutter
 
 
 def soft_nms(cluster: Cluster, config: SelectionConfig) -> list[Visit]:
@@ -70,6 +99,8 @@ def soft_nms(cluster: Cluster, config: SelectionConfig) -> list[Visit]:
     Args and constants are those of `select`.
     """
     candidates = cluster.candidates
+    if not candidates:
+        return []
     boxes = np.array([candidate.box for candidate in candidates])
     ink = np.array([np.count_nonzero(candidate.mask) for candidate in candidates])
     scores = np.array([candidate.score for candidate in candidates])
@@ -81,7 +112,8 @@ def soft_nms(cluster: Cluster, config: SelectionConfig) -> list[Visit]:
         iou = float(overlaps[k, selected].max(initial=0.0))
         explained = 1 - _new_ink(candidates[k], [candidates[j] for j in selected]) / ink[k]
         final = config.slope * odds[k] + config.offset
-        final += config.iou_offset * iou + config.explained_offset * explained
+        final += (config.iou_slope * odds[k] + config.iou_offset) * iou
+        final += config.explained_offset * explained
         is_selected = _sigmoid(final) >= config.min_score
         visits.append(Visit(k, iou, explained, float(final), is_selected))
         if visits[-1].selected:
@@ -95,11 +127,15 @@ def log_odds(scores: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
     return np.log(bounded / (1 - bounded))
 
 
+def _ink_px(candidate: Candidate) -> int:
+    return int(np.count_nonzero(candidate.mask))
+
+
 def _new_ink(candidate: Candidate, others: Sequence[Candidate]) -> int:
     """Returns how many pixels of ink a candidate explains that no other one does."""
     new = candidate.mask.copy()
     for other in others:
-        _remove(new, candidate.box, other)
+        remove_ink(new, candidate.box, other)
     return int(np.count_nonzero(new))
 
 
@@ -107,7 +143,7 @@ def _sigmoid(log_odds: float) -> float:
     return 1 / (1 + math.exp(-log_odds))
 
 
-def _remove(mask: Bool[np.ndarray, "h w"], box: Box, other: Candidate) -> None:
+def remove_ink(mask: Bool[np.ndarray, "h w"], box: Box, other: Candidate) -> None:
     """Removes from a mask, in place, the ink that another candidate explains."""
     x0, y0 = max(box[0], other.box[0]), max(box[1], other.box[1])
     x1, y1 = min(box[2], other.box[2]), min(box[3], other.box[3])

@@ -21,10 +21,13 @@ class ComponentConfig:
     # A digit's width is at most this many times its height.
     max_aspect: float = 2.0
     # A component of at least this score is one digit, and nothing else is sought in it, 0–1.
-    sure_score: float = 0.985
+    sure_score: float = 0.9
     # Two pieces may be one digit if the gap between their boxes is at most this share of the longer
     # side of the larger one.
     max_gap: float = 0.15
+    # What the best candidates leave of a component is read if its longer side is at least this
+    # share of the component's, 0–1.
+    min_rest: float = 0.25
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +43,11 @@ class RulingConfig:
     max_length_share: float = 0.5
     # A ruling is at least this many times as long as it is thick.
     min_slimness: float = 8.0
+    # At least this share of it is not crossed by strokes, 0–1.
+    min_uncrossed: float = 0.5
+    # Straight ink is surely a ruling if it is this many times as long as the largest piece of ink
+    # that is left. The stroke of a 1 or a 7 is shorter.
+    min_length_per_piece: float = 2.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,19 +58,16 @@ class WindowConfig:
     stride: int = 4
     # Neighbouring sizes differ by this ratio, > 1.
     scale_ratio: float = 1.4
-    # The smallest windows are this many times as wide as the thin strokes of the component: MNIST's
-    # widest strokes are a fifth of their image.
-    min_side_per_stroke: float = 4.5
+    # A window is classified if at least and at most these shares of it are ink, 0–1. For MNIST's
+    # digits they are 0.04 to 0.43, and neighbours add to it.
+    min_ink: float = 0.04
+    max_ink: float = 0.6
+    # In a component that is one digit with at least this score, 0–1, no windows are classified that
+    # are smaller than this share of it.
+    whole_score: float = 0.5
+    least_part: float = 0.34
     # Windows of at least this margin are candidates, 0–1.
     min_margin: float = 0.25
-    # A window of at least this margin and at most this border contact explains its ink, ...
-    sure_margin: float = 0.98
-    sure_contact: float = 0.0
-    # ... and the search ends when at most this share of the ink is unexplained, 0–1.
-    max_unexplained: float = 0.05
-    # Strokes of a component that is one digit may belong to a small digit beside it if they are at
-    # most this share as wide as its others, 0–1. Windows are searched there as well.
-    thin_stroke_share: float = 0.6
     # Windows of one class are one candidate if their centres are nearer than this share of the
     # smaller side, and the larger side is less than `same_size_ratio` times the smaller.
     same_radius: float = 0.25
@@ -90,16 +95,18 @@ class SelectionConfig:
     # The priority rises by this much per unit of ln(ink in px).
     ink_weight: float = 2.0
     # The log-odds of the final score: this times those of the score, ...
-    slope: float = 0.78
+    slope: float = 1.31
     # ... plus this, ...
-    offset: float = 0.46
+    offset: float = 0.24
     # ... plus this times the IoU with the box of a candidate of higher priority, ...
-    iou_offset: float = -4.45
+    iou_offset: float = -3.36
+    # ... and this times both the IoU and the log-odds, ...
+    iou_slope: float = -1.15
     # ... plus this times the share of its ink that those explain, ...
-    explained_offset: float = -1.48
-    # ... and, of windows, plus this times the share of the ink that nothing explains.
-    unexplained_offset: float = -2.0
-    # Candidates of a lower final score are dropped, 0–1.
+    explained_offset: float = -0.4
+    # The log-odds of the final score: those, plus this times the square of the clutter around.
+    clutter_offset: float = -10.0
+    # Candidates of a lower score are dropped before, 0–1.
     min_score: float = 0.05
 
 

@@ -23,6 +23,7 @@ from digits_jax.images.mnist_format import MNIST_DIGIT_SIDE, MNIST_SIDE
 MIDDLE = (6, 22)
 TOP, BOTTOM = (1, 9), (19, 27)
 SIDES = (4, 24)
+WHOLE = (0, MNIST_SIDE)
 MIN_MIDDLE_INK_PX = 12
 
 
@@ -35,55 +36,46 @@ class Windows(NamedTuple):
     crops: Crops  # what they show; the brightest pixel of each is 1
 
 
-def window_sizes(part: Component, config: DetectorConfig) -> tuple[list[float], int]:
-    """Returns the sides in px of a component's windows, descending, and how many are for thick ink.
+def window_sizes(part: Component, score: float, config: DetectorConfig) -> list[float]:
+    """Returns the sides in px of a component's windows, descending.
 
-    The others are so small that most of the component's strokes would fill them. They are only for
-    its thin strokes.
+    Args:
+      part: the component.
+      score: that of the component as one digit, 0–1. If it may be one, no much smaller digits are
+        sought.
+      config: the limits and the ratio of the sizes.
     """
-    constants = config.windows
     size = min(config.max_size or np.inf, part.side * MNIST_SIDE / MNIST_DIGIT_SIDE)
-    stroke_width = float(np.quantile(_stroke_widths(part.mask), 0.15))
+    smallest = config.min_size
+    if score >= config.windows.whole_score:
+        smallest = max(smallest, config.windows.least_part * size)
     sizes = []
-    while size >= config.min_size:
+    while size >= smallest:
         sizes.append(size)
-        size /= constants.scale_ratio
-    thick = sum(size >= constants.min_side_per_stroke * stroke_width for size in sizes)
-    return sizes, thick
+        size /= config.windows.scale_ratio
+    return sizes
 
 
-def propose_windows(
-    number: int,
-    part: Component,
-    unexplained: Bool[np.ndarray, "h w"],
-    size: float,
-    stride: int,
-) -> Windows:
+def propose_windows(number: int, part: Component, size: float, config: WindowConfig) -> Windows:
     """Returns the windows of one size that are worth classifying.
-
-    They lie on a grid whose points are `stride` pixels of the window's 28 apart.
 
     Args:
       number: the index of the component.
       part: the component; other ink is not in the windows.
-      unexplained: the pixels of its ink that no digit explains yet.
       size: the windows' side, px.
-      stride: the distance between neighbouring windows.
+      config: the distance of neighbouring windows, and how much ink a window has.
     """
     scale = MNIST_SIDE / size
     height, width = (max(1, round(side * scale)) for side in part.mask.shape)
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     scaled = cv2.resize(part.ink, (width, height), interpolation=method)
     padded = np.pad(scaled, MNIST_SIDE)
-    open_ink = cv2.resize(unexplained.astype(np.float32), (width, height), interpolation=method)
+    stride = config.stride
     rows, columns = (
         grid.ravel()
         for grid in np.meshgrid(_grid(height, stride), _grid(width, stride), indexing="ij")
     )
-    likely = _shows_whole_strokes(padded > INK_THRESHOLD * scaled.max(), rows, columns)
-    likely &= _ink_in(np.pad(open_ink > 0.25, MNIST_SIDE), rows, columns, MIDDLE, MIDDLE) >= (
-        MIN_MIDDLE_INK_PX
-    )
+    likely = _fills_window(padded > INK_THRESHOLD * scaled.max(), rows, columns, config)
     rows, columns = rows[likely], columns[likely]
     views = np.lib.stride_tricks.sliding_window_view(padded, (MNIST_SIDE, MNIST_SIDE))
     crops = views[rows, columns].astype(np.float32)
@@ -113,56 +105,26 @@ def crop_window(
     return crop / max(float(crop.max()), 1.0)
 
 
-def thin_strokes(
-    part: Component, min_side: float, config: WindowConfig
-) -> Bool[np.ndarray, "h w"] | None:
-    """Returns the strokes that are much thinner than most of a component's, or None without any.
-
-    They may belong to a small digit that touches a large one.
-
-    Args:
-      part: the component.
-      min_side: strokes of a smaller extent are left out, px.
-      config: how much thinner the strokes are.
-    """
-    width = round(config.thin_stroke_share * float(np.median(_stroke_widths(part.mask))))
-    if width < 2:  # no pen is that much thinner
-        return None
-    ink = part.mask.astype(np.uint8)
-    disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (width + 1, width + 1))
-    thin = (
-        ink
-        & ~cv2.morphologyEx(np.pad(ink, width + 1), cv2.MORPH_OPEN, disk)[
-            width + 1 : -width - 1, width + 1 : -width - 1
-        ]
-    )
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(thin, connectivity=8)
-    is_stroke = stats[:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]].max(axis=1) >= min_side
-    is_stroke &= stats[:, cv2.CC_STAT_AREA] >= min_side * width
-    is_stroke[0] = False
-    return is_stroke[labels] if is_stroke.any() else None
-
-
-def _stroke_widths(mask: Bool[np.ndarray, "h w"]) -> Float[np.ndarray, " n"]:
-    """Returns the width in px of the strokes along their middle."""
-    padded = np.pad(mask.astype(np.uint8), 1)
-    distance = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_3)
-    ridge = (distance == cv2.dilate(distance, np.ones((3, 3), np.uint8))) & (padded > 0)
-    return 2 * distance[ridge] - 1
-
-
 def _grid(side: int, stride: int) -> Int[np.ndarray, " n"]:
     """Returns where windows begin that are centred every `stride` px of an axis, in padded px."""
     centres = np.arange(side / 2 % stride, side + 0.1, stride)
     return np.rint(centres).astype(int) + MNIST_SIDE // 2
 
 
-def _shows_whole_strokes(
-    ink: Bool[np.ndarray, "H W"], rows: Int[np.ndarray, " n"], columns: Int[np.ndarray, " n"]
+def _fills_window(
+    ink: Bool[np.ndarray, "H W"],
+    rows: Int[np.ndarray, " n"],
+    columns: Int[np.ndarray, " n"],
+    config: WindowConfig,
 ) -> Bool[np.ndarray, " n"]:
-    """Returns which windows have ink near their upper and near their lower edge."""
-    return (_ink_in(ink, rows, columns, TOP, SIDES) > 0) & (
-        _ink_in(ink, rows, columns, BOTTOM, SIDES) > 0
+    """Returns which windows their ink fills as a digit does."""
+    area = _ink_in(ink, rows, columns, WHOLE, WHOLE) / MNIST_SIDE**2
+    return (
+        (_ink_in(ink, rows, columns, MIDDLE, MIDDLE) >= MIN_MIDDLE_INK_PX)
+        & (_ink_in(ink, rows, columns, TOP, SIDES) > 0)
+        & (_ink_in(ink, rows, columns, BOTTOM, SIDES) > 0)
+        & (area >= config.min_ink)
+        & (area <= config.max_ink)
     )
 
 

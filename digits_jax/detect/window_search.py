@@ -1,15 +1,14 @@
 """The search for digits in windows of components that are not one digit by themselves.
 
 Touching and overlapping digits are one component, so the digits are sought in windows of every size
-that its ink can have, the largest first. Smaller windows are classified only where there is ink
-that no digit explains yet.
+that fits into it.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32
+from jaxtyping import Float, Float32
 
 from digits_jax.detect.boxes import tight_box
 from digits_jax.detect.calibration import score_candidates
@@ -22,14 +21,17 @@ from digits_jax.detect.window_proposals import (
     Windows,
     crop_window,
     propose_windows,
-    thin_strokes,
     window_sizes,
 )
 from digits_jax.images.mnist_format import MNIST_DIGIT_SIDE, MNIST_SIDE
+from digits_jax.models.cnn import NUM_CLASSES
+from digits_jax.models.fcn.features import STRIDE
 
 WINDOWS_AT_ONCE = 4096  # bounds the memory
-THIN_SIZE_RATIO = 1.8  # of a large digit and one with thin strokes that touches it
-BODY_SHARE = 22 / 28  # of a window's side: what a whole digit in it fills
+# The windows of the second reading, in px of the 28 px window: those of the exhaustive search that
+# are averaged.
+SHIFTS = STRIDE * np.stack(np.meshgrid((-1, 0, 1), (-1, 0, 1)), axis=-1).reshape(-1, 2)
+MIDDLE_SHIFT = len(SHIFTS) // 2
 
 
 class _Read(NamedTuple):
@@ -44,63 +46,21 @@ class _Read(NamedTuple):
     votes: int = 1
 
 
-class _Search:
-    """The state of the search in one component."""
-
-    def __init__(self, part: Component, *, is_doubtful: bool, config: DetectorConfig):
-        """Finds the sizes of the windows, and the ink that they are to explain.
-
-        Args:
-          part: the component.
-          is_doubtful: whether all of its ink is searched, or only its thin strokes.
-          config: the constants of detection.
-        """
-        constants = config.windows
-        self.part, self.found = part, list[_Read]()
-        self.sizes, self.thick_sizes = window_sizes(part, config)
-        thin = thin_strokes(part, config.min_size * MNIST_DIGIT_SIDE / MNIST_SIDE, constants)
-        nothing = np.zeros_like(part.mask)
-        self.thin = nothing if thin is None else thin
-        self.ink = part.mask.copy() if is_doubtful else nothing
-        self.enough = constants.max_unexplained * np.count_nonzero(self.ink)
-        # Larger windows show the large digit that a small one touches.
-        self.largest_for_thin = part.side * MNIST_SIDE / MNIST_DIGIT_SIDE / THIN_SIZE_RATIO
-
-    def sought(self, step: int) -> Bool[np.ndarray, "h w"] | None:
-        """Returns the ink that windows of a size have to show, or None if there is none."""
-        if step >= len(self.sizes):
-            return None
-        sought = np.zeros_like(self.ink)
-        if step < self.thick_sizes and np.count_nonzero(self.ink) > self.enough:
-            sought |= self.ink
-        if self.sizes[step] <= self.largest_for_thin:
-            sought |= self.thin
-        return sought if sought.any() else None
-
-    def explain(self, window: "_Read") -> None:
-        """Marks the ink in a window as explained."""
-        half = BODY_SHARE / 2 * window.side
-        x, y = window.centre_xy
-        rows, columns = (slice(max(round(c - half), 0), round(c + half)) for c in (y, x))
-        self.ink[rows, columns] = False
-        if window.side <= self.largest_for_thin:
-            self.thin[rows, columns] = False
-
-
 def search_windows(
     parts: Sequence[Component],
-    is_doubtful: Sequence[bool],
+    scores: Sequence[float],
     shape: tuple[int, ...],
     config: DetectorConfig,
 ) -> Generator[Crops, Readings, list[tuple[int, Candidate]]]:
     """Classifies the windows of components, and the ink in the best of them once more.
 
-    The second window is centred on the tight box around the ink that the first one read, and as
-    large as such a digit fills it. The probabilities of the candidate are the mean of both.
+    The second reading is the mean of 3×3 neighbouring windows, whose middle one is centred on the
+    tight box around the ink that the first window showed, and as large as such a digit fills it.
+    The probabilities of the candidate are the mean of both readings.
 
     Args:
       parts: the components.
-      is_doubtful: whether digits are sought in all ink of each, or only in its thin strokes.
+      scores: that of each as one digit, 0–1.
       shape: height and width of the image, px.
       config: the constants of detection.
 
@@ -108,26 +68,15 @@ def search_windows(
       The candidates, each with the index of its component.
     """
     constants = config.windows
-    searches = [
-        _Search(part, is_doubtful=doubtful, config=config)
-        for part, doubtful in zip(parts, is_doubtful, strict=True)
-    ]
-    for step in range(max((len(search.sizes) for search in searches), default=0)):
-        waiting: list[Windows] = []
-        for k, search in enumerate(searches):
-            sought = search.sought(step)
-            if sought is not None:
-                size, stride = search.sizes[step], constants.stride
-                waiting.append(propose_windows(k, search.part, sought, size, stride))
-            if waiting and (
-                k == len(parts) - 1 or sum(len(w.sides) for w in waiting) >= WINDOWS_AT_ONCE
-            ):
-                yield from _read_windows(waiting, searches, constants)
-                waiting = []
+    found: list[list[_Read]] = [[] for _ in parts]
+    for windows in _in_blocks(_propose(parts, scores, config)):
+        readings = yield np.concatenate([w.crops for w in windows])
+        for window in _with_digits(windows, readings, constants):
+            found[window.part].append(window)
 
-    distinct = [w for search in searches for w in _distinct(search.found, constants)]
+    distinct = [window for windows in found for window in _distinct(windows, constants)]
     boxes, centred = [], list[_Read]()
-    crops = np.zeros((len(distinct), MNIST_SIDE, MNIST_SIDE), np.float32)
+    crops = np.zeros((len(distinct), len(SHIFTS), MNIST_SIDE, MNIST_SIDE), np.float32)
     for row, window in enumerate(distinct):
         ink = parts[window.part].ink
         corners = np.concatenate([window.centre_xy - window.side / 2] * 2)
@@ -138,9 +87,14 @@ def search_windows(
         centre = np.array([x0 + x1, y0 + y1]) / 2
         side = max(x1 - x0, y1 - y0) * MNIST_SIDE / MNIST_DIGIT_SIDE
         centred.append(window._replace(centre_xy=centre, side=side))
-        crops[row] = crop_window(ink, centre, side)
-    again = yield crops
-    found = []
+        for k, shift in enumerate(SHIFTS):
+            crops[row, k] = crop_window(ink, centre + shift * side / MNIST_SIDE, side)
+    again = yield crops.reshape(-1, MNIST_SIDE, MNIST_SIDE)
+    probabilities = again.probabilities.reshape(len(distinct), len(SHIFTS), NUM_CLASSES).mean(
+        axis=1
+    )
+    contacts = again.contacts.reshape(len(distinct), len(SHIFTS))[:, MIDDLE_SHIFT]
+    candidates = []
     for row, (window, (x0, y0, x1, y1)) in enumerate(zip(centred, boxes, strict=True)):
         part = parts[window.part]
         left, top = part.box[:2]
@@ -153,31 +107,49 @@ def search_windows(
                 mask,
                 (float(window.centre_xy[0]) + left, float(window.centre_xy[1]) + top),
                 window.side,
-                (window.probabilities + again.probabilities[row]) / 2,
-                contact=min(window.contact, float(again.contacts[row])),
+                (window.probabilities + probabilities[row]) / 2,
+                contact=min(window.contact, float(contacts[row])),
                 votes=window.votes,
                 context=1.0,  # windows show all ink of their component
                 strength=ink_strength(part.ink[y0:y1, x0:x1], mask),
                 at_edge=at_edge(box, shape),
-                is_window=True,
+                kind="window",
             )
-            found.append((window.part, candidate))
-    scored = score_candidates(
-        [candidate for _, candidate in found], config.component_odds, config.window_odds
-    )
-    return [(part, candidate) for (part, _), candidate in zip(found, scored, strict=True)]
+            candidates.append((window.part, candidate))
+    scored = score_candidates([candidate for _, candidate in candidates], config.odds)
+    return [(part, candidate) for (part, _), candidate in zip(candidates, scored, strict=True)]
 
 
-def _read_windows(
-    waiting: Sequence[Windows], searches: Sequence[_Search], config: WindowConfig
-) -> Generator[Crops, Readings, None]:
-    """Classifies windows, keeps those with a digit, and marks the ink that sure ones explain."""
-    readings = yield np.concatenate([windows.crops for windows in waiting])
+def _propose(
+    parts: Sequence[Component], scores: Sequence[float], config: DetectorConfig
+) -> Iterator[Windows]:
+    """Yields the windows of all components, those of each size together."""
+    for number, (part, score) in enumerate(zip(parts, scores, strict=True)):
+        for size in window_sizes(part, score, config):
+            yield propose_windows(number, part, size, config.windows)
+
+
+def _in_blocks(proposed: Iterator[Windows]) -> Iterator[list[Windows]]:
+    """Yields lists of windows that are classified together."""
+    block, count = list[Windows](), 0
+    for windows in proposed:
+        block.append(windows)
+        count += len(windows.sides)
+        if count >= WINDOWS_AT_ONCE:
+            yield block
+            block, count = [], 0
+    if block:
+        yield block
+
+
+def _with_digits(
+    proposed: Sequence[Windows], readings: Readings, config: WindowConfig
+) -> Iterator[_Read]:
+    """Yields the windows in which the network sees a digit."""
     margins, first = readings.margins, 0
-    for windows in waiting:
-        search = searches[windows.part]
+    for windows in proposed:
         for row in np.flatnonzero(margins[first : first + len(windows.sides)] >= config.min_margin):
-            window = _Read(
+            yield _Read(
                 windows.part,
                 windows.centres_xy[row],
                 float(windows.sides[row]),
@@ -185,9 +157,6 @@ def _read_windows(
                 float(readings.contacts[first + row]),
                 float(margins[first + row]),
             )
-            search.found.append(window)
-            if window.margin >= config.sure_margin and window.contact <= config.sure_contact:
-                search.explain(window)
         first += len(windows.sides)
 
 

@@ -43,8 +43,11 @@ def test_each_evidence_moves_the_log_odds_by_its_coefficient() -> None:
         0.9 * math.log(0.5): plain._replace(context=0.5),
         -1.5001: plain._replace(at_edge=True),
     }
-    found = [candidate._replace(is_window=True) for candidate in cases.values()]
-    scores = [c.score for c in score_candidates([*found, plain], OddsConfig(), windows)]
+    found = [candidate._replace(kind="window") for candidate in cases.values()]
+    scores = [
+        c.score
+        for c in score_candidates([*found, plain], {"component": OddsConfig(), "window": windows})
+    ]
     expected = [0.5 * math.log(4) + 1 + moved for moved in cases] + [math.log(4)]
     log_odds = [math.log(score / (1 - score)) for score in scores]
     assert log_odds == pytest.approx(expected, abs=1e-3)

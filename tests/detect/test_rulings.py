@@ -106,3 +106,16 @@ def test_columns_are_treated_like_rows(clear_digits: ClearDigits) -> None:
     turned = erase_rulings(mask.T, CONFIG)
     assert turned is not None
     np.testing.assert_array_equal(turned.T, erase_rulings(mask, CONFIG))
+
+
+def test_long_runs_inside_blobs_of_ink_are_no_rulings() -> None:
+    """A block is crossed everywhere, and so is a column of touching digits."""
+    block = np.zeros((140, 60), bool)
+    block[10:130, 10:50] = True
+    assert erase_rulings(block, CONFIG) is None or (erase_rulings(block, CONFIG) == block).all()
+    column = np.zeros((140, 60), bool)
+    column[5:135, 25:30] = True
+    for top in range(5, 125, 15):
+        column[top : top + 10, 5:55] = True
+    without = erase_rulings(column, CONFIG)
+    assert without is None or (without == column).all()

@@ -9,7 +9,7 @@ import pytest
 from candidates import make_candidate
 
 from digits_jax.detect.candidates import Candidate, Cluster
-from digits_jax.detect.selection import select
+from digits_jax.detect.selection import clutter_around, select, soft_nms
 from digits_jax.detect.steps import SelectionConfig
 
 CONFIG = SelectionConfig(
@@ -17,8 +17,9 @@ CONFIG = SelectionConfig(
     slope=1.0,
     offset=0.0,
     iou_offset=-6.0,
+    iou_slope=0.0,
     explained_offset=0.0,
-    unexplained_offset=-2.0,
+    clutter_offset=-8.0,
     min_score=0.05,
 )
 
@@ -33,7 +34,7 @@ def candidate(
 def scores_of(*candidates: Candidate, config: SelectionConfig = CONFIG) -> dict[int, float]:
     """Returns the indices of the selected candidates in their order, and their final scores."""
     masks = [candidate.mask for candidate in candidates]
-    selected = select(Cluster(10_000, [*candidates]), config)
+    selected = select([Cluster(10_000, [*candidates])], config)
     return {
         next(k for k, mask in enumerate(masks) if mask is one.mask): one.score for one in selected
     }
@@ -111,16 +112,43 @@ def test_of_equals_the_first_is_selected() -> None:
     assert list(scores_of(*same)) == [0]
 
 
-def test_windows_have_lower_scores_where_ink_is_left_unexplained() -> None:
-    """Two windows and a component explain 0.9 · 200 + 0.8 · 200 + 0.5 · 400 of 1080 px: a half."""
-    windows = [LEFT._replace(is_window=True), RIGHT._replace(is_window=True)]
-    component = candidate((0, 20), (20, 40), 0.5)
-    for ink_px, divisor in ((1080, math.e), (540, 1.0)):
-        chosen = select(Cluster(ink_px, [*windows, component]), CONFIG)
-        scores = sorted(one.score for one in chosen)
-        assert scores == pytest.approx(
-            sorted([from_odds(9 / divisor), from_odds(4 / divisor), 0.5])
-        )
+def test_the_overlap_lowers_sure_candidates_too() -> None:
+    """With iou_slope −1 and an IoU of 1, nothing of the candidate's own log-odds is left."""
+    config = dataclasses.replace(CONFIG, iou_slope=-1.0, iou_offset=-2.0)
+    same = [candidate((0, 20), (0, 20), score) for score in (0.999, 0.9)]
+    assert scores_of(*same, config=config) == pytest.approx({0: 0.999, 1: from_odds(math.exp(-2))})
+    half = candidate((0, 20), (10, 20), 0.9)
+    scores = scores_of(same[0], half, config=config)
+    assert scores[1] == pytest.approx(from_odds(9**0.5 * math.exp(-1)))
+
+
+def test_scores_are_lower_where_the_ink_around_is_no_digit() -> None:
+    """Around the digit of 200 px lie a drawing, a quarter of its ink in dirt, and two digits."""
+    digit, other = candidate((0, 20), (0, 10), 0.9), candidate((0, 20), (50, 60), 0.8)
+    drawing, dirt = Cluster(5000, []), Cluster(50, [])
+    alone = [Cluster(200, [digit])]
+    assert select(alone, CONFIG)[0].score == pytest.approx(0.9)
+    for around, clutter in (
+        ([drawing], 1 / 2),
+        ([drawing, drawing], 2 / 3),
+        ([dirt], 0.25 / 1.25),
+        ([Cluster(200, [other])], 0.2 / 2),
+        ([Cluster(400, [other])], 0.6 / 2),  # half of that ink is left, and a fifth of the digit
+        ([Cluster(0, [])], 0.0),
+    ):
+        found = select([*around, *alone], CONFIG)[-1]
+        expected = from_odds(9 * math.exp(-8 * clutter**2))
+        assert found.score == pytest.approx(expected), (around, clutter)
+
+
+def test_a_cluster_s_own_ink_is_no_clutter_around_its_digits() -> None:
+    cluster, far = Cluster(1000, [LEFT, RIGHT]), Cluster(200, [candidate((0, 9), (90, 99), 0.7)])
+    visits = [soft_nms(one, CONFIG) for one in (cluster, far)]
+    own, others = clutter_around([cluster, far], visits)
+    unexplained = 1 - 0.7 * 81 / 200
+    assert own == pytest.approx([unexplained / 2] * 2)
+    left_over = 1 - (0.9 + 0.8) * 200 / 1000
+    assert others == pytest.approx([left_over / 2])
 
 
 def test_a_candidate_whose_ink_is_explained_has_a_lower_score() -> None:
@@ -133,13 +161,11 @@ def test_a_candidate_whose_ink_is_explained_has_a_lower_score() -> None:
 
 def test_ink_that_two_candidates_explain_counts_once() -> None:
     """The second adds a half of its 400 px, with a score of odds 4 · e to −2."""
-    first = candidate((0, 20), (0, 20), 0.9)
-    second = candidate((0, 20), (10, 30), 0.8, is_window=True)
-    iou = 200 / 600
-    odds = 4 * math.exp(-6 * iou)
-    explained = 0.9 * 400 + from_odds(odds) * 200
-    _, found = select(Cluster(1000, [first, second]), CONFIG)
-    assert found.score == pytest.approx(from_odds(odds * math.exp(-2 * (1 - explained / 1000))))
+    first, second = candidate((0, 20), (0, 20), 0.9), candidate((0, 20), (10, 30), 0.8)
+    pair, apart = Cluster(1000, [first, second]), Cluster(200, [candidate((0, 9), (90, 99), 0.7)])
+    explained = 0.9 * 400 + from_odds(4 * math.exp(-6 * 200 / 600)) * 200
+    _, clutter = clutter_around([pair, apart], [soft_nms(one, CONFIG) for one in (pair, apart)])
+    assert clutter == pytest.approx([(1 - explained / 1000) / 2])
 
 
 def test_low_scores_are_left_out_and_sure_ones_have_finite_priorities() -> None:
