@@ -126,7 +126,10 @@ def test_the_default_threshold_is_higher_for_pictures_that_are_not_ink_on_black(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """--min-score replaces it, and without normalising all pictures count as ink on black."""
-    scores = [0.8, 0.39, 0.35, 0.2]
+    scores = [0.8, 0.6, 0.5, 0.2]
+    config = dataclasses.replace(DEFAULT_CONFIG, min_score=0.3, photo_min_score=0.7)
+    weights = tmp_path / "weights.safetensors"
+    save_weights(weights, digits_jax.load_pretrained(), {HEADER_KEY: config.to_json()})
     search_thresholds = []
 
     def detect_each(detector: Detector, images: Any) -> Any:
@@ -146,15 +149,14 @@ def test_the_default_threshold_is_higher_for_pictures_that_are_not_ink_on_black(
         ([], [scores[:3], scores[:1]]),
         (["--no-normalise"], [scores[:3], scores[:3]]),
         (["--min-score", "0.1"], [scores, scores]),
-        (["--min-score", "0.37"], [scores[:2], scores[:2]]),
+        (["--min-score", "0.55"], [scores[:2], scores[:2]]),
     ]:
-        assert exit_status("detect", drawing, photo, *options) == 0
+        assert exit_status("detect", drawing, photo, "--weights", weights, *options) == 0
         printed = capsys.readouterr()
         rows = [json.loads(line)["detections"] for line in printed.out.splitlines()]
         assert [[digit["score"] for digit in row] for row in rows] == expected
         assert printed.err == ""
-    default = DEFAULT_CONFIG.min_score
-    assert search_thresholds == [default, default, 0.1, 0.37]
+    assert search_thresholds == [0.3, 0.3, 0.1, 0.55]
 
 
 def test_detect_searches_the_normalised_picture_and_annotates_the_original(

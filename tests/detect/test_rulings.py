@@ -112,10 +112,10 @@ def test_long_runs_inside_blobs_of_ink_are_no_rulings() -> None:
     """A block is crossed everywhere, and so is a column of touching digits."""
     block = np.zeros((140, 60), bool)
     block[10:130, 10:50] = True
-    assert erase_rulings(block, CONFIG) is None or (erase_rulings(block, CONFIG) == block).all()
     column = np.zeros((140, 60), bool)
     column[5:135, 25:30] = True
     for top in range(5, 125, 15):
         column[top : top + 10, 5:55] = True
-    without = erase_rulings(column, CONFIG)
-    assert without is None or (without == column).all()
+    for mask in (block, column):
+        without = erase_rulings(mask, CONFIG)
+        assert without is None or np.array_equal(without, mask)
