@@ -69,7 +69,7 @@ class DetectorConfig:
     min_score: float = 0.3
     # The same for photographs and other images that are not ink on black, 0–1. Once their contrast
     # is normalised, they contain more that resembles a digit.
-    photo_min_score: float = 0.3
+    photo_min_score: float = 0.5
     # At most this many detections are returned, ≥ 1; None for any number.
     max_detections: int | None = None
     # How digits are searched for: in the components of ink, or in all windows (`METHODS`).
@@ -84,35 +84,35 @@ class DetectorConfig:
     component_odds: OddsConfig = dataclasses.field(
         default_factory=partial(
             OddsConfig,
-            slope=0.55,
-            offset=1.05,
-            one_offset=-1.79,
-            faint_offset=0.03,
-            context_slope=1.0,
-            edge_offset=-1.38,
+            slope=0.58,
+            offset=0.87,
+            one_offset=-1.76,
+            faint_offset=0.16,
+            context_slope=0.97,
+            edge_offset=-1.1,
         )
     )
     window_odds: OddsConfig = dataclasses.field(
         default_factory=partial(
             OddsConfig,
-            slope=0.36,
-            offset=-0.45,
-            one_offset=-1.92,
-            contact_offset=-1.07,
-            votes_slope=0.98,
-            faint_offset=-1.66,
-            edge_offset=-1.05,
+            slope=0.56,
+            offset=-0.4,
+            one_offset=-2.06,
+            contact_offset=-1.12,
+            votes_slope=0.9,
+            faint_offset=-1.79,
+            edge_offset=-0.77,
         )
     )
     rest_odds: OddsConfig = dataclasses.field(
         default_factory=partial(
             OddsConfig,
-            slope=0.1,
-            offset=1.12,
-            one_offset=-0.04,
-            faint_offset=0.71,
-            context_slope=2.58,
-            edge_offset=-3.41,
+            slope=0.06,
+            offset=1.63,
+            one_offset=0.6,
+            faint_offset=-1.09,
+            context_slope=3.23,
+            edge_offset=-3.21,
         )
     )
     # The choice among candidates (selection.py).

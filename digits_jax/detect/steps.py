@@ -61,16 +61,16 @@ class WindowConfig:
     # A window is classified if at least and at most these shares of it are ink, 0–1. For MNIST's
     # digits they are 0.04 to 0.43, and neighbours add to it.
     min_ink: float = 0.04
-    max_ink: float = 0.6
+    max_ink: float = 0.5
     # In a component that is one digit with at least this score, 0–1, no windows are classified that
     # are smaller than this share of it.
-    whole_score: float = 0.5
+    whole_score: float = 0.3
     least_part: float = 0.34
     # Windows of at least this margin are candidates, 0–1.
-    min_margin: float = 0.25
+    min_margin: float = 0.4
     # Windows of one class are one candidate if their centres are nearer than this share of the
     # smaller side, and the larger side is less than `same_size_ratio` times the smaller.
-    same_radius: float = 0.25
+    same_radius: float = 0.35
     same_size_ratio: float = 1.5
 
 
@@ -93,17 +93,17 @@ class SelectionConfig:
     """Constants of soft-NMS and of unexplained ink, fitted on validation scenes."""
 
     # The priority rises by this much per unit of ln(ink in px).
-    ink_weight: float = 2.0
+    ink_weight: float = 0.5
     # The log-odds of the final score: this times those of the score, ...
-    slope: float = 1.31
+    slope: float = 1.15
     # ... plus this, ...
-    offset: float = 0.24
+    offset: float = 0.39
     # ... plus this times the IoU with the box of a candidate of higher priority, ...
-    iou_offset: float = -3.36
+    iou_offset: float = -3.32
     # ... and this times both the IoU and the log-odds, ...
-    iou_slope: float = -1.15
+    iou_slope: float = -1.09
     # ... plus this times the share of its ink that those explain, ...
-    explained_offset: float = -0.4
+    explained_offset: float = -0.32
     # The log-odds of the final score: those, plus this times the square of the clutter around.
     clutter_offset: float = -10.0
     # Candidates of a lower score are dropped before, 0–1.

@@ -54,19 +54,25 @@ SEARCH_VALUES: dict[str, Sequence[float]] = {
 SELECTION_VALUES: dict[str, Sequence[float]] = {
     "selection.ink_weight": (0.3, 0.5, 0.8, 1.2, 2.0),
     "selection.clutter_offset": (0.0, -2.0, -3.0, -4.0, -5.0, -7.0, -10.0, -14.0),
-    "min_score": (0.2, 0.25, 0.3, 0.35, 0.4),
     "photo_min_score": (0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.8),
 }
 RIDGE = 5e-4  # of the coefficients' squares: rare evidence does not get a large weight
 
 
-def main(weights: str = "pretrained", output: Path | None = None, count: int = 60) -> None:
+def main(
+    weights: str = "pretrained",
+    output: Path | None = None,
+    count: int = 60,
+    search: bool = True,
+) -> None:
     """Fits the constants and writes them.
 
     Args:
         weights: `pretrained`, the folder of a training run, or a .safetensors file.
         output: File for the weights with the fitted constants; none is written by default.
         count: Number of scenes of each dataset.
+        search: Whether the constants of the search are tried, too. The images are searched again
+            for each value, which takes nearly all of the time.
     """
     model = load_model(weights)
     config, images = model.config, load_images(count)
@@ -78,7 +84,9 @@ def main(weights: str = "pretrained", output: Path | None = None, count: int = 6
 
     # The scores decide where windows are searched, so the windows' scores are fitted after.
     config, _ = fit_scores(find_examples(images, classify, config), config)
-    config, history = try_values(SEARCH_VALUES, config, search_and_evaluate)
+    history: list[dict[str, Any]] = []
+    if search:
+        config, history = try_values(SEARCH_VALUES, config, search_and_evaluate)
     config, examples = fit_scores(find_examples(images, classify, config), config)
     for _ in range(2):
         config, selection_history = try_values(
