@@ -95,24 +95,24 @@ class DetectorConfig:
     window_odds: OddsConfig = dataclasses.field(
         default_factory=partial(
             OddsConfig,
-            slope=0.56,
-            offset=-0.4,
+            slope=0.55,
+            offset=-0.41,
             one_offset=-2.06,
             contact_offset=-1.12,
-            votes_slope=0.9,
-            faint_offset=-1.79,
+            votes_slope=0.91,
+            faint_offset=-1.8,
             edge_offset=-0.77,
         )
     )
     rest_odds: OddsConfig = dataclasses.field(
         default_factory=partial(
             OddsConfig,
-            slope=0.06,
-            offset=1.63,
-            one_offset=0.6,
-            faint_offset=-1.09,
-            context_slope=3.23,
-            edge_offset=-3.21,
+            slope=0.13,
+            offset=1.68,
+            one_offset=-0.18,
+            faint_offset=-2.3,
+            context_slope=2.96,
+            edge_offset=-2.46,
         )
     )
     # The choice among candidates (selection.py).

@@ -93,17 +93,17 @@ class SelectionConfig:
     """Constants of soft-NMS and of unexplained ink, fitted on validation scenes."""
 
     # The priority rises by this much per unit of ln(ink in px).
-    ink_weight: float = 0.5
+    ink_weight: float = 0.3
     # The log-odds of the final score: this times those of the score, ...
-    slope: float = 1.15
+    slope: float = 1.12
     # ... plus this, ...
-    offset: float = 0.39
+    offset: float = 0.5
     # ... plus this times the IoU with the box of a candidate of higher priority, ...
-    iou_offset: float = -3.32
+    iou_offset: float = -3.13
     # ... and this times both the IoU and the log-odds, ...
-    iou_slope: float = -1.09
+    iou_slope: float = -1.08
     # ... plus this times the share of its ink that those explain, ...
-    explained_offset: float = -0.32
+    explained_offset: float = -0.7
     # The log-odds of the final score: those, plus this times the square of the clutter around.
     clutter_offset: float = -10.0
     # Candidates of a lower score are dropped before, 0–1.
