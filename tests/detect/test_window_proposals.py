@@ -126,7 +126,7 @@ def test_all_windows_that_a_digit_may_fill_are_proposed(clear_digits: ClearDigit
             shown = padded[y + 14 : y + 42, x + 14 : x + 42]
             if not (shown[1:9, 4:24].any() and shown[19:27, 4:24].any()):
                 continue
-            if shown[6:22, 6:22].sum() >= 12 and 0.04 <= shown.mean() <= 0.6:
+            if shown[6:22, 6:22].sum() >= 12 and WINDOWS.min_ink <= shown.mean() <= WINDOWS.max_ink:
                 expected.add((float(x), float(y)))
     assert proposed == expected
     assert len(expected) > 10
