@@ -121,7 +121,9 @@ def find_candidates(
     ink_px = [0] * (max(numbers, default=-1) + 1)
     for k, part in enumerate(parts):
         is_piece = sources[k] != k
-        if k not in ruled and (not is_piece or sources[k] in ruled):
+        height, width = part.mask.shape
+        is_line = width > constants.line_aspect * height
+        if k not in ruled and not is_line and (not is_piece or sources[k] in ruled):
             ink_px[numbers[k]] += int(np.count_nonzero(part.mask))
     clusters = [Cluster(count, []) for count in ink_px]
     for k, digit in [

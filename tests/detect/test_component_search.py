@@ -198,6 +198,31 @@ def test_digits_in_a_grid_are_found_without_its_lines(
     assert_finds(detector.detect(image), page)
 
 
+def test_lines_beside_digits_are_no_clutter_but_scribbles_are(
+    detector: Detector, clear_digits: ClearDigits
+) -> None:
+    """Tilted lines, which are not erased as rulings are; and blots as high as the digits."""
+    page = page_of(clear_digits.of_sides([40] * 4), columns=4)
+    height = len(page.image)
+    image = np.pad(page.image, ((0, 400), (0, 100)))
+    lined, blotted = image.copy(), image.copy()
+    y, x = np.mgrid[: image.shape[0], : image.shape[1]]
+    for top in range(height + 30, height + 380, 40):
+        lined[np.abs(y - top - 0.1 * x) < 1.5] = 255
+        blotted[top : top + 30, 20:60:2] = blotted[top : top + 30 : 4, 20:60] = 255
+    scores = [
+        sorted(
+            score
+            for score, box in zip(found.scores, found.boxes_xyxy.tolist(), strict=True)
+            if box in page.boxes_xyxy.tolist()
+        )
+        for found in map(detector.detect, (image, lined, blotted))
+    ]
+    assert len(scores[0]) == 4
+    assert scores[1] == pytest.approx(scores[0], abs=1e-3)
+    assert not scores[2] or max(scores[2]) < min(scores[0]) - 0.1
+
+
 def test_sizes_narrow_what_is_found(params: Params, page: Page) -> None:
     """A digit's size is 1.4 times the longer side of its box."""
     sizes = 1.4 * (page.boxes_xyxy[:, 2:] - page.boxes_xyxy[:, :2]).max(axis=1)
