@@ -208,8 +208,11 @@ def test_lines_beside_digits_are_no_clutter_but_scribbles_are(
     lined, blotted = image.copy(), image.copy()
     y, x = np.mgrid[: image.shape[0], : image.shape[1]]
     for top in range(height + 30, height + 380, 40):
-        lined[np.abs(y - top - 0.1 * x) < 1.5] = 255
-        blotted[top : top + 30, 20:60:2] = blotted[top : top + 30 : 4, 20:60] = 255
+        for left in (20, 160):
+            on_line = np.abs(y - top - 0.1 * (x - left)) < 1.5
+            lined[on_line & (x >= left) & (x < left + 100)] = 255
+            blotted[top : top + 30, left : left + 40 : 2] = 255
+            blotted[top : top + 30 : 4, left : left + 40] = 255
     scores = [
         sorted(
             score
