@@ -22,6 +22,14 @@ one. So the log-odds of the final score are lowered by the clutter c around the 
 with u the share of a cluster's ink that its selected candidates leave unexplained, each weighted by
 its score, and w = min(ink of the cluster ÷ ink of the candidate, 1), so that dirt hardly counts and
 a large drawing counts once. The candidate's own cluster has u = 0 and w = 1.
+
+Digits of a similar size around it, on the other hand, support a component that overlaps nothing
+better. To the log-odds of its final score is added
+
+    support_offset + support_slope · ln(1 + n),    n = Σ min(2.5 r, 1)² (1 − u)
+
+over the other clusters, with r the smaller ink of the two ÷ the larger one. All others get the
+offset alone.
 """
 
 import math
@@ -37,6 +45,15 @@ from digits_jax.detect.steps import SelectionConfig
 from digits_jax.images.box_iou import box_iou
 
 MIN_PROBABILITY = 1e-4  # bounds the logarithm of the odds
+SIMILAR_INK = 0.4  # the smaller one's share: a 1 has less ink than an 8
+MAX_OVERLAP = 0.1  # IoU, and share of the ink: more is a part of another candidate, or contains it
+
+
+class Surroundings(NamedTuple):
+    """What is around the candidates of a cluster, a number for each."""
+
+    clutter: list[float]  # c, 0–1
+    support: list[float]  # n, ≥ 0
 
 
 class Visit(NamedTuple):
@@ -57,20 +74,25 @@ def select(clusters: Sequence[Cluster], config: SelectionConfig) -> list[Candida
       config: the constants of the formulas above.
     """
     visits = [soft_nms(cluster, config) for cluster in clusters]
-    clutter = clutter_around(clusters, visits)
     selected = []
-    for cluster, own, around in zip(clusters, visits, clutter, strict=True):
-        for visit, share in zip(own, around.tolist(), strict=True):
+    for cluster, own, around in zip(clusters, visits, surroundings(clusters, visits), strict=True):
+        for visit, clutter, support in zip(own, *around, strict=True):
             if visit.selected:
-                score = _sigmoid(visit.log_odds + config.clutter_offset * share**2)
-                selected.append(cluster.candidates[visit.candidate]._replace(score=score))
+                candidate = cluster.candidates[visit.candidate]
+                log_odds = visit.log_odds + config.clutter_offset * clutter**2
+                log_odds += config.support_offset
+                is_whole = (
+                    candidate.kind == "component" and max(visit.iou, visit.explained) < MAX_OVERLAP
+                )
+                log_odds += config.support_slope * math.log1p(support) * is_whole
+                selected.append(candidate._replace(score=_sigmoid(log_odds)))
     return selected
 
 
-def clutter_around(
+def surroundings(
     clusters: Sequence[Cluster], visits: Sequence[Sequence[Visit]]
-) -> list[Float[np.ndarray, " n"]]:
-    """Returns the clutter c around each visited candidate of each cluster, 0–1.
+) -> list[Surroundings]:
+    """Returns the clutter and the support around each visited candidate of each cluster.
 
     Args:
       clusters: all of an image.
@@ -84,13 +106,17 @@ def clutter_around(
                 new = (1 - visit.explained) * _ink_px(cluster.candidates[visit.candidate])
                 explained[k] += _sigmoid(visit.log_odds) * new
     unexplained = 1 - np.minimum(explained / np.maximum(total, 1), 1)
-    clutter = []
+    around = []
     for k, (cluster, own) in enumerate(zip(clusters, visits, strict=True)):
         ink = np.array([_ink_px(cluster.candidates[visit.candidate]) for visit in own], np.float64)
         weights = np.minimum(total / np.maximum(ink, 1)[:, None], 1)
         weights[:, k] = 1
-        clutter.append((weights @ unexplained - unexplained[k]) / weights.sum(axis=1))
-    return clutter
+        clutter = (weights @ unexplained - unexplained[k]) / weights.sum(axis=1)
+        ratio = np.minimum(total, ink[:, None]) / np.maximum(np.maximum(total, ink[:, None]), 1)
+        similar = np.minimum(ratio / SIMILAR_INK, 1) ** 2
+        similar[:, k] = 0
+        around.append(Surroundings(clutter.tolist(), (similar @ (1 - unexplained)).tolist()))
+    return around
 
 
 def soft_nms(cluster: Cluster, config: SelectionConfig) -> list[Visit]:

@@ -108,6 +108,11 @@ class SelectionConfig:
     explained_offset: float = -0.7
     # The log-odds of the final score: those, plus this times the square of the clutter around.
     clutter_offset: float = -10.0
+    # ... plus this, ...
+    support_offset: float = -0.5
+    # ... and, of components that overlap nothing better, plus this times ln(1 + the number of
+    # digits of about their ink in the image).
+    support_slope: float = 1.5
     # Candidates of a lower score are dropped before, 0–1.
     min_score: float = 0.05
 

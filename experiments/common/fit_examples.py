@@ -4,12 +4,13 @@ import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 import PIL.Image
 from sklearn.datasets import load_sample_images
 
 from digits_jax.data.font_glyphs import load_font_digits, load_font_letters
-from digits_jax.data.mnist import Mnist
+from digits_jax.data.mnist import Mnist, load_mnist
 from digits_jax.data.scenes import Scene, compose
 from digits_jax.detect.candidates import Candidate, Cluster
 from digits_jax.detect.component_detector import to_detections
@@ -29,7 +30,8 @@ from digits_jax.runtime.progress import progress
 from digits_jax.train.negatives.photo_clutter import load_photographs
 from experiments.common.images_without_digits import SIDE, cut_squares
 
-SCENES = ("native", "savi-d", "mnist-od", "page", "textured", "fonts")
+SCENES = ("native", "savi-d", "mnist-od", "page", "textured", "fonts", "coarse")
+COARSE_SIDE = 8  # px: of the `coarse` digits, which are those of a poor scan
 FALSE_ALARM_COST = 0.003  # of F1, for each false detection a megapixel
 CROP_COST = 1e-5  # of F1, for each crop that is classified in an image, on average
 MIN_IOU = 0.5  # of a right candidate and the digit
@@ -56,10 +58,12 @@ class Example(NamedTuple):
 def load_images(count: int) -> list[Image]:
     """Composes the scenes, and loads photographs and letters, in which every detection is false."""
     images = []
+    fonts = load_font_digits("validation")
+    digits = load_mnist().validation
+    coarse = digits._replace(images=np.stack([_coarse(np.asarray(i)) for i in digits.images]))
+    pages = {"fonts": Mnist(fonts, fonts, fonts), "coarse": Mnist(coarse, coarse, coarse)}
     for dataset in SCENES:
-        fonts = load_font_digits("validation")
-        mnist = Mnist(fonts, fonts, fonts) if dataset == "fonts" else None
-        name = "page" if dataset == "fonts" else dataset
+        name, mnist = ("page", pages[dataset]) if dataset in pages else (dataset, None)
         for scene in compose(name, "validation", count, SEED, mnist=mnist):
             images.append(_to_image(dataset, scene))
     no_digits = np.zeros((0, 4), np.int64), np.zeros(0, np.int64)
@@ -70,6 +74,12 @@ def load_images(count: int) -> list[Image]:
     for page in range(count // 6):
         images.append(_to_image("letters", Scene(_draw_letters(letters, page), *no_digits)))
     return images
+
+
+def _coarse(digit: np.ndarray) -> np.ndarray:
+    """Returns a digit of 28×28 px as it looks when it is scanned with 8×8."""
+    small = cv2.resize(digit, (COARSE_SIDE, COARSE_SIDE), interpolation=cv2.INTER_AREA)
+    return cv2.resize(small, digit.shape, interpolation=cv2.INTER_LINEAR)
 
 
 def _to_image(dataset: str, scene: Scene) -> Image:

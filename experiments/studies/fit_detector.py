@@ -54,6 +54,8 @@ SEARCH_VALUES: dict[str, Sequence[float]] = {
 SELECTION_VALUES: dict[str, Sequence[float]] = {
     "selection.ink_weight": (0.3, 0.5, 0.8, 1.2, 2.0),
     "selection.clutter_offset": (0.0, -2.0, -3.0, -4.0, -5.0, -7.0, -10.0, -14.0),
+    "selection.support_slope": (0.0, 0.5, 1.0, 1.5, 2.0),
+    "selection.support_offset": (0.0, -0.25, -0.5, -0.75, -1.0),
     "photo_min_score": (0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.8),
 }
 RIDGE = 5e-4  # of the coefficients' squares: rare evidence does not get a large weight
