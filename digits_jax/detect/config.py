@@ -84,35 +84,35 @@ class DetectorConfig:
     component_odds: OddsConfig = dataclasses.field(
         default_factory=partial(
             OddsConfig,
-            slope=0.58,
-            offset=0.87,
-            one_offset=-1.76,
-            faint_offset=0.16,
-            context_slope=0.97,
-            edge_offset=-1.1,
+            slope=0.57,
+            offset=1.05,
+            one_offset=-1.58,
+            faint_offset=-0.42,
+            context_slope=0.96,
+            edge_offset=-0.87,
         )
     )
     window_odds: OddsConfig = dataclasses.field(
         default_factory=partial(
             OddsConfig,
-            slope=0.55,
-            offset=-0.41,
-            one_offset=-2.06,
-            contact_offset=-1.12,
-            votes_slope=0.91,
-            faint_offset=-1.8,
+            slope=0.53,
+            offset=-0.18,
+            one_offset=-2.0,
+            contact_offset=-1.38,
+            votes_slope=0.77,
+            faint_offset=-1.23,
             edge_offset=-0.77,
         )
     )
     rest_odds: OddsConfig = dataclasses.field(
         default_factory=partial(
             OddsConfig,
-            slope=0.13,
-            offset=1.68,
-            one_offset=-0.18,
-            faint_offset=-2.3,
-            context_slope=2.96,
-            edge_offset=-2.46,
+            slope=0.14,
+            offset=2.0,
+            one_offset=-0.51,
+            faint_offset=-2.11,
+            context_slope=3.13,
+            edge_offset=-2.53,
         )
     )
     # The choice among candidates (selection.py).

@@ -23,13 +23,13 @@ with u the share of a cluster's ink that its selected candidates leave unexplain
 its score, and w = min(ink of the cluster ÷ ink of the candidate, 1), so that dirt hardly counts and
 a large drawing counts once. The candidate's own cluster has u = 0 and w = 1.
 
-Digits of a similar size around it, on the other hand, support a component that overlaps nothing
-better. To the log-odds of its final score is added
+Digits of a similar size around it, on the other hand, support a component. To the log-odds of its
+final score is added
 
     support_offset + support_slope · ln(1 + n),    n = Σ min(2.5 r, 1)² (1 − u)
 
-over the other clusters, with r the smaller ink of the two ÷ the larger one. All others get the
-offset alone.
+over the other clusters, with r the smaller ink of the two ÷ the larger one; n is 0 if it overlaps
+what was selected before.
 """
 
 import math
@@ -80,11 +80,10 @@ def select(clusters: Sequence[Cluster], config: SelectionConfig) -> list[Candida
             if visit.selected:
                 candidate = cluster.candidates[visit.candidate]
                 log_odds = visit.log_odds + config.clutter_offset * clutter**2
-                log_odds += config.support_offset
-                is_whole = (
-                    candidate.kind == "component" and max(visit.iou, visit.explained) < MAX_OVERLAP
-                )
-                log_odds += config.support_slope * math.log1p(support) * is_whole
+                if candidate.kind == "component":
+                    is_whole = max(visit.iou, visit.explained) < MAX_OVERLAP
+                    log_odds += config.support_offset
+                    log_odds += config.support_slope * math.log1p(support) * is_whole
                 selected.append(candidate._replace(score=_sigmoid(log_odds)))
     return selected
 

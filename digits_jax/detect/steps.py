@@ -97,21 +97,21 @@ class SelectionConfig:
     # The priority rises by this much per unit of ln(ink in px).
     ink_weight: float = 0.3
     # The log-odds of the final score: this times those of the score, ...
-    slope: float = 1.12
+    slope: float = 1.08
     # ... plus this, ...
-    offset: float = 0.5
+    offset: float = 0.23
     # ... plus this times the IoU with the box of a candidate of higher priority, ...
-    iou_offset: float = -3.13
+    iou_offset: float = -2.96
     # ... and this times both the IoU and the log-odds, ...
-    iou_slope: float = -1.08
+    iou_slope: float = -1.04
     # ... plus this times the share of its ink that those explain, ...
-    explained_offset: float = -0.7
+    explained_offset: float = -0.61
     # The log-odds of the final score: those, plus this times the square of the clutter around.
     clutter_offset: float = -10.0
-    # ... plus this, ...
+    # ... plus, of components, this ...
     support_offset: float = -0.5
-    # ... and, of components that overlap nothing better, plus this times ln(1 + the number of
-    # digits of about their ink in the image).
+    # ... and this times ln(1 + the number of digits of about their ink in the image), if they
+    # overlap nothing better.
     support_slope: float = 1.5
     # Candidates of a lower score are dropped before, 0–1.
     min_score: float = 0.05

@@ -33,6 +33,7 @@ from experiments.common.images_without_digits import SIDE, cut_squares
 SCENES = ("native", "savi-d", "mnist-od", "page", "textured", "fonts", "coarse")
 COARSE_SIDE = 8  # px: of the `coarse` digits, which are those of a poor scan
 FALSE_ALARM_COST = 0.003  # of F1, for each false detection a megapixel
+LETTER_COST = 0.0005  # of F1, for each letter a megapixel that is read as a digit
 CROP_COST = 1e-5  # of F1, for each crop that is classified in an image, on average
 MIN_IOU = 0.5  # of a right candidate and the digit
 SEED = 11  # of the scenes
@@ -132,7 +133,9 @@ def objective(examples: Sequence[Example], config: DetectorConfig) -> float:
     f1 = [row["f1"] for row in rows.values() if "f1" in row]
     false = rows["photographs"]["false_per_megapixel"]
     crops = float(np.mean([example.crops for example in examples]))
-    return round(float(np.mean(f1)) - FALSE_ALARM_COST * false - CROP_COST * crops, 5)
+    cost = FALSE_ALARM_COST * false + CROP_COST * crops
+    cost += LETTER_COST * rows["letters"]["false_per_megapixel"]
+    return round(float(np.mean(f1)) - cost, 5)
 
 
 def evaluate(examples: Sequence[Example], config: DetectorConfig) -> dict[str, dict[str, float]]:
