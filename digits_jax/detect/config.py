@@ -95,24 +95,24 @@ class DetectorConfig:
     window_odds: OddsConfig = dataclasses.field(
         default_factory=partial(
             OddsConfig,
-            slope=0.53,
+            slope=0.54,
             offset=-0.18,
-            one_offset=-2.0,
-            contact_offset=-1.38,
+            one_offset=-2.01,
+            contact_offset=-1.37,
             votes_slope=0.77,
-            faint_offset=-1.23,
+            faint_offset=-1.24,
             edge_offset=-0.77,
         )
     )
     rest_odds: OddsConfig = dataclasses.field(
         default_factory=partial(
             OddsConfig,
-            slope=0.14,
-            offset=2.0,
+            slope=0.12,
+            offset=2.09,
             one_offset=-0.51,
-            faint_offset=-2.11,
-            context_slope=3.13,
-            edge_offset=-2.53,
+            faint_offset=-2.17,
+            context_slope=3.23,
+            edge_offset=-2.47,
         )
     )
     # The choice among candidates (selection.py).

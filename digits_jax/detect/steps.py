@@ -101,18 +101,18 @@ class SelectionConfig:
     # ... plus this, ...
     offset: float = 0.23
     # ... plus this times the IoU with the box of a candidate of higher priority, ...
-    iou_offset: float = -2.96
+    iou_offset: float = -2.94
     # ... and this times both the IoU and the log-odds, ...
-    iou_slope: float = -1.04
+    iou_slope: float = -1.03
     # ... plus this times the share of its ink that those explain, ...
-    explained_offset: float = -0.61
+    explained_offset: float = -0.63
     # The log-odds of the final score: those, plus this times the square of the clutter around.
-    clutter_offset: float = -10.0
+    clutter_offset: float = -14.0
     # ... plus, of components, this ...
     support_offset: float = -0.5
     # ... and this times ln(1 + the number of digits of about their ink in the image), if they
     # overlap nothing better.
-    support_slope: float = 1.5
+    support_slope: float = 2.0
     # Candidates of a lower score are dropped before, 0–1.
     min_score: float = 0.05
 

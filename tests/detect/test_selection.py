@@ -9,7 +9,7 @@ import pytest
 from candidates import make_candidate
 
 from digits_jax.detect.candidates import Candidate, Cluster
-from digits_jax.detect.selection import clutter_around, select, soft_nms
+from digits_jax.detect.selection import select, soft_nms, surroundings
 from digits_jax.detect.steps import SelectionConfig
 
 CONFIG = SelectionConfig(
@@ -20,6 +20,8 @@ CONFIG = SelectionConfig(
     iou_slope=0.0,
     explained_offset=0.0,
     clutter_offset=-8.0,
+    support_offset=0.0,
+    support_slope=0.0,
     min_score=0.05,
 )
 
@@ -141,10 +143,32 @@ def test_scores_are_lower_where_the_ink_around_is_no_digit() -> None:
         assert found.score == pytest.approx(expected), (around, clutter)
 
 
+def test_similar_digits_around_support_a_component() -> None:
+    """It has 200 px, the others 400 and 50. Windows and what overlaps get no support."""
+    config = dataclasses.replace(CONFIG, clutter_offset=0.0, support_offset=-0.5, support_slope=2.0)
+    digit = Cluster(200, [candidate((0, 20), (0, 10), 0.9)])
+    large = Cluster(400, [candidate((0, 20), (50, 70), 0.8)])
+    small = Cluster(50, [candidate((0, 10), (90, 95), 0.7)])
+    window = digit._replace(candidates=[digit.candidates[0]._replace(kind="window")])
+    inside = candidate((5, 15), (0, 10), 0.6)
+    for around, support in (
+        ([], 0.0),
+        ([large], 0.8),
+        ([small], 0.7 * (0.25 / 0.4) ** 2),
+        ([large, small, Cluster(300, [])], 0.8 + 0.7 * (0.25 / 0.4) ** 2),
+    ):
+        expected = from_odds(9 * math.exp(-0.5) * (1 + support) ** 2)
+        assert select([*around, digit], config)[-1].score == pytest.approx(expected)
+        assert select([*around, window], config)[-1].score == pytest.approx(0.9)
+    both = digit._replace(candidates=[*digit.candidates, inside])
+    part = next(one for one in select([large, both], config) if one.mask is inside.mask)
+    assert part.score == pytest.approx(from_odds(1.5 * math.exp(-6 * 0.5 - 0.5)))
+
+
 def test_a_cluster_s_own_ink_is_no_clutter_around_its_digits() -> None:
     cluster, far = Cluster(1000, [LEFT, RIGHT]), Cluster(200, [candidate((0, 9), (90, 99), 0.7)])
     visits = [soft_nms(one, CONFIG) for one in (cluster, far)]
-    own, others = clutter_around([cluster, far], visits)
+    own, others = (around.clutter for around in surroundings([cluster, far], visits))
     unexplained = 1 - 0.7 * 81 / 200
     assert own == pytest.approx([unexplained / 2] * 2)
     left_over = 1 - (0.9 + 0.8) * 200 / 1000
@@ -164,8 +188,8 @@ def test_ink_that_two_candidates_explain_counts_once() -> None:
     first, second = candidate((0, 20), (0, 20), 0.9), candidate((0, 20), (10, 30), 0.8)
     pair, apart = Cluster(1000, [first, second]), Cluster(200, [candidate((0, 9), (90, 99), 0.7)])
     explained = 0.9 * 400 + from_odds(4 * math.exp(-6 * 200 / 600)) * 200
-    _, clutter = clutter_around([pair, apart], [soft_nms(one, CONFIG) for one in (pair, apart)])
-    assert clutter == pytest.approx([(1 - explained / 1000) / 2])
+    _, around = surroundings([pair, apart], [soft_nms(one, CONFIG) for one in (pair, apart)])
+    assert around.clutter == pytest.approx([(1 - explained / 1000) / 2])
 
 
 def test_low_scores_are_left_out_and_sure_ones_have_finite_priorities() -> None:
