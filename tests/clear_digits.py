@@ -9,6 +9,7 @@ from PIL import Image
 from scipy import ndimage
 
 from digits_jax.data.mnist import Dataset
+from digits_jax.detect.components import find_components
 from digits_jax.detect.config import DEFAULT_CONFIG
 from digits_jax.detect.crop_classifier import classify_block, crop_classifier
 from digits_jax.images.mask_box import mask_to_box
@@ -84,6 +85,24 @@ def page_of(digits: Sequence[Digit], *, columns: int, gap: int = 8) -> Page:
         image[y : y + height, x : x + width] = digit.ink
         boxes.append(ink_box(digit.ink) + np.array([x, y, x, y]))
     return Page(image, np.array(boxes), np.array([digit.label for digit in digits]))
+
+
+def touching(left: Digit, right: Digit) -> tuple[np.ndarray, np.ndarray]:
+    """Returns a picture of two digits, pushed together until they touch, and their boxes."""
+    inks = []
+    for digit in (left, right):
+        x0, y0, x1, y1 = ink_box(digit.ink)
+        inks.append(digit.ink[y0:y1, x0:x1])
+    for x in range(20 + inks[0].shape[1], 20, -1):
+        image = np.zeros((80, x + inks[1].shape[1] + 20), np.uint8)
+        boxes = []
+        for ink, begin in zip(inks, (20, x), strict=True):
+            place = image[20 : 20 + len(ink), begin : begin + ink.shape[1]]
+            np.maximum(place, ink, out=place)
+            boxes.append([begin, 20, begin + ink.shape[1], 20 + len(ink)])
+        if len(find_components(image, DEFAULT_CONFIG.components.ink_threshold, 2.0)) == 1:
+            break
+    return image, np.array(boxes)
 
 
 def ink_box(image: np.ndarray) -> np.ndarray:

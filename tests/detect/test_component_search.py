@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from clear_digits import ClearDigits, Page, ink_box, page_of
+from clear_digits import ClearDigits, Page, ink_box, page_of, touching
 
 from digits_jax.detect.config import DEFAULT_CONFIG
 from digits_jax.detect.detections import Detections

@@ -3,11 +3,11 @@
 from functools import partial
 
 import numpy as np
-from clear_digits import ClearDigits, Digit, ink_box
+from clear_digits import ClearDigits, touching
 
 from digits_jax.detect.candidates import Candidate, Cluster
 from digits_jax.detect.component_search import find_candidates
-from digits_jax.detect.components import find_components, split_mask
+from digits_jax.detect.components import split_mask
 from digits_jax.detect.config import DEFAULT_CONFIG
 from digits_jax.detect.crop_classifier import Classify, classify_block, crop_classifier
 from digits_jax.detect.detector import Detector
@@ -78,21 +78,3 @@ def mark_ink(page: np.ndarray, candidate: Candidate) -> None:
     """Marks the ink of a candidate in a page, in place."""
     x0, y0, x1, y1 = candidate.box
     page[y0:y1, x0:x1] |= candidate.mask
-
-
-def touching(left: Digit, right: Digit) -> tuple[np.ndarray, np.ndarray]:
-    """Returns a picture of two digits, pushed together until they touch, and their boxes."""
-    inks = []
-    for digit in (left, right):
-        x0, y0, x1, y1 = ink_box(digit.ink)
-        inks.append(digit.ink[y0:y1, x0:x1])
-    for x in range(20 + inks[0].shape[1], 20, -1):
-        image = np.zeros((80, x + inks[1].shape[1] + 20), np.uint8)
-        boxes = []
-        for ink, begin in zip(inks, (20, x), strict=True):
-            place = image[20 : 20 + len(ink), begin : begin + ink.shape[1]]
-            np.maximum(place, ink, out=place)
-            boxes.append([begin, 20, begin + ink.shape[1], 20 + len(ink)])
-        if len(find_components(image, DEFAULT_CONFIG.components.ink_threshold, 2.0)) == 1:
-            break
-    return image, np.array(boxes)
