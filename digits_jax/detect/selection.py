@@ -26,10 +26,10 @@ a large drawing counts once. The candidate's own cluster has u = 0 and w = 1.
 Digits of a similar size around it, on the other hand, support a component. To the log-odds of its
 final score is added
 
-    support_offset + support_slope · ln(1 + n),    n = Σ min(2.5 r, 1)² (1 − u)
+    support_offset + support_slope · ln(1 + n),    n = Σ min(r / similar_ink, 1)² (1 − u)
 
-over the other clusters, with r the smaller ink of the two ÷ the larger one; n is 0 if it overlaps
-what was selected before.
+over the other clusters, with r the smaller ink of the two ÷ the larger one; n is 0 if its
+IoU with what was selected before, or the share of its ink that this explains, is over max_overlap.
 """
 
 import math
@@ -45,8 +45,6 @@ from digits_jax.detect.steps import SelectionConfig
 from digits_jax.images.box_iou import box_iou
 
 MIN_PROBABILITY = 1e-4  # bounds the logarithm of the odds
-SIMILAR_INK = 0.4  # the smaller one's share: a 1 has less ink than an 8
-MAX_OVERLAP = 0.1  # IoU, and share of the ink: more is a part of another candidate, or contains it
 
 
 class Surroundings(NamedTuple):
@@ -74,14 +72,15 @@ def select(clusters: Sequence[Cluster], config: SelectionConfig) -> list[Candida
       config: the constants of the formulas above.
     """
     visits = [soft_nms(cluster, config) for cluster in clusters]
+    all_around = surroundings(clusters, visits, config)
     selected = []
-    for cluster, own, around in zip(clusters, visits, surroundings(clusters, visits), strict=True):
+    for cluster, own, around in zip(clusters, visits, all_around, strict=True):
         for visit, clutter, support in zip(own, *around, strict=True):
             if visit.selected:
                 candidate = cluster.candidates[visit.candidate]
                 log_odds = visit.log_odds + config.clutter_offset * clutter**2
                 if candidate.kind == "component":
-                    is_whole = max(visit.iou, visit.explained) < MAX_OVERLAP
+                    is_whole = max(visit.iou, visit.explained) <= config.max_overlap
                     log_odds += config.support_offset
                     log_odds += config.support_slope * math.log1p(support) * is_whole
                 selected.append(candidate._replace(score=_sigmoid(log_odds)))
@@ -89,13 +88,14 @@ def select(clusters: Sequence[Cluster], config: SelectionConfig) -> list[Candida
 
 
 def surroundings(
-    clusters: Sequence[Cluster], visits: Sequence[Sequence[Visit]]
+    clusters: Sequence[Cluster], visits: Sequence[Sequence[Visit]], config: SelectionConfig
 ) -> list[Surroundings]:
     """Returns the clutter and the support around each visited candidate of each cluster.
 
     Args:
       clusters: all of an image.
       visits: what soft-NMS found in each.
+      config: says which ink is similar.
     """
     total = np.array([cluster.ink_px for cluster in clusters], np.float64)
     explained = np.zeros(len(clusters))
@@ -112,7 +112,7 @@ def surroundings(
         weights[:, k] = 1
         clutter = (weights @ unexplained - unexplained[k]) / weights.sum(axis=1)
         ratio = np.minimum(total, ink[:, None]) / np.maximum(np.maximum(total, ink[:, None]), 1)
-        similar = np.minimum(ratio / SIMILAR_INK, 1) ** 2
+        similar = np.minimum(ratio / config.similar_ink, 1) ** 2
         similar[:, k] = 0
         around.append(Surroundings(clutter.tolist(), (similar @ (1 - unexplained)).tolist()))
     return around

@@ -110,9 +110,13 @@ class SelectionConfig:
     clutter_offset: float = -14.0
     # ... plus, of components, this ...
     support_offset: float = -0.5
-    # ... and this times ln(1 + the number of digits of about their ink in the image), if they
-    # overlap nothing better.
+    # ... and this times ln(1 + the number of digits of about their ink in the image), ...
     support_slope: float = 2.0
+    # ... of which the smaller ink is at least this share of the larger (a 1 has less ink than an
+    # 8); less counts by the square, ...
+    similar_ink: float = 0.4
+    # ... if they overlap nothing better, by IoU or by share of their ink, by more than this.
+    max_overlap: float = 0.1
     # Candidates of a lower score are dropped before, 0–1.
     min_score: float = 0.05
 

@@ -168,7 +168,7 @@ def test_similar_digits_around_support_a_component() -> None:
 def test_a_cluster_s_own_ink_is_no_clutter_around_its_digits() -> None:
     cluster, far = Cluster(1000, [LEFT, RIGHT]), Cluster(200, [candidate((0, 9), (90, 99), 0.7)])
     visits = [soft_nms(one, CONFIG) for one in (cluster, far)]
-    own, others = (around.clutter for around in surroundings([cluster, far], visits))
+    own, others = (around.clutter for around in surroundings([cluster, far], visits, CONFIG))
     unexplained = 1 - 0.7 * 81 / 200
     assert own == pytest.approx([unexplained / 2] * 2)
     left_over = 1 - (0.9 + 0.8) * 200 / 1000
@@ -188,7 +188,9 @@ def test_ink_that_two_candidates_explain_counts_once() -> None:
     first, second = candidate((0, 20), (0, 20), 0.9), candidate((0, 20), (10, 30), 0.8)
     pair, apart = Cluster(1000, [first, second]), Cluster(200, [candidate((0, 9), (90, 99), 0.7)])
     explained = 0.9 * 400 + from_odds(4 * math.exp(-6 * 200 / 600)) * 200
-    _, around = surroundings([pair, apart], [soft_nms(one, CONFIG) for one in (pair, apart)])
+    _, around = surroundings(
+        [pair, apart], [soft_nms(one, CONFIG) for one in (pair, apart)], CONFIG
+    )
     assert around.clutter == pytest.approx([(1 - explained / 1000) / 2])
 
 
