@@ -1,4 +1,4 @@
-"""Selection: soft-NMS of the candidates, and what the ink that they leave unexplained says.
+"""Selection: soft-NMS of the candidates, then scores by what is around them.
 
 The candidates of a cluster are visited by descending priority,
 

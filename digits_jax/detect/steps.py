@@ -92,11 +92,11 @@ class OddsConfig:
 
 @dataclasses.dataclass(frozen=True)
 class SelectionConfig:
-    """Constants of soft-NMS and of unexplained ink, fitted on validation scenes."""
+    """Constants of soft-NMS, of clutter and of support, fitted on validation scenes."""
 
     # The priority rises by this much per unit of ln(ink in px).
     ink_weight: float = 0.3
-    # The log-odds of the final score: this times those of the score, ...
+    # The log-odds after soft-NMS: this times those of the score, ...
     slope: float = 1.08
     # ... plus this, ...
     offset: float = 0.23
