@@ -9,19 +9,14 @@ sizes are classified. `select` then chooses the candidates that explain the ink 
 from collections.abc import Generator, Sequence
 from itertools import accumulate, pairwise
 
-import cv2
 import numpy as np
-from jaxtyping import UInt8
 
-from digits_jax.detect.calibration import score_candidates
 from digits_jax.detect.candidates import Candidate, Cluster
+from digits_jax.detect.component_readings import SIZE_PER_SIDE, Ink, Page, read_components
 from digits_jax.detect.components import (
-    Box,
     Component,
-    at_edge,
     cluster_numbers,
     find_components,
-    ink_strength,
     join,
     near_groups,
     split_mask,
@@ -32,14 +27,7 @@ from digits_jax.detect.punctuation import remove_punctuation
 from digits_jax.detect.rulings import erase_rulings
 from digits_jax.detect.selection import remove_ink, select, soft_nms
 from digits_jax.detect.steps import RulingConfig
-from digits_jax.detect.window_proposals import crop_window
 from digits_jax.detect.window_search import search_windows
-from digits_jax.images.mnist_format import MNIST_DIGIT_SIDE, MNIST_SIDE, frame_ink
-from digits_jax.images.pixels import uint8_to_float
-
-Ink = UInt8[np.ndarray, "H W"]
-MIN_OTHER_INK = 0.005  # share of a window's area: less is dirt
-SIZE_PER_SIDE = MNIST_SIDE / MNIST_DIGIT_SIDE  # a digit's size ÷ the longer side of its box
 
 
 def search_images(
@@ -89,7 +77,7 @@ def find_candidates(
       config: the constants of detection.
     """
     constants = config.components
-    page = _Page(image, constants.ink_threshold)
+    page = Page(image, constants.ink_threshold)
     min_side = constants.min_piece * config.min_size / SIZE_PER_SIDE
     parts = find_components(image, constants.ink_threshold, min_side)
     digits = yield from read_components(parts, page, config)
@@ -176,92 +164,6 @@ def _pieces_on_rulings(
     length = max(np.ptp(rows), np.ptp(columns)) + 1
     largest = max((piece.side for piece in pieces), default=0)
     return pieces, bool(length >= config.min_length_per_piece * largest)
-
-
-class _Page:
-    """An image, and where it has ink."""
-
-    def __init__(self, image: Ink, threshold: float):
-        """Counts the ink of all rectangles that begin at the image's corner."""
-        self.image = image
-        self.counts = cv2.integral((image > threshold * 255).astype(np.uint8))
-
-    def has_other_ink(self, part: Component) -> bool:
-        """Returns whether the window of a component shows ink that is not its own."""
-        half = SIZE_PER_SIDE * part.side / 2
-        x, y = _middle(part.box)
-        height, width = self.image.shape
-        top, bottom = max(round(y - half), 0), min(round(y + half), height)
-        left, right = max(round(x - half), 0), min(round(x + half), width)
-        total = self.counts
-        ink = total[bottom, right] - total[top, right] - total[bottom, left] + total[top, left]
-        return bool(ink - np.count_nonzero(part.mask) >= MIN_OTHER_INK * (2 * half) ** 2)
-
-
-def read_components(
-    parts: Sequence[Component],
-    page: "_Page",
-    config: DetectorConfig,
-    *,
-    kind: str = "component",
-) -> Generator[Crops, Readings, list[Candidate | None]]:
-    """Classifies components, each framed by itself.
-
-    Args:
-      parts: the components.
-      page: the image that they are from.
-      config: the constants of detection.
-      kind: that of the candidates, one of `KINDS`.
-
-    Returns:
-      A candidate for each component, or None if no digit has its shape or its size.
-    """
-    usable = [k for k, part in enumerate(parts) if _may_be_digit(part, config)]
-    crops = np.zeros((len(usable), MNIST_SIDE, MNIST_SIDE), np.float32)
-    for row, k in enumerate(usable):
-        crops[row] = uint8_to_float(frame_ink(parts[k].ink))
-    # Only where there is other ink around, its window shows anything else.
-    crowded = [row for row, k in enumerate(usable) if page.has_other_ink(parts[k])]
-    windows = np.zeros((len(crowded), MNIST_SIDE, MNIST_SIDE), np.float32)
-    for i, row in enumerate(crowded):
-        part = parts[usable[row]]
-        centre = np.array(_middle(part.box))
-        windows[i] = crop_window(page.image, centre, SIZE_PER_SIDE * part.side)
-    readings = yield np.concatenate([crops, windows])
-    context = np.ones(len(usable))
-    labels = readings.labels[crowded]
-    context[crowded] = readings.probabilities[len(usable) + np.arange(len(crowded)), labels]
-    found = [
-        Candidate(
-            parts[k].box,
-            parts[k].mask,
-            _middle(parts[k].box),
-            SIZE_PER_SIDE * parts[k].side,
-            readings.probabilities[row],
-            contact=0.0,  # all strokes end inside the crop, or at its edge
-            votes=1,
-            context=float(context[row]),
-            strength=ink_strength(parts[k].ink, parts[k].mask),
-            at_edge=at_edge(parts[k].box, page.image.shape),
-            kind=kind,
-        )
-        for row, k in enumerate(usable)
-    ]
-    scored = score_candidates(found, config.odds)
-    digits: list[Candidate | None] = [None] * len(parts)
-    for k, digit in zip(usable, scored, strict=True):
-        digits[k] = digit
-    return digits
-
-
-def _middle(box: Box) -> tuple[float, float]:
-    return (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
-
-
-def _may_be_digit(part: Component, config: DetectorConfig) -> bool:
-    height, width = part.mask.shape
-    is_searched_size = config.min_size <= SIZE_PER_SIDE * part.side <= (config.max_size or np.inf)
-    return is_searched_size and width <= config.components.max_aspect * height
 
 
 def _is_sure(digit: Candidate | None, config: DetectorConfig) -> bool:
