@@ -1,6 +1,5 @@
 """The learning-rate schedule and the optimizer of a training configuration."""
 
-import jax
 import optax
 
 from digits_jax.train.config import TrainConfig
@@ -21,13 +20,6 @@ def make_optimizer(config: TrainConfig) -> optax.GradientTransformation:
     """Returns the optimizer with its learning-rate schedule.
 
     For sgd that is θ := θ − α·∇L; adam rescales the gradient by its moments (Kingma and Ba, 2015).
-    With weight decay λ, kernels also lose α·λ·θ (Loshchilov and Hutter, 2019); biases do not.
     """
-    rate = learning_rate_schedule(config)
-    if config.weight_decay:
-        return optax.adamw(rate, weight_decay=config.weight_decay, mask=_is_kernel)
-    return {"adam": optax.adam, "sgd": optax.sgd}[config.optimizer](rate)
-
-
-def _is_kernel(params: optax.Params) -> optax.Params:
-    return jax.tree.map(lambda leaf: leaf.ndim > 1, params)
+    make = {"adam": optax.adam, "sgd": optax.sgd}[config.optimizer]
+    return make(learning_rate_schedule(config))

@@ -1,13 +1,12 @@
-"""The learning-rate schedules and the optimizers."""
+"""The learning-rate schedules."""
 
 import dataclasses
 
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from digits_jax.train.config import CONFIGS
-from digits_jax.train.schedule import learning_rate_schedule, make_optimizer
+from digits_jax.train.schedule import learning_rate_schedule
 
 
 @pytest.mark.usefixtures("optax_promotion")
@@ -27,14 +26,3 @@ def test_the_constant_schedule_is_the_learning_rate_at_every_step() -> None:
     config = dataclasses.replace(CONFIGS["paper"], learning_rate=0.25)
     schedule = learning_rate_schedule(config)
     assert [float(schedule(step)) for step in (0, 1, config.steps)] == [0.25] * 3
-
-
-@pytest.mark.usefixtures("optax_promotion")
-def test_weight_decay_shrinks_kernels_by_its_share_of_the_learning_rate_and_no_bias() -> None:
-    config = dataclasses.replace(CONFIGS["paper"], learning_rate=0.25, weight_decay=0.1)
-    params = {"kernel": jnp.full((2, 2), 8.0), "bias": jnp.full(2, 8.0)}
-    optimizer = make_optimizer(config)
-    zeros = {"kernel": jnp.zeros((2, 2)), "bias": jnp.zeros(2)}
-    updates, _ = optimizer.update(zeros, optimizer.init(params), params)
-    np.testing.assert_allclose(updates["kernel"], -0.25 * 0.1 * 8.0, rtol=1e-6)
-    np.testing.assert_array_equal(updates["bias"], 0.0)

@@ -45,8 +45,6 @@ def test_every_kind_of_window_and_warp_needs_composition(field: str) -> None:
         ({"negative_framed": 1.0}, "shares"),
         ({"other_hands": 1.1}, "other_hands to be 0 to 1"),
         ({"isolated_digits": -0.1}, "isolated_digits to be 0 to 1"),
-        ({"weight_decay": 1.5}, "weight_decay to be 0 to 1"),
-        ({"weight_decay": 0.1, "optimizer": "sgd"}, "adam with weight_decay 0.1; got sgd"),
         ({"neighbours": -0.1}, "neighbours to be 0 to 3"),
         ({"neighbours": 3.5}, "neighbours to be 0 to 3"),
         ({"scale": 0.9}, "scale to be 1 to 2"),
@@ -76,8 +74,7 @@ def test_former_names_are_those_of_version_0_1_and_convert_both_ways() -> None:
     former = to_former_names(config)
     assert list(former) == [
         *("batch_size", "steps", "optimizer", "learning_rate", "schedule", "shift"),
-        *("evaluate_every", "weight_decay", "factors"),
-        *("scale", "turn", "slant", "stretch", "bend", "neighbours"),
+        *("evaluate_every", "factors", "scale", "turn", "slant", "stretch", "bend", "neighbours"),
         *("off_centre", "wrong_size", "shapes", "textures", "blank", "negative_framed"),
         *("near_misses", "other_hands", "isolated_digits"),
     ]
@@ -85,7 +82,7 @@ def test_former_names_are_those_of_version_0_1_and_convert_both_ways() -> None:
     assert from_former_names(former) == config
     fields = {field.name for field in dataclasses.fields(TrainConfig)}
     assert set(FORMER_NAMES) < fields
-    assert not {"weight_decay", "negative_framed", "other_hands", "isolated_digits"} & {
+    assert not {"negative_framed", "other_hands", "isolated_digits"} & {
         *to_former_names(CONFIGS["paper"])
     }
     with pytest.raises(TypeError, match="twist"):

@@ -29,10 +29,8 @@ from digits_jax.train.workdir import (
 
 OLD_RUNS = Path(__file__).with_name("data")  # run.json as version 0.1 wrote it
 COMPOSING = dataclasses.replace(CONFIGS["standard"], steps=2, batch_size=4)
-# What `standard` had otherwise in version 0.1.
-STANDARD_0_1 = {
-    "learning_rate": 2e-3,
-    "weight_decay": 0.0,
+# The shares of `standard` in version 0.1.
+SHARES_0_1 = {
     "negative_off_centre": 0.05,
     "negative_wrong_size": 0.12,
     "negative_shapes": 0.12,
@@ -86,7 +84,7 @@ def test_metrics_are_read_up_to_a_line_that_was_cut_off(
     ("name", "changes"),
     [
         ("paper", {"batch_size": 16, "steps": 8, "evaluate_every": 4}),
-        ("standard", {"batch_size": 16, "steps": 8, "evaluate_every": 4, **STANDARD_0_1}),
+        ("standard", {"batch_size": 16, "steps": 8, "evaluate_every": 4, **SHARES_0_1}),
     ],
 )
 def test_a_run_of_version_0_1_is_read_continued_and_written_in_both_forms(
