@@ -81,15 +81,13 @@ def single_digit_scores(
     Returns:
       `[n]` scores, 0–1.
     """
-    bounded = np.clip(np.asarray(margins, np.float64), MIN_MARGIN, 1 - MIN_MARGIN)
-    odds = config.slope * np.log(bounded / (1 - bounded)) + config.offset
+    odds = config.slope * margin_log_odds(margins) + config.offset
     return np.asarray(1 / (1 + np.exp(-(odds + config.one_offset * (np.asarray(labels) == 1)))))
 
 
 def odds_features(candidates: Sequence[Candidate]) -> Float[np.ndarray, "n 8"]:
     """Returns what the coefficients of `OddsConfig` multiply, in their order."""
-    margins = np.array([candidate.margin for candidate in candidates], np.float64)
-    bounded = np.clip(margins, MIN_MARGIN, 1 - MIN_MARGIN)
+    odds = margin_log_odds(np.array([candidate.margin for candidate in candidates]))
     evidence = np.array(
         [
             (
@@ -104,4 +102,10 @@ def odds_features(candidates: Sequence[Candidate]) -> Float[np.ndarray, "n 8"]:
             for c in candidates
         ]
     )
-    return np.concatenate([np.log(bounded / (1 - bounded))[:, None], evidence], axis=1)
+    return np.concatenate([odds[:, None], evidence], axis=1)
+
+
+def margin_log_odds(margins: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+    """Returns ln(m / (1 − m)) of margins, bounded."""
+    bounded = np.clip(np.asarray(margins, np.float64), MIN_MARGIN, 1 - MIN_MARGIN)
+    return np.asarray(np.log(bounded / (1 - bounded)))

@@ -4,7 +4,7 @@ from collections.abc import Generator, Sequence
 
 import cv2
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float32, UInt8
 
 from digits_jax.detect.calibration import score_candidates
 from digits_jax.detect.candidates import Candidate
@@ -14,8 +14,14 @@ from digits_jax.detect.crop_classifier import Crops, Readings
 from digits_jax.detect.window_proposals import crop_window
 from digits_jax.images.mnist_format import MNIST_DIGIT_SIDE, MNIST_SIDE, frame_ink
 from digits_jax.images.pixels import uint8_to_float
+from digits_jax.models.cnn import NUM_CLASSES
+from digits_jax.models.fcn.features import STRIDE
 
 Ink = UInt8[np.ndarray, "H W"]
+Crop = Float32[np.ndarray, "28 28"]
+# x and y, px of the 28 px window: a doubtful component is read at all of these places.
+CENTRED = ((0, 0),)
+SHIFTED = ((0, 0), (-STRIDE, 0), (STRIDE, 0), (0, -STRIDE), (0, STRIDE))
 MIN_OTHER_INK = 0.005  # share of a window's area: less is dirt
 SIZE_PER_SIDE = MNIST_SIDE / MNIST_DIGIT_SIDE  # a digit's size ÷ the longer side of its box
 
@@ -46,6 +52,7 @@ def read_components(
     config: DetectorConfig,
     *,
     kind: str = "component",
+    shifts: Sequence[tuple[int, int]] = CENTRED,
 ) -> Generator[Crops, Readings, list[Candidate | None]]:
     """Classifies components, each framed by itself.
 
@@ -54,14 +61,17 @@ def read_components(
       page: the image that they are from.
       config: the constants of detection.
       kind: that of the candidates, one of `KINDS`.
+      shifts: how far each component is moved from where MNIST's makers put their digits, x and y in
+        px of the 28 px window; the probabilities of all places are averaged.
 
     Returns:
       A candidate for each component, or None if no digit has its shape or its size.
     """
     usable = [k for k, part in enumerate(parts) if _may_be_digit(part, config)]
-    crops = np.zeros((len(usable), MNIST_SIDE, MNIST_SIDE), np.float32)
+    crops = np.zeros((len(usable), len(shifts), MNIST_SIDE, MNIST_SIDE), np.float32)
     for row, k in enumerate(usable):
-        crops[row] = uint8_to_float(frame_ink(parts[k].ink))
+        frame = uint8_to_float(frame_ink(parts[k].ink))
+        crops[row] = [_shift(frame, *shift) for shift in shifts]
     # Only where there is other ink around, its window shows anything else.
     crowded = [row for row, k in enumerate(usable) if page.has_other_ink(parts[k])]
     windows = np.zeros((len(crowded), MNIST_SIDE, MNIST_SIDE), np.float32)
@@ -69,17 +79,20 @@ def read_components(
         part = parts[usable[row]]
         centre = np.array(_middle(part.box))
         windows[i] = crop_window(page.image, centre, SIZE_PER_SIDE * part.side)
-    readings = yield np.concatenate([crops, windows])
+    framed = crops.reshape(-1, MNIST_SIDE, MNIST_SIDE)
+    readings = yield np.concatenate([framed, windows])
+    probabilities = readings.probabilities[: len(framed)]
+    probabilities = probabilities.reshape(*crops.shape[:2], NUM_CLASSES).mean(axis=1)
     context = np.ones(len(usable))
-    labels = readings.labels[crowded]
-    context[crowded] = readings.probabilities[len(usable) + np.arange(len(crowded)), labels]
+    labels = probabilities[crowded].argmax(axis=1)
+    context[crowded] = readings.probabilities[len(framed) + np.arange(len(crowded)), labels]
     found = [
         Candidate(
             parts[k].box,
             parts[k].mask,
             _middle(parts[k].box),
             SIZE_PER_SIDE * parts[k].side,
-            readings.probabilities[row],
+            probabilities[row],
             contact=0.0,  # all strokes end inside the crop, or at its edge
             votes=1,
             context=float(context[row]),
@@ -94,6 +107,13 @@ def read_components(
     for k, digit in zip(usable, scored, strict=True):
         digits[k] = digit
     return digits
+
+
+def _shift(frame: Crop, x: int, y: int) -> Crop:
+    """Returns a crop moved by whole pixels, with no ink where nothing was."""
+    limit = max(abs(x), abs(y))
+    padded = np.pad(frame, limit)
+    return padded[limit - y :, limit - x :][:MNIST_SIDE, :MNIST_SIDE]
 
 
 def _middle(box: Box) -> tuple[float, float]:

@@ -6,13 +6,19 @@ ink taken apart or put together: rulings are erased, near pieces are joined, and
 sizes are classified. `select` then chooses the candidates that explain the ink best.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from itertools import accumulate, pairwise
 
 import numpy as np
 
 from digits_jax.detect.candidates import Candidate, Cluster
-from digits_jax.detect.component_readings import SIZE_PER_SIDE, Ink, Page, read_components
+from digits_jax.detect.component_readings import (
+    SHIFTED,
+    SIZE_PER_SIDE,
+    Ink,
+    Page,
+    read_components,
+)
 from digits_jax.detect.components import (
     Component,
     cluster_numbers,
@@ -27,6 +33,7 @@ from digits_jax.detect.punctuation import remove_punctuation
 from digits_jax.detect.rulings import erase_rulings
 from digits_jax.detect.selection import remove_ink, select, soft_nms
 from digits_jax.detect.steps import RulingConfig
+from digits_jax.detect.touching import touching_probabilities
 from digits_jax.detect.window_search import search_windows
 
 
@@ -85,7 +92,7 @@ def find_candidates(
     # Without its rulings, a component falls into what stands on them.
     doubtful, ruled = list[int](), set[int]()
     sources = list(range(len(parts)))  # the component that each part comes from
-    for k in [k for k, digit in enumerate(digits) if not _is_sure(digit, config)]:
+    for k in _doubtful(digits, range(len(digits)), config):
         pieces, is_ruling = _pieces_on_rulings(parts[k], min_side, config.rulings)
         if is_ruling:
             ruled.add(k)
@@ -95,14 +102,19 @@ def find_candidates(
         parts += pieces
         sources += [k] * len(pieces)
     digits += yield from read_components(parts[len(digits) :], page, config)
-    doubtful = [k for k in doubtful if not _is_sure(digits[k], config)]
+    doubtful = _doubtful(digits, doubtful, config)
+    again = yield from read_components([parts[k] for k in doubtful], page, config, shifts=SHIFTED)
+    for k, digit in zip(doubtful, again, strict=True):
+        digits[k] = digit
 
     # Strokes that do not touch may be one digit, and one component may be several digits.
     groups = near_groups([part.box for part in parts], doubtful, constants.max_gap)
     joined = yield from read_components([join([parts[k] for k in g]) for g in groups], page, config)
-    whole_scores = [digit.score if (digit := digits[k]) else 0.0 for k in doubtful]
+    probabilities = touching_probabilities(digits, config.touching)
+    touching = [k for k in doubtful if probabilities[k] >= config.touching.min_probability]
+    whole_scores = [digit.score if (digit := digits[k]) else 0.0 for k in touching]
     inside = yield from search_windows(
-        [parts[k] for k in doubtful], whole_scores, image.shape, config
+        [parts[k] for k in touching], whole_scores, image.shape, config
     )
 
     numbers = cluster_numbers(len(parts), [*enumerate(sources), *groups])
@@ -117,7 +129,7 @@ def find_candidates(
     for k, digit in [
         *enumerate(digits),
         *zip((group[0] for group in groups), joined, strict=True),
-        *((doubtful[k], digit) for k, digit in inside),
+        *((touching[k], digit) for k, digit in inside),
     ]:
         if digit is not None:
             clusters[numbers[k]].candidates.append(digit)
@@ -125,7 +137,7 @@ def find_candidates(
     # What the best candidates leave of a component may be a digit: the 1 that touches a 0.
     left = [
         (numbers[k], piece)
-        for k in doubtful
+        for k in touching
         for piece in _unexplained_pieces(parts[k], clusters[numbers[k]], min_side, config)
     ]
     remaining = yield from read_components([piece for _, piece in left], page, config, kind="rest")
@@ -166,5 +178,15 @@ def _pieces_on_rulings(
     return pieces, bool(length >= config.min_length_per_piece * largest)
 
 
-def _is_sure(digit: Candidate | None, config: DetectorConfig) -> bool:
-    return digit is not None and digit.score >= config.components.sure_score
+def _doubtful(
+    digits: Sequence[Candidate | None], indices: Iterable[int], config: DetectorConfig
+) -> list[int]:
+    """Returns those of the indices whose components are not surely one digit each."""
+    touching = touching_probabilities(digits, config.touching)
+    return [
+        k
+        for k in indices
+        if (digit := digits[k]) is None
+        or digit.score < config.components.sure_score
+        or touching[k] >= config.touching.min_probability
+    ]

@@ -25,6 +25,7 @@ from digits_jax.detect.steps import (
     PunctuationConfig,
     RulingConfig,
     SelectionConfig,
+    TouchingConfig,
     WindowConfig,
 )
 from digits_jax.models.weights import WeightsError, read_weights_header
@@ -76,6 +77,8 @@ class DetectorConfig:
     method: str = "components"
     # The components of ink (components.py).
     components: ComponentConfig = dataclasses.field(default_factory=ComponentConfig)
+    # Components that are several digits (touching.py).
+    touching: TouchingConfig = dataclasses.field(default_factory=TouchingConfig)
     # Long straight lines (rulings.py).
     rulings: RulingConfig = dataclasses.field(default_factory=RulingConfig)
     # Windows inside components (window_search.py).
@@ -84,35 +87,35 @@ class DetectorConfig:
     component_odds: OddsConfig = dataclasses.field(
         default_factory=partial(
             OddsConfig,
-            slope=0.57,
-            offset=1.05,
-            one_offset=-1.58,
-            faint_offset=-0.42,
-            context_slope=0.96,
+            slope=0.6,
+            offset=1.0,
+            one_offset=-1.66,
+            faint_offset=-0.32,
+            context_slope=0.92,
             edge_offset=-0.87,
         )
     )
     window_odds: OddsConfig = dataclasses.field(
         default_factory=partial(
             OddsConfig,
-            slope=0.54,
-            offset=-0.18,
-            one_offset=-2.01,
-            contact_offset=-1.37,
-            votes_slope=0.77,
-            faint_offset=-1.24,
-            edge_offset=-0.77,
+            slope=0.56,
+            offset=-0.73,
+            one_offset=-2.29,
+            contact_offset=-0.88,
+            votes_slope=0.48,
+            faint_offset=-0.69,
+            edge_offset=-0.41,
         )
     )
     rest_odds: OddsConfig = dataclasses.field(
         default_factory=partial(
             OddsConfig,
-            slope=0.12,
-            offset=2.09,
-            one_offset=-0.51,
-            faint_offset=-2.17,
-            context_slope=3.23,
-            edge_offset=-2.47,
+            slope=0.16,
+            offset=2.24,
+            one_offset=-0.21,
+            faint_offset=-2.01,
+            context_slope=3.09,
+            edge_offset=-3.11,
         )
     )
     # The choice among candidates (selection.py).

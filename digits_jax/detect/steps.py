@@ -23,13 +23,26 @@ class ComponentConfig:
     # A component more than this many times as wide as high is a line, which is no clutter.
     line_aspect: float = 4.0
     # A component of at least this score is one digit, and nothing else is sought in it, 0–1.
-    sure_score: float = 0.9
+    sure_score: float = 0.95
     # Two pieces may be one digit if the gap between their boxes is at most this share of the longer
     # side of the larger one.
     max_gap: float = 0.15
     # What the best candidates leave of a component is read if its longer side is at least this
     # share of the component's, 0–1.
     min_rest: float = 0.25
+
+
+@dataclasses.dataclass(frozen=True)
+class TouchingConfig:
+    """Coefficients of the log-odds that a component is several digits, by logistic regression."""
+
+    offset: float = -6.52
+    margin_slope: float = -0.3  # of the log-odds of its margin as one digit
+    crossings_slope: float = 0.45  # of the number of strokes that lines of pixels cross
+    company_slope: float = 0.16  # of the logarithm of the same probability of the others
+    # Windows are classified in components that are several digits with at least this probability.
+    # Lower values find some more overlapping digits, at a higher price on pages without any.
+    min_probability: float = 0.12
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,12 +80,12 @@ class WindowConfig:
     # In a component that is one digit with at least this score, 0–1, no windows are classified that
     # are smaller than this share of it.
     whole_score: float = 0.3
-    least_part: float = 0.34
+    least_part: float = 0.2
     # Windows of at least this margin are candidates, 0–1.
-    min_margin: float = 0.4
+    min_margin: float = 0.12
     # Windows of one class are one candidate if their centres are nearer than this share of the
     # smaller side, and the larger side is less than `same_size_ratio` times the smaller.
-    same_radius: float = 0.35
+    same_radius: float = 0.45
     same_size_ratio: float = 1.5
 
 
@@ -97,19 +110,19 @@ class SelectionConfig:
     # The priority rises by this much per unit of ln(ink in px).
     ink_weight: float = 0.3
     # The log-odds after soft-NMS: this times those of the score, ...
-    slope: float = 1.08
+    slope: float = 1.13
     # ... plus this, ...
-    offset: float = 0.23
+    offset: float = 0.31
     # ... plus this times the IoU with the box of a candidate of higher priority, ...
-    iou_offset: float = -2.94
+    iou_offset: float = -2.85
     # ... and this times both the IoU and the log-odds, ...
     iou_slope: float = -1.03
     # ... plus this times the share of its ink that those explain, ...
-    explained_offset: float = -0.63
+    explained_offset: float = -0.83
     # The log-odds of the final score: those, plus this times the square of the clutter around.
     clutter_offset: float = -14.0
     # ... plus, of components, this ...
-    support_offset: float = -0.5
+    support_offset: float = -0.25
     # ... and this times ln(1 + the number of digits of about their ink in the image), ...
     support_slope: float = 2.0
     # ... of which the smaller ink is at least this share of the larger (a 1 has less ink than an
@@ -118,7 +131,7 @@ class SelectionConfig:
     # ... if they overlap nothing better, by IoU or by share of their ink, by more than this.
     max_overlap: float = 0.1
     # Candidates of a lower score are dropped before, 0–1.
-    min_score: float = 0.05
+    min_score: float = 0.01
 
 
 @dataclasses.dataclass(frozen=True)

@@ -35,6 +35,7 @@ COARSE_SIDE = 8  # px: of the `coarse` digits, which are those of a poor scan
 FALSE_ALARM_COST = 0.003  # of F1, for each false detection a megapixel
 LETTER_COST = 0.0005  # of F1, for each letter a megapixel that is read as a digit
 CROP_COST = 1e-5  # of F1, for each crop that is classified in an image, on average
+MIN_INSIDE = 0.6  # of a digit's box
 MIN_IOU = 0.5  # of a right candidate and the digit
 SEED = 11  # of the scenes
 
@@ -125,6 +126,16 @@ def right_digits(candidates: Sequence[Candidate], scene: Scene) -> np.ndarray:
     labels = np.array([candidate.label for candidate in candidates])
     overlap = box_iou(boxes, scene.boxes_xyxy)
     return np.asarray((overlap >= MIN_IOU) & (labels[:, None] == scene.labels))
+
+
+def digits_inside(candidate: Candidate, scene: Scene) -> int:
+    """Returns how many digits of the scene lie inside a candidate's box, for the most part."""
+    boxes = np.asarray(scene.boxes_xyxy).reshape(-1, 4)
+    low = np.maximum(boxes[:, :2], candidate.box[:2])
+    high = np.minimum(boxes[:, 2:], candidate.box[2:])
+    inside = np.maximum(high - low, 0).prod(axis=1)
+    areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
+    return int(np.count_nonzero(inside >= MIN_INSIDE * areas))
 
 
 def objective(examples: Sequence[Example], config: DetectorConfig) -> float:

@@ -1,9 +1,10 @@
 r"""Which constants suit a network's detector?
 
-Fits the constants of the search in components to weights: the coefficients of the scores by
-logistic regression; those of the search, of the selection and the least scores by trying values in
-turn. The data are scenes of validation digits, of validation fonts, and images without digits.
-Other weights need other constants, and this is the one command that fits them.
+Fits the constants of the search in components to weights: the coefficients of the scores, and of
+the probability of touching digits, by logistic regression; those of the search, of the selection
+and the least scores by trying values in turn. The data are scenes of validation digits, of
+validation fonts, and images without digits. Other weights need other constants, and this is the one
+command that fits them.
 
 Command:   python -m experiments.studies.fit_detector runs/standard-0 --output fitted.safetensors
 Hardware:  any; needs the extra [bench].
@@ -23,15 +24,17 @@ import tyro
 from scipy.optimize import minimize
 
 from digits_jax.cli.arguments import load_model
-from digits_jax.detect.calibration import odds_features, score_candidates
+from digits_jax.detect.calibration import margin_log_odds, odds_features, score_candidates
 from digits_jax.detect.candidates import KINDS
 from digits_jax.detect.config import HEADER_KEY, DetectorConfig
 from digits_jax.detect.crop_classifier import classify_block, crop_classifier
 from digits_jax.detect.selection import log_odds, soft_nms
 from digits_jax.detect.steps import OddsConfig
+from digits_jax.detect.touching import COMPANY, stroke_crossings, touching_evidence
 from digits_jax.models.weights import save_weights
 from experiments.common.fit_examples import (
     Example,
+    digits_inside,
     evaluate,
     find_examples,
     load_images,
@@ -43,16 +46,15 @@ from experiments.common.provenance import provenance, write_result
 # The values that are tried of each constant, one constant after the other. Those of the search need
 # the images to be searched again.
 SEARCH_VALUES: dict[str, Sequence[float]] = {
-    "components.sure_score": (0.9, 0.95, 0.98),
-    "windows.max_ink": (0.5, 0.6, 0.7),
-    "windows.whole_score": (0.3, 0.5, 0.7),
-    "windows.least_part": (0.28, 0.34, 0.4),
-    "windows.min_margin": (0.15, 0.25, 0.4),
-    "windows.scale_ratio": (1.25, 1.4, 1.6),
-    "windows.same_radius": (0.15, 0.25, 0.35),
+    "components.sure_score": (0.85, 0.9, 0.95),
+    "windows.max_ink": (0.5, 0.6),
+    "windows.least_part": (0.2, 0.34),
+    "windows.min_margin": (0.12, 0.2, 0.3),
+    "windows.scale_ratio": (1.25, 1.4),
+    "windows.same_radius": (0.25, 0.35, 0.45),
 }
 SELECTION_VALUES: dict[str, Sequence[float]] = {
-    "selection.ink_weight": (0.3, 0.5, 0.8, 1.2, 2.0),
+    "selection.ink_weight": (0.3, 0.5, 0.8),
     "selection.clutter_offset": (0.0, -2.0, -3.0, -4.0, -5.0, -7.0, -10.0, -14.0),
     "selection.support_slope": (0.0, 0.5, 1.0, 1.5, 2.0),
     "selection.support_offset": (0.0, -0.25, -0.5, -0.75, -1.0),
@@ -84,8 +86,9 @@ def main(
     def search_and_evaluate(tried: DetectorConfig) -> float:
         return objective(find_examples(images, classify, tried), tried)
 
-    # The scores decide where windows are searched, so the windows' scores are fitted after.
-    config, _ = fit_scores(find_examples(images, classify, config), config)
+    # These decide where windows are searched, so the windows' scores are fitted after.
+    config, examples = fit_scores(find_examples(images, classify, config), config)
+    config = fit_touching(examples, config)
     history: list[dict[str, Any]] = []
     if search:
         config, history = try_values(SEARCH_VALUES, config, search_and_evaluate)
@@ -150,6 +153,28 @@ def fit_odds(examples: Sequence[Example], config: DetectorConfig) -> DetectorCon
     )
 
 
+def fit_touching(examples: Sequence[Example], config: DetectorConfig) -> DetectorConfig:
+    """Fits by logistic regression which components, and pairs of them, are several digits."""
+    images = []
+    for image, clusters, _ in examples:
+        candidates = [c for cluster in clusters for c in cluster.candidates]
+        components = [c for c in candidates if c.kind == "component"]
+        if len(image.scene.labels) and components:  # outlines in photographs cross any number
+            images.append((components, image.scene))
+    truths = np.array([digits_inside(c, scene) > 1 for own, scene in images for c in own])
+    digits = [digit for components, _ in images for digit in components]
+    odds = margin_log_odds(np.array([digit.margin for digit in digits]))
+    crossings = np.array([stroke_crossings(digit.mask) for digit in digits])
+    fitted = _logistic_regression(np.stack([odds, np.ones(len(odds)), crossings], axis=1), truths)
+    names = ("margin_slope", "offset", "crossings_slope")
+    touching = dataclasses.replace(config.touching, **dict(zip(names, fitted, strict=True)))
+    evidence = [touching_evidence(components, touching) for components, _ in images]
+    own, company = (np.concatenate(arrays) for arrays in zip(*evidence, strict=True))
+    (slope,) = _logistic_regression(np.log(company / COMPANY)[:, None], truths, own)
+    touching = dataclasses.replace(touching, company_slope=slope)
+    return dataclasses.replace(config, touching=touching)
+
+
 def fit_soft_nms(examples: Sequence[Example], config: DetectorConfig) -> DetectorConfig:
     """Fits soft-NMS by logistic regression: which candidates are digits not found before?"""
     features, truths = [], []
@@ -175,9 +200,11 @@ def _without_letters(examples: Sequence[Example]) -> list[Example]:
     return [example for example in examples if example.image.dataset != "letters"]
 
 
-def _logistic_regression(x: np.ndarray, y: np.ndarray) -> list[float]:
+def _logistic_regression(
+    x: np.ndarray, y: np.ndarray, logits_before: np.ndarray | float = 0.0
+) -> list[float]:
     def loss(coefficients: np.ndarray) -> float:
-        logits = x @ coefficients
+        logits = logits_before + x @ coefficients
         penalty = RIDGE * float(coefficients @ coefficients)
         return float(np.logaddexp(0, np.where(y, -logits, logits)).mean()) + penalty
 
@@ -196,6 +223,8 @@ def try_values(
     for name, candidates in values.items():
         for value in candidates:
             tried = _replace(config, name, value)
+            if tried == config:
+                continue
             reached = reached_with(tried)
             print(f"{name} {value}: {reached}", flush=True)
             if reached > best:

@@ -1,12 +1,15 @@
 """The package's weights, two scenes and their detections, for tests of detection."""
 
+from functools import partial
+
 import pytest
 from clear_digits import ClearDigits
 
 import digits_jax
 from digits_jax.data.mnist import Mnist
 from digits_jax.data.scenes import Scene, compose
-from digits_jax.detect.config import DetectorConfig
+from digits_jax.detect.config import DEFAULT_CONFIG, DetectorConfig
+from digits_jax.detect.crop_classifier import Classify, classify_block, crop_classifier
 from digits_jax.detect.detections import Detections
 from digits_jax.detect.detector import Detector
 from digits_jax.models.cnn import Params
@@ -27,6 +30,12 @@ def native(params: Params) -> Detector:
 def detector(params: Params) -> Detector:
     """The default search, in components of ink."""
     return Detector(params)
+
+
+@pytest.fixture(scope="session")
+def classify(params: Params) -> Classify:
+    program = partial(classify_block, contact=DEFAULT_CONFIG.border_contact)
+    return crop_classifier(params, program)
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,5 @@
 """The search in components of ink, where digits touch."""
 
-from functools import partial
-
 import numpy as np
 from clear_digits import ClearDigits, touching
 
@@ -9,11 +7,10 @@ from digits_jax.detect.candidates import Candidate, Cluster
 from digits_jax.detect.component_search import find_candidates
 from digits_jax.detect.components import split_mask
 from digits_jax.detect.config import DEFAULT_CONFIG
-from digits_jax.detect.crop_classifier import Classify, classify_block, crop_classifier
+from digits_jax.detect.crop_classifier import Classify
 from digits_jax.detect.detector import Detector
 from digits_jax.detect.selection import soft_nms
 from digits_jax.images.box_iou import box_iou
-from digits_jax.models.cnn import Params
 
 
 def test_touching_digits_are_two_detections(detector: Detector, clear_digits: ClearDigits) -> None:
@@ -36,11 +33,9 @@ def test_touching_digits_are_two_detections(detector: Detector, clear_digits: Cl
 
 
 def test_what_the_best_candidates_leave_of_touching_digits_is_read_too(
-    params: Params, clear_digits: ClearDigits
+    classify: Classify, clear_digits: ClearDigits
 ) -> None:
     """The ink of such candidates is all that better ones do not explain, where it is connected."""
-    program = partial(classify_block, contact=DEFAULT_CONFIG.border_contact)
-    classify = crop_classifier(params, program)
     digits = clear_digits.of_sides([40] * 24)
     count = 0
     for pair in zip(digits[::2], digits[1::2], strict=True):

@@ -1,0 +1,161 @@
+"""Which components of ink may be several digits, and which doubtful ones are read once more."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from clear_digits import ClearDigits, page_of, touching
+
+from digits_jax.detect.candidates import Candidate
+from digits_jax.detect.component_readings import SHIFTED, Page, read_components
+from digits_jax.detect.component_search import search_image
+from digits_jax.detect.components import find_components
+from digits_jax.detect.config import DEFAULT_CONFIG
+from digits_jax.detect.crop_classifier import Classify, Crops, Readings
+from digits_jax.detect.steps import TouchingConfig
+from digits_jax.detect.touching import stroke_crossings, touching_probabilities
+
+E = """
+#####
+#....
+####.
+#....
+#####
+"""
+EIGHT = """
+.###.
+#...#
+.###.
+#...#
+.###.
+"""
+LINE = """
+#
+#
+"""
+
+
+@pytest.mark.parametrize(
+    ("drawing", "crossings"),  # of rows, columns and the diagonals of either direction
+    [(E, 1 + 3 + 3 + 3), (EIGHT, 2 + 3 + 2 + 2), (LINE, 1 + 1 + 1 + 1)],
+)
+def test_strokes_are_counted_along_lines_of_four_directions(drawing: str, crossings: int) -> None:
+    mask = np.array([[pixel == "#" for pixel in row] for row in drawing.split()])
+    for turned in (mask, mask.T, mask[::-1], mask[:, ::-1]):
+        assert stroke_crossings(turned) == crossings
+
+
+def test_ragged_edges_of_large_strokes_are_not_counted() -> None:
+    mask = np.kron([[pixel == "#" for pixel in row] for row in E.split()], np.ones((40, 40))) > 0
+    assert stroke_crossings(mask) == 1 + 3 + 3 + 3
+    mask[::2, :-1] |= mask[::2, 1:]
+    mask[5::10, 100:104] = True
+    mask[5::10, 105:107] = True
+    assert stroke_crossings(mask) == 1 + 3 + 3 + 3
+
+
+def candidate(margin: float, mask: np.ndarray) -> Candidate:
+    """Returns a 3, read with a margin."""
+    probabilities = np.full(10, (1 - margin) / 10, np.float32)
+    probabilities[3] += margin
+    height, width = mask.shape
+    box = (0, 0, width, height)
+    return Candidate(box, mask, (0.0, 0.0), 28.0, probabilities, 0, 1, 1.0, 1.0, False, "component")
+
+
+def test_the_log_odds_are_linear_in_those_of_the_margin_in_crossings_and_company() -> None:
+    config = TouchingConfig(offset=-2.0, margin_slope=-0.5, crossings_slope=0.75, company_slope=0.4)
+    line, ring = np.ones((4, 1), bool), np.ones((4, 4), bool)
+    ring[1:3, 1:3] = False
+    digits = [candidate(0.5, line), candidate(0.9, line), candidate(0.9, ring)]
+    own = np.array([-2 + 0.75 * 4, -2 - 0.5 * np.log(9) + 0.75 * 4, -2 - 0.5 * np.log(9) + 6.0])
+    assert [stroke_crossings(digit.mask) for digit in digits] == [4, 4, 8]
+    first, second, third = 1 / (1 + np.exp(-own))
+    others = np.array([second + third, first + third, first + second])
+    expected = own + 0.4 * np.log((others + 0.02) / 3 / 0.02)
+    found = touching_probabilities([None, *digits], config)
+    assert found == pytest.approx([1.0, *(1 / (1 + np.exp(-expected)))], rel=1e-4)
+    (alone,) = touching_probabilities(digits[:1], config)
+    assert alone == pytest.approx(first, rel=1e-4)
+    assert touching_probabilities([], config) == []
+
+
+def test_pairs_that_touch_are_told_from_single_digits(
+    classify: Classify, clear_digits: ClearDigits
+) -> None:
+    """By the fitted coefficients."""
+    digits = clear_digits.of_sides([40] * 80)
+    pairs = [touching(*pair)[0] for pair in zip(digits[::2], digits[1::2], strict=True)]
+    single = [np.pad(digit.ink, 4) for digit in digits]
+    least = DEFAULT_CONFIG.touching.min_probability
+    several, one = (
+        [
+            touching_probabilities([read(image, classify)], DEFAULT_CONFIG.touching)
+            for image in images
+        ]
+        for images in (pairs, single)
+    )
+    assert np.mean(np.array(several) >= least) >= 0.8
+    assert np.mean(np.array(one) < least) >= 0.95
+
+
+def read(image: np.ndarray, classify: Classify, **options: object) -> Candidate:
+    """Reads the one component of an image."""
+    parts = find_components(image, DEFAULT_CONFIG.components.ink_threshold, 2.0)
+    page = Page(image, DEFAULT_CONFIG.components.ink_threshold)
+    reading = read_components(parts, page, DEFAULT_CONFIG, **options)  # type: ignore[arg-type]
+    crops = next(reading)
+    with pytest.raises(StopIteration) as finished:
+        reading.send(classify([crops]))
+    (digit,) = finished.value.value
+    assert isinstance(digit, Candidate)
+    return digit
+
+
+def test_a_second_reading_is_the_mean_of_five_places(
+    classify: Classify, clear_digits: ClearDigits
+) -> None:
+    (digit,) = clear_digits.of_sides([20])
+    image = np.pad(digit.ink, 10)
+    seen: list[Crops] = []
+
+    def remember(crops: Sequence[Crops]) -> Readings:
+        seen.extend(crops)
+        return classify(crops)
+
+    first = read(image, remember)
+    again = read(image, remember, shifts=SHIFTED)
+    (centred,), moved = seen
+    expected = [centred]
+    for axis, step in ((1, -2), (1, 2), (0, -2), (0, 2)):
+        expected.append(np.roll(centred, step, axis))  # the frame is empty for 2 px at each edge
+    np.testing.assert_array_equal(moved, expected)
+    probabilities = classify([moved]).probabilities
+    np.testing.assert_allclose(again.probabilities, probabilities.mean(axis=0), atol=1e-6)
+    np.testing.assert_allclose(first.probabilities, probabilities[0], atol=1e-6)
+
+
+def test_windows_are_read_only_in_what_may_be_several_digits(
+    classify: Classify, clear_digits: ClearDigits
+) -> None:
+    """Of 1s that all count as doubtful: each is read again five times, some without a stroke."""
+    components = dataclasses.replace(DEFAULT_CONFIG.components, sure_score=1.0)
+    doubting = dataclasses.replace(DEFAULT_CONFIG, components=components)
+    digits = clear_digits.of_sides([40] * 9, label=1)
+    alone = crops_of(page_of(digits, columns=3, gap=40).image, classify, doubting)
+    assert 9 * (1 + 5) <= alone < 9 * 10
+    pair, _ = touching(*clear_digits.of_sides([40] * 2, label=2))
+    assert crops_of(pair, classify, doubting) > 40
+
+
+def crops_of(image: np.ndarray, classify: Classify, config: object) -> int:
+    """Returns how many crops the search of an image classifies."""
+    search = search_image(image, config)  # type: ignore[arg-type]
+    crops, count = next(search), 0
+    while True:
+        count += len(crops)
+        try:
+            crops = search.send(classify([crops]))
+        except StopIteration:
+            return count
