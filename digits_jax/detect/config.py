@@ -88,34 +88,34 @@ class DetectorConfig:
         default_factory=partial(
             OddsConfig,
             slope=0.6,
-            offset=1.0,
-            one_offset=-1.66,
+            offset=1.01,
+            one_offset=-1.67,
             faint_offset=-0.32,
-            context_slope=0.92,
-            edge_offset=-0.87,
+            context_slope=0.91,
+            edge_offset=-0.88,
         )
     )
     window_odds: OddsConfig = dataclasses.field(
         default_factory=partial(
             OddsConfig,
-            slope=0.56,
-            offset=-0.73,
-            one_offset=-2.29,
-            contact_offset=-0.88,
-            votes_slope=0.48,
-            faint_offset=-0.69,
-            edge_offset=-0.41,
+            slope=0.53,
+            offset=-0.99,
+            one_offset=-2.38,
+            contact_offset=-0.66,
+            votes_slope=0.57,
+            faint_offset=-0.81,
+            edge_offset=-0.29,
         )
     )
     rest_odds: OddsConfig = dataclasses.field(
         default_factory=partial(
             OddsConfig,
-            slope=0.16,
-            offset=2.24,
-            one_offset=-0.21,
-            faint_offset=-2.01,
-            context_slope=3.09,
-            edge_offset=-3.11,
+            slope=0.14,
+            offset=2.48,
+            one_offset=-0.34,
+            faint_offset=-2.67,
+            context_slope=2.56,
+            edge_offset=-2.98,
         )
     )
     # The choice among candidates (selection.py).

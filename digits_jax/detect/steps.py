@@ -38,8 +38,8 @@ class TouchingConfig:
 
     offset: float = -6.52
     margin_slope: float = -0.3  # of the log-odds of its margin as one digit
-    crossings_slope: float = 0.45  # of the number of strokes that lines of pixels cross
-    company_slope: float = 0.16  # of the logarithm of the same probability of the others
+    crossings_slope: float = 0.46  # of the number of strokes that lines of pixels cross
+    company_slope: float = 0.11  # of the logarithm of the same probability of the others
     # Windows are classified in components that are several digits with at least this probability.
     # Lower values find some more overlapping digits, at a higher price on pages without any.
     min_probability: float = 0.12
@@ -114,15 +114,15 @@ class SelectionConfig:
     # ... plus this, ...
     offset: float = 0.31
     # ... plus this times the IoU with the box of a candidate of higher priority, ...
-    iou_offset: float = -2.85
+    iou_offset: float = -2.65
     # ... and this times both the IoU and the log-odds, ...
-    iou_slope: float = -1.03
+    iou_slope: float = -1.01
     # ... plus this times the share of its ink that those explain, ...
-    explained_offset: float = -0.83
+    explained_offset: float = -0.94
     # The log-odds of the final score: those, plus this times the square of the clutter around.
     clutter_offset: float = -14.0
     # ... plus, of components, this ...
-    support_offset: float = -0.25
+    support_offset: float = 0.0
     # ... and this times ln(1 + the number of digits of about their ink in the image), ...
     support_slope: float = 2.0
     # ... of which the smaller ink is at least this share of the larger (a 1 has less ink than an
