@@ -71,7 +71,8 @@ def read_components(
     crops = np.zeros((len(usable), len(shifts), MNIST_SIDE, MNIST_SIDE), np.float32)
     for row, k in enumerate(usable):
         frame = uint8_to_float(frame_ink(parts[k].ink))
-        crops[row] = [_shift(frame, *shift) for shift in shifts]
+        for place, shift in enumerate(shifts):
+            crops[row, place] = _shift(frame, *shift) if any(shift) else frame
     # Only where there is other ink around, its window shows anything else.
     crowded = [row for row, k in enumerate(usable) if page.has_other_ink(parts[k])]
     windows = np.zeros((len(crowded), MNIST_SIDE, MNIST_SIDE), np.float32)

@@ -33,7 +33,7 @@ from digits_jax.detect.punctuation import remove_punctuation
 from digits_jax.detect.rulings import erase_rulings
 from digits_jax.detect.selection import remove_ink, select, soft_nms
 from digits_jax.detect.steps import RulingConfig
-from digits_jax.detect.touching import touching_probabilities
+from digits_jax.detect.touching import stroke_crossings, touching_probabilities
 from digits_jax.detect.window_search import search_windows
 
 
@@ -88,11 +88,12 @@ def find_candidates(
     min_side = constants.min_piece * config.min_size / SIZE_PER_SIDE
     parts = find_components(image, constants.ink_threshold, min_side)
     digits = yield from read_components(parts, page, config)
+    crossings = [stroke_crossings(part.mask) for part in parts]
 
     # Without its rulings, a component falls into what stands on them.
     doubtful, ruled = list[int](), set[int]()
     sources = list(range(len(parts)))  # the component that each part comes from
-    for k in _doubtful(digits, range(len(digits)), config):
+    for k in _doubtful(digits, crossings, range(len(digits)), config):
         pieces, is_ruling = _pieces_on_rulings(parts[k], min_side, config.rulings)
         if is_ruling:
             ruled.add(k)
@@ -102,7 +103,8 @@ def find_candidates(
         parts += pieces
         sources += [k] * len(pieces)
     digits += yield from read_components(parts[len(digits) :], page, config)
-    doubtful = _doubtful(digits, doubtful, config)
+    crossings += [stroke_crossings(part.mask) for part in parts[len(crossings) :]]
+    doubtful = _doubtful(digits, crossings, doubtful, config)
     again = yield from read_components([parts[k] for k in doubtful], page, config, shifts=SHIFTED)
     for k, digit in zip(doubtful, again, strict=True):
         digits[k] = digit
@@ -110,7 +112,7 @@ def find_candidates(
     # Strokes that do not touch may be one digit, and one component may be several digits.
     groups = near_groups([part.box for part in parts], doubtful, constants.max_gap)
     joined = yield from read_components([join([parts[k] for k in g]) for g in groups], page, config)
-    probabilities = touching_probabilities(digits, config.touching)
+    probabilities = touching_probabilities(digits, crossings, config.touching)
     touching = [k for k in doubtful if probabilities[k] >= config.touching.min_probability]
     whole_scores = [digit.score if (digit := digits[k]) else 0.0 for k in touching]
     inside = yield from search_windows(
@@ -179,10 +181,13 @@ def _pieces_on_rulings(
 
 
 def _doubtful(
-    digits: Sequence[Candidate | None], indices: Iterable[int], config: DetectorConfig
+    digits: Sequence[Candidate | None],
+    crossings: Sequence[int],
+    indices: Iterable[int],
+    config: DetectorConfig,
 ) -> list[int]:
     """Returns those of the indices whose components are not surely one digit each."""
-    touching = touching_probabilities(digits, config.touching)
+    touching = touching_probabilities(digits, crossings, config.touching)
     return [
         k
         for k in indices

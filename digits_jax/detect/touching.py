@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from digits_jax.detect.calibration import margin_log_odds
 from digits_jax.detect.candidates import Candidate
@@ -21,7 +21,7 @@ COMPANY = 0.02  # mean probability on a page of separate digits
 
 
 def touching_probabilities(
-    digits: Sequence[Candidate | None], config: TouchingConfig
+    digits: Sequence[Candidate | None], crossings: Sequence[int], config: TouchingConfig
 ) -> list[float]:
     """Returns the probability of each component of an image, 0–1, that it is several digits.
 
@@ -37,25 +37,25 @@ def touching_probabilities(
     Args:
       digits: all components of an image, each read as one digit; None for those that cannot be one,
         whose probability is 1.
+      crossings: what `stroke_crossings` returns of each.
       config: the coefficients.
     """
-    read = [digit for digit in digits if digit is not None]
-    own, company = touching_evidence(read, config)
+    read = [k for k, digit in enumerate(digits) if digit is not None]
+    margins = np.array([digit.margin for digit in digits if digit is not None])
+    own, company = touching_evidence(margins, np.array(crossings, int)[np.array(read, int)], config)
     log_odds = own + config.company_slope * np.log(company / COMPANY)
     probabilities = iter((1 / (1 + np.exp(-log_odds))).tolist())
     return [1.0 if digit is None else next(probabilities) for digit in digits]
 
 
 def touching_evidence(
-    digits: Sequence[Candidate], config: TouchingConfig
+    margins: Float[np.ndarray, " n"], crossings: Int[np.ndarray, " n"], config: TouchingConfig
 ) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
     """Returns ln(p₀ / (1 − p₀)) and q of `touching_probabilities` for each component."""
-    margins = np.array([digit.margin for digit in digits])
-    crossings = np.array([stroke_crossings(digit.mask) for digit in digits])
     own = config.offset + config.margin_slope * margin_log_odds(margins)
     own += config.crossings_slope * crossings
     probabilities = 1 / (1 + np.exp(-own))
-    return own, (probabilities.sum() - probabilities + COMPANY) / max(len(digits), 1)
+    return own, (probabilities.sum() - probabilities + COMPANY) / max(len(margins), 1)
 
 
 def stroke_crossings(mask: Bool[np.ndarray, "h w"]) -> int:
@@ -74,13 +74,12 @@ def stroke_crossings(mask: Bool[np.ndarray, "h w"]) -> int:
 
 def _crossings(mask: Bool[np.ndarray, "h w"]) -> int:
     """Returns how many strokes a column of pixels crosses at most."""
-    begins = mask.copy()
-    begins[1:] &= ~mask[:-1]
-    return int(begins.sum(axis=0).max())
+    return int((np.count_nonzero(mask[1:] > mask[:-1], axis=0) + mask[0]).max())
 
 
 def _shear(mask: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h v"]:
     """Moves row k by k pixels to the right, so that diagonals become columns."""
     height, width = mask.shape
-    padded = np.pad(mask, ((0, 0), (0, height)))
+    padded = np.zeros((height, width + height), bool)
+    padded[:, :width] = mask
     return padded.ravel()[: height * (width + height - 1)].reshape(height, width + height - 1)

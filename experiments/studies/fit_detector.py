@@ -163,12 +163,17 @@ def fit_touching(examples: Sequence[Example], config: DetectorConfig) -> Detecto
             images.append((components, image.scene))
     truths = np.array([digits_inside(c, scene) > 1 for own, scene in images for c in own])
     digits = [digit for components, _ in images for digit in components]
-    odds = margin_log_odds(np.array([digit.margin for digit in digits]))
+    margins = np.array([digit.margin for digit in digits])
     crossings = np.array([stroke_crossings(digit.mask) for digit in digits])
-    fitted = _logistic_regression(np.stack([odds, np.ones(len(odds)), crossings], axis=1), truths)
+    features = [margin_log_odds(margins), np.ones(len(digits)), crossings]
+    fitted = _logistic_regression(np.stack(features, axis=1), truths)
     names = ("margin_slope", "offset", "crossings_slope")
     touching = dataclasses.replace(config.touching, **dict(zip(names, fitted, strict=True)))
-    evidence = [touching_evidence(components, touching) for components, _ in images]
+    ends = np.cumsum([len(components) for components, _ in images])[:-1]
+    evidence = [
+        touching_evidence(*of_image, touching)
+        for of_image in zip(np.split(margins, ends), np.split(crossings, ends), strict=True)
+    ]
     own, company = (np.concatenate(arrays) for arrays in zip(*evidence, strict=True))
     (slope,) = _logistic_regression(np.log(company / COMPANY)[:, None], truths, own)
     touching = dataclasses.replace(touching, company_slope=slope)
