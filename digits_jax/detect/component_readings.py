@@ -19,8 +19,8 @@ from digits_jax.models.fcn.features import STRIDE
 
 Ink = UInt8[np.ndarray, "H W"]
 Crop = Float32[np.ndarray, "28 28"]
-# x and y, px of the 28 px window: a doubtful component is read at all of these places.
 CENTRED = ((0, 0),)
+# x and y, px of the 28 px window: a doubtful component is read again at all of these places.
 SHIFTED = ((0, 0), (-STRIDE, 0), (STRIDE, 0), (0, -STRIDE), (0, STRIDE))
 MIN_OTHER_INK = 0.005  # share of a window's area: less is dirt
 SIZE_PER_SIDE = MNIST_SIDE / MNIST_DIGIT_SIDE  # a digit's size ÷ the longer side of its box
