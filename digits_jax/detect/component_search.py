@@ -1,9 +1,10 @@
 """The search for digits in the connected components of an image's ink.
 
 Most digits stand by themselves: a component, framed as MNIST's makers framed their digits, is read
-with a high margin, and nothing else has to be searched. Only where the network is in doubt is the
-ink taken apart or put together: rulings are erased, near pieces are joined, and windows of all
-sizes are classified. `select` then chooses the candidates that explain the ink best.
+with a high margin, and nothing else has to be searched. Only where the network is in doubt, or the
+component is probably several digits, is the ink taken apart or put together: rulings are erased,
+the rest is read a second time, near pieces are joined, and windows of all sizes are classified in
+what may be several digits. `select` then chooses the candidates that explain the ink best.
 """
 
 from collections.abc import Generator, Iterable, Sequence

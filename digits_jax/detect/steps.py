@@ -22,7 +22,8 @@ class ComponentConfig:
     max_aspect: float = 2.0
     # A component more than this many times as wide as high is a line, which is no clutter.
     line_aspect: float = 4.0
-    # A component of at least this score is one digit, and nothing else is sought in it, 0–1.
+    # A component of at least this score is one digit, and nothing else is sought in it, 0–1, unless
+    # it is probably several digits.
     sure_score: float = 0.95
     # Two pieces may be one digit if the gap between their boxes is at most this share of the longer
     # side of the larger one.

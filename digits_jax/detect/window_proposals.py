@@ -1,8 +1,7 @@
 """Windows that may show a digit, for ink that is not one digit by itself.
 
-A window is worth classifying if its ink fills it as a digit does: ink in its middle, and near its
-upper and its lower edge. The stroke width bounds the sizes from below, because a stroke as wide as
-a digit is no digit.
+A window is worth classifying if its ink fills it as a digit does: ink in its middle, near its upper
+and its lower edge, and neither too little nor too much of it.
 """
 
 from typing import NamedTuple
