@@ -28,7 +28,7 @@ def make_candidate(
         "kind": kind,
         "votes": 1,
         "centre": ((x0 + x1) / 2, (y0 + y1) / 2),
-        "context": 1.0,
+        "context": np.ones(10, np.float32),
         "strength": 1.0,
         "at_edge": False,
         "score": score,

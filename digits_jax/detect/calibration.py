@@ -51,7 +51,7 @@ def score_candidates(
 
         ln(s / (1 − s)) = slope · ln(m / (1 − m)) + offset + one_offset · [label = 1]
                           + contact_offset · min(contact / 0.2, 1) + votes_slope · ln(votes)
-                          + faint_offset · (1 − strength) + context_slope · ln(context)
+                          + faint_offset · (1 − strength) + context_slope · ln(context[label])
                           + edge_offset · [at the image's edge]
 
     Args:
@@ -96,7 +96,7 @@ def odds_features(candidates: Sequence[Candidate]) -> Float[np.ndarray, "n 8"]:
                 min(c.contact / FULL_CONTACT, 1.0),
                 np.log(c.votes),
                 1 - c.strength,
-                np.log(max(c.context, MIN_CONTEXT)),
+                np.log(max(c.context[c.label], MIN_CONTEXT)),
                 c.at_edge,
             )
             for c in candidates

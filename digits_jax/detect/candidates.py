@@ -22,7 +22,7 @@ class Candidate(NamedTuple):
     probabilities: Float32[np.ndarray, "10"]
     contact: float  # how much of the window's border strokes touch; 0 for a component
     votes: int  # how many windows near it show the same class; 1 for a component
-    context: float  # probability of its class in a window that shows all ink around it, 0–1
+    context: Float32[np.ndarray, "10"]  # probabilities of its window with all ink around; 1 if none
     strength: float  # mean grey value of its ink, 0–1
     at_edge: bool  # whether it touches the edge of the image
     kind: str  # how its ink was found: one of `KINDS`

@@ -19,9 +19,8 @@ from digits_jax.models.fcn.features import STRIDE
 
 Ink = UInt8[np.ndarray, "H W"]
 Crop = Float32[np.ndarray, "28 28"]
-CENTRED = ((0, 0),)
-# x and y, px of the 28 px window: a doubtful component is read again at all of these places.
-SHIFTED = ((0, 0), (-STRIDE, 0), (STRIDE, 0), (0, -STRIDE), (0, STRIDE))
+# x and y, px of the 28 px window: where a doubtful component is read again.
+SHIFTS = ((-STRIDE, 0), (STRIDE, 0), (0, -STRIDE), (0, STRIDE))
 MIN_OTHER_INK = 0.005  # share of a window's area: less is dirt
 SIZE_PER_SIDE = MNIST_SIDE / MNIST_DIGIT_SIDE  # a digit's size ÷ the longer side of its box
 
@@ -52,7 +51,6 @@ def read_components(
     config: DetectorConfig,
     *,
     kind: str = "component",
-    shifts: Sequence[tuple[int, int]] = CENTRED,
 ) -> Generator[Crops, Readings, list[Candidate | None]]:
     """Classifies components, each framed by itself.
 
@@ -61,18 +59,14 @@ def read_components(
       page: the image that they are from.
       config: the constants of detection.
       kind: that of the candidates, one of `KINDS`.
-      shifts: how far each component is moved from where MNIST's makers put their digits, x and y in
-        px of the 28 px window; the probabilities of all places are averaged.
 
     Returns:
       A candidate for each component, or None if no digit has its shape or its size.
     """
     usable = [k for k, part in enumerate(parts) if _may_be_digit(part, config)]
-    crops = np.zeros((len(usable), len(shifts), MNIST_SIDE, MNIST_SIDE), np.float32)
+    frames = np.zeros((len(usable), MNIST_SIDE, MNIST_SIDE), np.float32)
     for row, k in enumerate(usable):
-        frame = uint8_to_float(frame_ink(parts[k].ink))
-        for place, shift in enumerate(shifts):
-            crops[row, place] = _shift(frame, *shift) if any(shift) else frame
+        frames[row] = uint8_to_float(frame_ink(parts[k].ink))
     # Only where there is other ink around, its window shows anything else.
     crowded = [row for row, k in enumerate(usable) if page.has_other_ink(parts[k])]
     windows = np.zeros((len(crowded), MNIST_SIDE, MNIST_SIDE), np.float32)
@@ -80,13 +74,9 @@ def read_components(
         part = parts[usable[row]]
         centre = np.array(_middle(part.box))
         windows[i] = crop_window(page.image, centre, SIZE_PER_SIDE * part.side)
-    framed = crops.reshape(-1, MNIST_SIDE, MNIST_SIDE)
-    readings = yield np.concatenate([framed, windows])
-    probabilities = readings.probabilities[: len(framed)]
-    probabilities = probabilities.reshape(*crops.shape[:2], NUM_CLASSES).mean(axis=1)
-    context = np.ones(len(usable))
-    labels = probabilities[crowded].argmax(axis=1)
-    context[crowded] = readings.probabilities[len(framed) + np.arange(len(crowded)), labels]
+    probabilities = (yield np.concatenate([frames, windows])).probabilities
+    context = np.ones((len(usable), NUM_CLASSES), np.float32)
+    context[crowded] = probabilities[len(usable) :]
     found = [
         Candidate(
             parts[k].box,
@@ -96,7 +86,7 @@ def read_components(
             probabilities[row],
             contact=0.0,  # all strokes end inside the crop, or at its edge
             votes=1,
-            context=float(context[row]),
+            context=context[row],
             strength=ink_strength(parts[k].ink, parts[k].mask),
             at_edge=at_edge(parts[k].box, page.image.shape),
             kind=kind,
@@ -110,11 +100,31 @@ def read_components(
     return digits
 
 
-def _shift(frame: Crop, x: int, y: int) -> Crop:
-    """Returns a crop moved by whole pixels, with no ink where nothing was."""
-    limit = max(abs(x), abs(y))
-    padded = np.pad(frame, limit)
-    return padded[limit - y :, limit - x :][:MNIST_SIDE, :MNIST_SIDE]
+def read_again(
+    digits: Sequence[Candidate], parts: Sequence[Component], config: DetectorConfig
+) -> Generator[Crops, Readings, list[Candidate]]:
+    """Classifies components once more, moved by 2 px along each axis, either way.
+
+    Args:
+      digits: what `read_components` found.
+      parts: the component of each.
+      config: the constants of detection.
+
+    Returns:
+      The candidates with the mean of the five readings' probabilities.
+    """
+    crops = np.zeros((len(parts), len(SHIFTS), MNIST_SIDE, MNIST_SIDE), np.float32)
+    for part, places in zip(parts, crops, strict=True):
+        padded = np.pad(uint8_to_float(frame_ink(part.ink)), STRIDE)
+        for crop, (x, y) in zip(places, SHIFTS, strict=True):
+            crop[:] = padded[STRIDE - y :, STRIDE - x :][:MNIST_SIDE, :MNIST_SIDE]
+    readings = yield crops.reshape(-1, MNIST_SIDE, MNIST_SIDE)
+    moved = readings.probabilities.reshape(len(parts), len(SHIFTS), NUM_CLASSES)
+    averaged = [
+        digit._replace(probabilities=(digit.probabilities + places.sum(axis=0)) / (1 + len(SHIFTS)))
+        for digit, places in zip(digits, moved, strict=True)
+    ]
+    return score_candidates(averaged, config.odds)
 
 
 def _middle(box: Box) -> tuple[float, float]:

@@ -14,10 +14,10 @@ import numpy as np
 
 from digits_jax.detect.candidates import Candidate, Cluster
 from digits_jax.detect.component_readings import (
-    SHIFTED,
     SIZE_PER_SIDE,
     Ink,
     Page,
+    read_again,
     read_components,
 )
 from digits_jax.detect.components import (
@@ -106,8 +106,9 @@ def find_candidates(
     digits += yield from read_components(parts[len(digits) :], page, config)
     crossings += [stroke_crossings(part.mask) for part in parts[len(crossings) :]]
     doubtful = _doubtful(digits, crossings, doubtful, config)
-    again = yield from read_components([parts[k] for k in doubtful], page, config, shifts=SHIFTED)
-    for k, digit in zip(doubtful, again, strict=True):
+    seen = {k: digit for k in doubtful if (digit := digits[k]) is not None}
+    again = yield from read_again([*seen.values()], [parts[k] for k in seen], config)
+    for k, digit in zip(seen, again, strict=True):
         digits[k] = digit
 
     # Strokes that do not touch may be one digit, and one component may be several digits.

@@ -26,10 +26,11 @@ a large drawing counts once. The candidate's own cluster has u = 0 and w = 1.
 Digits of a similar size around it, on the other hand, support a component. To the log-odds of its
 final score is added
 
-    support_offset + support_slope · ln(1 + n),    n = Σ min(r / similar_ink, 1)² (1 − u)
+    support_offset + support_slope · m · ln(1 + n),    n = Σ min(r / similar_ink, 1)² (1 − u)
 
-over the other clusters, with r the smaller ink of the two ÷ the larger one; n is 0 if its
-IoU with what was selected before, or the share of its ink that this explains, is over max_overlap.
+over the other clusters, with m its margin and r the smaller ink of the two ÷ the larger one; n is 0
+if its IoU with what was selected before, or the share of its ink that this explains, is over
+max_overlap.
 """
 
 import math
@@ -82,7 +83,8 @@ def select(clusters: Sequence[Cluster], config: SelectionConfig) -> list[Candida
                 if candidate.kind == "component":
                     is_whole = max(visit.iou, visit.explained) <= config.max_overlap
                     log_odds += config.support_offset
-                    log_odds += config.support_slope * math.log1p(support) * is_whole
+                    supported = math.log1p(support) * is_whole
+                    log_odds += config.support_slope * candidate.margin * supported
                 selected.append(candidate._replace(score=_sigmoid(log_odds)))
     return selected
 

@@ -110,7 +110,7 @@ def search_windows(
                 (window.probabilities + probabilities[row]) / 2,
                 contact=min(window.contact, float(contacts[row])),
                 votes=window.votes,
-                context=1.0,  # windows show all ink of their component
+                context=np.ones(NUM_CLASSES, np.float32),  # windows show all ink of their component
                 strength=ink_strength(part.ink[y0:y1, x0:x1], mask),
                 at_edge=at_edge(box, shape),
                 kind="window",

@@ -6,7 +6,7 @@ and the least scores by trying values in turn. The data are scenes of validation
 validation fonts, and images without digits. Other weights need other constants, and this is the one
 command that fits them.
 
-Command:   python -m experiments.studies.fit_detector runs/standard-0 --output fitted.safetensors
+Command:   python -m experiments.studies.fit_detector --weights runs/standard-0 --output fitted.safetensors
 Hardware:  any; needs the extra [bench].
 Time:      20 minutes on 2 cores.
 Result:    the weights with the fitted config in their header, and

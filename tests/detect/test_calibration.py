@@ -40,7 +40,7 @@ def test_each_evidence_moves_the_log_odds_by_its_coefficient() -> None:
         -1.5: plain._replace(contact=0.1),
         0.7 * math.log(5): plain._replace(votes=5),
         -1.0: plain._replace(strength=0.75),
-        0.9 * math.log(0.5): plain._replace(context=0.5),
+        0.9 * math.log(0.5): plain._replace(context=np.full(10, 0.5, np.float32)),
         -1.5001: plain._replace(at_edge=True),
     }
     found = [candidate._replace(kind="window") for candidate in cases.values()]

@@ -1,16 +1,17 @@
 """Which components of ink may be several digits, and which doubtful ones are read once more."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Generator
+from typing import Any
 
 import numpy as np
 import pytest
 from clear_digits import ClearDigits, page_of, touching
 
 from digits_jax.detect.candidates import Candidate
-from digits_jax.detect.component_readings import SHIFTED, Page, read_components
+from digits_jax.detect.component_readings import Page, read_again, read_components
 from digits_jax.detect.component_search import search_image
-from digits_jax.detect.components import find_components
+from digits_jax.detect.components import Component, find_components
 from digits_jax.detect.config import DEFAULT_CONFIG
 from digits_jax.detect.crop_classifier import Classify, Crops, Readings
 from digits_jax.detect.steps import TouchingConfig
@@ -104,51 +105,60 @@ def probability(digit: Candidate) -> float:
     return found
 
 
-def read(image: np.ndarray, classify: Classify, **options: object) -> Candidate:
-    """Reads the one component of an image."""
-    parts = find_components(image, DEFAULT_CONFIG.components.ink_threshold, 2.0)
-    page = Page(image, DEFAULT_CONFIG.components.ink_threshold)
-    reading = read_components(parts, page, DEFAULT_CONFIG, **options)  # type: ignore[arg-type]
-    crops = next(reading)
-    with pytest.raises(StopIteration) as finished:
-        reading.send(classify([crops]))
-    (digit,) = finished.value.value
-    assert isinstance(digit, Candidate)
-    return digit
-
-
 def test_a_second_reading_is_the_mean_of_five_places(
     classify: Classify, clear_digits: ClearDigits
 ) -> None:
     (digit,) = clear_digits.of_sides([20])
-    image = np.pad(digit.ink, 10)
-    seen: list[Crops] = []
-
-    def remember(crops: Sequence[Crops]) -> Readings:
-        seen.extend(crops)
-        return classify(crops)
-
-    first = read(image, remember)
-    again = read(image, remember, shifts=SHIFTED)
-    (centred,), moved = seen
-    expected = [centred]
+    parts, reading = start_reading(np.pad(digit.ink, 10))
+    centred = next(reading)
+    (first,) = finish(reading, classify([centred]))
+    reading_again = read_again([first], parts, DEFAULT_CONFIG)
+    moved = next(reading_again)
+    (again,) = finish(reading_again, classify([moved]))
+    places = [centred[0]]
     for axis, step in ((1, -2), (1, 2), (0, -2), (0, 2)):
-        expected.append(np.roll(centred, step, axis))  # the frame is empty for 2 px at each edge
-    np.testing.assert_array_equal(moved, expected)
-    probabilities = classify([moved]).probabilities
-    np.testing.assert_allclose(again.probabilities, probabilities.mean(axis=0), atol=1e-6)
+        places.append(np.roll(centred[0], step, axis))  # the frame is empty for 2 px at each edge
+    np.testing.assert_array_equal(moved, places[1:])
+    probabilities = classify([np.stack(places)]).probabilities
     np.testing.assert_allclose(first.probabilities, probabilities[0], atol=1e-6)
+    np.testing.assert_allclose(again.probabilities, probabilities.mean(axis=0), atol=1e-6)
+
+
+def read(image: np.ndarray, classify: Classify) -> Candidate:
+    """Reads the one component of an image."""
+    _, reading = start_reading(image)
+    (digit,) = finish(reading, classify([next(reading)]))
+    assert isinstance(digit, Candidate)
+    return digit
+
+
+def start_reading(
+    image: np.ndarray,
+) -> tuple[list[Component], Generator[Crops, Readings, list[Candidate | None]]]:
+    """Returns the components of an image, and the first reading of them."""
+    constants = DEFAULT_CONFIG.components
+    parts = find_components(image, constants.ink_threshold, 2.0)
+    page = Page(image, constants.ink_threshold)
+    return parts, read_components(parts, page, DEFAULT_CONFIG)
+
+
+def finish(reading: Generator[Crops, Readings, list[Any]], readings: Readings) -> list[Any]:
+    """Returns what a search returns after its only request."""
+    with pytest.raises(StopIteration) as finished:
+        reading.send(readings)
+    found: list[Any] = finished.value.value
+    return found
 
 
 def test_windows_are_read_only_in_what_may_be_several_digits(
     classify: Classify, clear_digits: ClearDigits
 ) -> None:
-    """Of 1s that all count as doubtful: each is read again five times, some without a stroke."""
+    """Of 1s that all count as doubtful: each is read again at four places, some without a stroke."""
     components = dataclasses.replace(DEFAULT_CONFIG.components, sure_score=1.0)
     doubting = dataclasses.replace(DEFAULT_CONFIG, components=components)
     digits = clear_digits.of_sides([40] * 9, label=1)
     alone = crops_of(page_of(digits, columns=3, gap=40).image, classify, doubting)
-    assert 9 * (1 + 5) <= alone < 9 * 10
+    assert 9 * (1 + 4) <= alone < 9 * 9
     pair, _ = touching(*clear_digits.of_sides([40] * 2, label=2))
     assert crops_of(pair, classify, doubting) > 40
 
