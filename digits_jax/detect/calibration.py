@@ -61,7 +61,8 @@ def score_candidates(
     if not candidates:
         return []
     features = odds_features(candidates)
-    coefficients = np.array([dataclasses.astuple(odds[c.kind]) for c in candidates])
+    of_kind = {kind: dataclasses.astuple(odds[kind]) for kind in {c.kind for c in candidates}}
+    coefficients = np.array([of_kind[c.kind] for c in candidates])
     scores = 1 / (1 + np.exp(-(features * coefficients).sum(axis=1)))
     return [c._replace(score=float(s)) for c, s in zip(candidates, scores, strict=True)]
 

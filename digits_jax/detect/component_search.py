@@ -116,10 +116,8 @@ def find_candidates(
     joined = yield from read_components([join([parts[k] for k in g]) for g in groups], page, config)
     probabilities = touching_probabilities(digits, crossings, config.touching)
     touching = [k for k in doubtful if probabilities[k] >= config.touching.min_probability]
-    whole_scores = [digit.score if (digit := digits[k]) else 0.0 for k in touching]
-    inside = yield from search_windows(
-        [parts[k] for k in touching], whole_scores, image.shape, config
-    )
+    several = [probabilities[k] for k in touching]
+    inside = yield from search_windows([parts[k] for k in touching], several, image.shape, config)
 
     numbers = cluster_numbers(len(parts), [*enumerate(sources), *groups])
     ink_px = [0] * (max(numbers, default=-1) + 1)

@@ -26,11 +26,11 @@ a large drawing counts once. The candidate's own cluster has u = 0 and w = 1.
 Digits of a similar size around it, on the other hand, support a component. To the log-odds of its
 final score is added
 
-    support_offset + support_slope · m · ln(1 + n),    n = Σ min(r / similar_ink, 1)² (1 − u)
+    support_offset + support_slope · min(m / full_margin, 1) · ln(1 + n)
 
-over the other clusters, with m its margin and r the smaller ink of the two ÷ the larger one; n is 0
-if its IoU with what was selected before, or the share of its ink that this explains, is over
-max_overlap.
+with m its margin and n = Σ min(r / similar_ink, 1)² (1 − u) over the other clusters, r being the
+smaller ink of the two ÷ the larger one; n is 0 if its IoU with what was selected before, or the
+share of its ink that this explains, is over max_overlap.
 """
 
 import math
@@ -83,8 +83,9 @@ def select(clusters: Sequence[Cluster], config: SelectionConfig) -> list[Candida
                 if candidate.kind == "component":
                     is_whole = max(visit.iou, visit.explained) <= config.max_overlap
                     log_odds += config.support_offset
+                    sureness = min(candidate.margin / config.full_margin, 1)
                     supported = math.log1p(support) * is_whole
-                    log_odds += config.support_slope * candidate.margin * supported
+                    log_odds += config.support_slope * sureness * supported
                 selected.append(candidate._replace(score=_sigmoid(log_odds)))
     return selected
 
@@ -132,7 +133,7 @@ def soft_nms(cluster: Cluster, config: SelectionConfig) -> list[Visit]:
     ink = np.array([np.count_nonzero(candidate.mask) for candidate in candidates])
     scores = np.array([candidate.score for candidate in candidates])
     odds = log_odds(scores)
-    overlaps = box_iou(boxes, boxes)
+    overlaps = box_iou(boxes, boxes) if len(candidates) > 1 else np.zeros((1, 1))
     visits: list[Visit] = []
     selected: list[int] = []
     for k in np.argsort(-(odds + config.ink_weight * np.log(ink)), kind="stable").tolist():

@@ -24,7 +24,7 @@ class ComponentConfig:
     line_aspect: float = 4.0
     # A component of at least this score is one digit, and nothing else is sought in it, 0–1, unless
     # it is probably several digits.
-    sure_score: float = 0.95
+    sure_score: float = 0.8
     # Two pieces may be one digit if the gap between their boxes is at most this share of the longer
     # side of the larger one.
     max_gap: float = 0.15
@@ -43,7 +43,7 @@ class TouchingConfig:
     company_slope: float = 0.11  # of the logarithm of the same probability of the others
     # Windows are classified in components that are several digits with at least this probability.
     # Lower values find some more overlapping digits, at a higher price on pages without any.
-    min_probability: float = 0.12
+    min_probability: float = 0.16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,10 +78,10 @@ class WindowConfig:
     # digits they are 0.04 to 0.43, and neighbours add to it.
     min_ink: float = 0.04
     max_ink: float = 0.5
-    # In a component that is one digit with at least this score, 0–1, no windows are classified that
-    # are smaller than this share of it.
-    whole_score: float = 0.3
-    least_part: float = 0.2
+    # In a component that is several digits with a lower probability than this, 0–1, no windows are
+    # classified that are smaller than this share of it.
+    several_probability: float = 0.3
+    least_part: float = 0.4
     # Windows of at least this margin are candidates, 0–1.
     min_margin: float = 0.12
     # Windows of one class are one candidate if their centres are nearer than this share of the
@@ -126,6 +126,8 @@ class SelectionConfig:
     support_offset: float = 0.0
     # ... and this times ln(1 + the number of digits of about their ink in the image), ...
     support_slope: float = 2.0
+    # ... in proportion to its margin up to this one, ...
+    full_margin: float = 0.3
     # ... of which the smaller ink is at least this share of the larger (a 1 has less ink than an
     # 8); less counts by the square, ...
     similar_ink: float = 0.4

@@ -35,18 +35,18 @@ class Windows(NamedTuple):
     crops: Crops  # what they show; the brightest pixel of each is 1
 
 
-def window_sizes(part: Component, score: float, config: DetectorConfig) -> list[float]:
+def window_sizes(part: Component, several: float, config: DetectorConfig) -> list[float]:
     """Returns the sides in px of a component's windows, descending.
 
     Args:
       part: the component.
-      score: that of the component as one digit, 0–1. If it may be one, no much smaller digits are
-        sought.
+      several: the probability that it is several digits, 0–1. Where it is low, no much smaller
+        digits are sought.
       config: the limits and the ratio of the sizes.
     """
     size = min(config.max_size or np.inf, part.side * MNIST_SIDE / MNIST_DIGIT_SIDE)
     smallest = config.min_size
-    if score >= config.windows.whole_score:
+    if several < config.windows.several_probability:
         smallest = max(smallest, config.windows.least_part * size)
     sizes = []
     while size >= smallest:

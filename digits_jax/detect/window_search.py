@@ -48,7 +48,7 @@ class _Read(NamedTuple):
 
 def search_windows(
     parts: Sequence[Component],
-    scores: Sequence[float],
+    several: Sequence[float],
     shape: tuple[int, ...],
     config: DetectorConfig,
 ) -> Generator[Crops, Readings, list[tuple[int, Candidate]]]:
@@ -60,7 +60,7 @@ def search_windows(
 
     Args:
       parts: the components.
-      scores: that of each as one digit, 0–1.
+      several: the probability of each that it is several digits, 0–1.
       shape: height and width of the image, px.
       config: the constants of detection.
 
@@ -69,7 +69,7 @@ def search_windows(
     """
     constants = config.windows
     found: list[list[_Read]] = [[] for _ in parts]
-    for windows in _in_blocks(_propose(parts, scores, config)):
+    for windows in _in_blocks(_propose(parts, several, config)):
         readings = yield np.concatenate([w.crops for w in windows])
         for window in _with_digits(windows, readings, constants):
             found[window.part].append(window)
@@ -121,11 +121,11 @@ def search_windows(
 
 
 def _propose(
-    parts: Sequence[Component], scores: Sequence[float], config: DetectorConfig
+    parts: Sequence[Component], several: Sequence[float], config: DetectorConfig
 ) -> Iterator[Windows]:
     """Yields the windows of all components, those of each size together."""
-    for number, (part, score) in enumerate(zip(parts, scores, strict=True)):
-        for size in window_sizes(part, score, config):
+    for number, (part, probability) in enumerate(zip(parts, several, strict=True)):
+        for size in window_sizes(part, probability, config):
             yield propose_windows(number, part, size, config.windows)
 
 

@@ -6,7 +6,7 @@ and the least scores by trying values in turn. The data are scenes of validation
 validation fonts, and images without digits. Other weights need other constants, and this is the one
 command that fits them.
 
-Command:   python -m experiments.studies.fit_detector --weights runs/standard-0 --output fitted.safetensors
+Command:   python -m experiments.studies.fit_detector --weights runs/standard-0
 Hardware:  any; needs the extra [bench].
 Time:      20 minutes on 2 cores.
 Result:    the weights with the fitted config in their header, and
@@ -46,9 +46,10 @@ from experiments.common.provenance import provenance, write_result
 # The values that are tried of each constant, one constant after the other. Those of the search need
 # the images to be searched again.
 SEARCH_VALUES: dict[str, Sequence[float]] = {
-    "components.sure_score": (0.85, 0.9, 0.95),
+    "components.sure_score": (0.7, 0.8, 0.9, 0.95),
     "windows.max_ink": (0.5, 0.6),
-    "windows.least_part": (0.2, 0.34),
+    "windows.several_probability": (0.2, 0.3, 0.5),
+    "windows.least_part": (0.2, 0.3, 0.4),
     "windows.min_margin": (0.12, 0.2, 0.3),
     "windows.scale_ratio": (1.25, 1.4),
     "windows.same_radius": (0.25, 0.35, 0.45),

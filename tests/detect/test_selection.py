@@ -144,14 +144,16 @@ def test_scores_are_lower_where_the_ink_around_is_no_digit() -> None:
 
 
 def test_similar_digits_around_support_a_component() -> None:
-    """It has 200 px and a margin of 0.8, the others 400 and 50 px.
+    """It has 200 px and a margin of 0.1, the others 400 and 50 px.
 
     Windows and what overlaps get no support.
     """
     config = dataclasses.replace(CONFIG, clutter_offset=0.0, support_offset=-0.5, support_slope=2.0)
-    probabilities = np.array([0.9, 0.1, *[0] * 8], np.float32)
+    config = dataclasses.replace(config, full_margin=0.4)
+    probabilities = np.array([0.55, 0.45, *[0] * 8], np.float32)
     unsure = candidate((0, 20), (0, 10), 0.9)._replace(probabilities=probabilities)
     digit = Cluster(200, [unsure])
+    sure = digit._replace(candidates=[unsure._replace(probabilities=np.eye(10)[0])])
     large = Cluster(400, [candidate((0, 20), (50, 70), 0.8)])
     small = Cluster(50, [candidate((0, 10), (90, 95), 0.7)])
     window = digit._replace(candidates=[digit.candidates[0]._replace(kind="window")])
@@ -162,8 +164,10 @@ def test_similar_digits_around_support_a_component() -> None:
         ([small], 0.7 * (0.25 / 0.4) ** 2),
         ([large, small, Cluster(300, [])], 0.8 + 0.7 * (0.25 / 0.4) ** 2),
     ):
-        expected = from_odds(9 * math.exp(-0.5) * (1 + support) ** (2 * 0.8))
+        expected = from_odds(9 * math.exp(-0.5) * (1 + support) ** (2 * 0.1 / 0.4))
         assert select([*around, digit], config)[-1].score == pytest.approx(expected)
+        expected = from_odds(9 * math.exp(-0.5) * (1 + support) ** 2)
+        assert select([*around, sure], config)[-1].score == pytest.approx(expected)
         assert select([*around, window], config)[-1].score == pytest.approx(0.9)
     both = digit._replace(candidates=[*digit.candidates, inside])
     part = next(one for one in select([large, both], config) if one.mask is inside.mask)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from candidates import make_candidate
 from clear_digits import ClearDigits, page_of, touching
 
 from digits_jax.detect.candidates import Candidate
@@ -61,8 +62,8 @@ def candidate(margin: float, mask: np.ndarray) -> Candidate:
     probabilities = np.full(10, (1 - margin) / 10, np.float32)
     probabilities[3] += margin
     height, width = mask.shape
-    box = (0, 0, width, height)
-    return Candidate(box, mask, (0.0, 0.0), 28.0, probabilities, 0, 1, 1.0, 1.0, False, "component")
+    made = make_candidate((0, 0, width, height), 0.0, mask=mask)
+    return made._replace(probabilities=probabilities)
 
 
 def test_the_log_odds_are_linear_in_those_of_the_margin_in_crossings_and_company() -> None:
@@ -153,7 +154,7 @@ def finish(reading: Generator[Crops, Readings, list[Any]], readings: Readings) -
 def test_windows_are_read_only_in_what_may_be_several_digits(
     classify: Classify, clear_digits: ClearDigits
 ) -> None:
-    """Of 1s that all count as doubtful: each is read again at four places, some without a stroke."""
+    """Of 1s that all count as doubtful: each is read at four more places, some without a bar."""
     components = dataclasses.replace(DEFAULT_CONFIG.components, sure_score=1.0)
     doubting = dataclasses.replace(DEFAULT_CONFIG, components=components)
     digits = clear_digits.of_sides([40] * 9, label=1)
