@@ -87,35 +87,35 @@ class DetectorConfig:
     component_odds: OddsConfig = dataclasses.field(
         default_factory=partial(
             OddsConfig,
-            slope=0.6,
+            slope=0.55,
             offset=1.01,
-            one_offset=-1.67,
-            faint_offset=-0.32,
-            context_slope=0.91,
-            edge_offset=-0.88,
+            one_offset=-1.6,
+            faint_offset=-0.59,
+            context_slope=0.94,
+            edge_offset=-1.2,
         )
     )
     window_odds: OddsConfig = dataclasses.field(
         default_factory=partial(
             OddsConfig,
-            slope=0.53,
-            offset=-0.99,
-            one_offset=-2.38,
-            contact_offset=-0.66,
-            votes_slope=0.57,
-            faint_offset=-0.81,
-            edge_offset=-0.29,
+            slope=0.74,
+            offset=-0.64,
+            one_offset=-2.12,
+            contact_offset=-0.43,
+            votes_slope=0.17,
+            faint_offset=-0.83,
+            edge_offset=-0.62,
         )
     )
     rest_odds: OddsConfig = dataclasses.field(
         default_factory=partial(
             OddsConfig,
-            slope=0.14,
-            offset=2.48,
-            one_offset=-0.34,
-            faint_offset=-2.67,
-            context_slope=2.56,
-            edge_offset=-2.98,
+            slope=0.13,
+            offset=2.09,
+            one_offset=-0.81,
+            faint_offset=-4.38,
+            context_slope=1.22,
+            edge_offset=-0.87,
         )
     )
     # The choice among candidates (selection.py).

@@ -37,10 +37,10 @@ class ComponentConfig:
 class TouchingConfig:
     """Coefficients of the log-odds that a component is several digits, by logistic regression."""
 
-    offset: float = -6.52
-    margin_slope: float = -0.3  # of the log-odds of its margin as one digit
-    crossings_slope: float = 0.46  # of the number of strokes that lines of pixels cross
-    company_slope: float = 0.11  # of the logarithm of the same probability of the others
+    offset: float = -6.38
+    margin_slope: float = -0.26  # of the log-odds of its margin as one digit
+    crossings_slope: float = 0.45  # of the number of strokes that lines of pixels cross
+    company_slope: float = 0.12  # of the logarithm of the same probability of the others
     # Windows are classified in components that are several digits with at least this probability.
     # Lower values find some more overlapping digits, at a higher price on pages without any.
     min_probability: float = 0.16
@@ -111,21 +111,21 @@ class SelectionConfig:
     # The priority rises by this much per unit of ln(ink in px).
     ink_weight: float = 0.3
     # The log-odds after soft-NMS: this times those of the score, ...
-    slope: float = 1.13
+    slope: float = 1.12
     # ... plus this, ...
-    offset: float = 0.31
+    offset: float = 0.36
     # ... plus this times the IoU with the box of a candidate of higher priority, ...
-    iou_offset: float = -2.65
+    iou_offset: float = -2.5
     # ... and this times both the IoU and the log-odds, ...
-    iou_slope: float = -1.01
+    iou_slope: float = -0.94
     # ... plus this times the share of its ink that those explain, ...
-    explained_offset: float = -0.94
+    explained_offset: float = -1.08
     # The log-odds of the final score: those, plus this times the square of the clutter around.
     clutter_offset: float = -14.0
     # ... plus, of components, this ...
-    support_offset: float = 0.0
+    support_offset: float = -0.25
     # ... and this times ln(1 + the number of digits of about their ink in the image), ...
-    support_slope: float = 2.0
+    support_slope: float = 1.5
     # ... in proportion to its margin up to this one, ...
     full_margin: float = 0.3
     # ... of which the smaller ink is at least this share of the larger (a 1 has less ink than an
