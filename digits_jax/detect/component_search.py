@@ -36,6 +36,10 @@ from digits_jax.detect.selection import remove_ink, select, soft_nms
 from digits_jax.detect.steps import RulingConfig
 from digits_jax.detect.touching import stroke_crossings, touching_probabilities
 from digits_jax.detect.window_search import search_windows
+from digits_jax.images.box_iou import box_iou
+
+# A window inside a component is the same digit if they are read as one and overlap this much.
+SAME_DIGIT_IOU = 0.8
 
 
 def search_images(
@@ -116,8 +120,17 @@ def find_candidates(
     joined = yield from read_components([join([parts[k] for k in g]) for g in groups], page, config)
     probabilities = touching_probabilities(digits, crossings, config.touching)
     touching = [k for k in doubtful if probabilities[k] >= config.touching.min_probability]
-    several = [probabilities[k] for k in touching]
-    inside = yield from search_windows([parts[k] for k in touching], several, image.shape, config)
+    inside = yield from search_windows([parts[k] for k in touching], image.shape, config)
+
+    windows = list[tuple[int, Candidate]]()
+    for row, window in inside:
+        whole = digits[touching[row]]
+        if whole is None or not _is_same_digit(whole, window):
+            windows.append((touching[row], window))
+        elif window.score > whole.score:  # read better, but its box is the component's
+            digits[touching[row]] = whole._replace(
+                probabilities=window.probabilities, score=window.score
+            )
 
     numbers = cluster_numbers(len(parts), [*enumerate(sources), *groups])
     ink_px = [0] * (max(numbers, default=-1) + 1)
@@ -131,7 +144,7 @@ def find_candidates(
     for k, digit in [
         *enumerate(digits),
         *zip((group[0] for group in groups), joined, strict=True),
-        *((touching[k], digit) for k, digit in inside),
+        *windows,
     ]:
         if digit is not None:
             clusters[numbers[k]].candidates.append(digit)
@@ -147,6 +160,12 @@ def find_candidates(
         if digit is not None:
             clusters[number].candidates.append(digit)
     return clusters
+
+
+def _is_same_digit(whole: Candidate, window: Candidate) -> bool:
+    """Returns whether a window shows what the component that it is in is read as."""
+    overlap = float(box_iou(np.array([whole.box]), np.array([window.box])).item())
+    return whole.label == window.label and overlap >= SAME_DIGIT_IOU
 
 
 def _unexplained_pieces(

@@ -70,7 +70,7 @@ class DetectorConfig:
     min_score: float = 0.3
     # The same for photographs and other images that are not ink on black, 0–1. Once their contrast
     # is normalised, they contain more that resembles a digit.
-    photo_min_score: float = 0.4
+    photo_min_score: float = 0.5
     # At most this many detections are returned, ≥ 1; None for any number.
     max_detections: int | None = None
     # How digits are searched for: in the components of ink, or in all windows (`METHODS`).
@@ -89,33 +89,32 @@ class DetectorConfig:
             OddsConfig,
             slope=0.55,
             offset=1.01,
-            one_offset=-1.6,
+            one_offset=-1.61,
             faint_offset=-0.59,
-            context_slope=0.94,
-            edge_offset=-1.2,
+            context_slope=0.96,
+            edge_offset=-1.18,
         )
     )
     window_odds: OddsConfig = dataclasses.field(
         default_factory=partial(
             OddsConfig,
-            slope=0.74,
-            offset=-0.64,
-            one_offset=-2.12,
-            contact_offset=-0.43,
-            votes_slope=0.17,
-            faint_offset=-0.83,
-            edge_offset=-0.62,
+            slope=0.78,
+            offset=-0.67,
+            one_offset=-2.17,
+            contact_offset=-0.41,
+            votes_slope=0.16,
+            faint_offset=-1.08,
+            edge_offset=-0.69,
         )
     )
     rest_odds: OddsConfig = dataclasses.field(
         default_factory=partial(
             OddsConfig,
-            slope=0.13,
-            offset=2.09,
-            one_offset=-0.81,
-            faint_offset=-4.38,
-            context_slope=1.22,
-            edge_offset=-0.87,
+            slope=0.19,
+            offset=2.08,
+            one_offset=-0.77,
+            faint_offset=-4.33,
+            context_slope=1.19,
         )
     )
     # The choice among candidates (selection.py).

@@ -37,13 +37,13 @@ class ComponentConfig:
 class TouchingConfig:
     """Coefficients of the log-odds that a component is several digits, by logistic regression."""
 
-    offset: float = -6.38
-    margin_slope: float = -0.26  # of the log-odds of its margin as one digit
-    crossings_slope: float = 0.45  # of the number of strokes that lines of pixels cross
-    company_slope: float = 0.12  # of the logarithm of the same probability of the others
+    offset: float = -6.0
+    margin_slope: float = -0.27  # of the log-odds of its margin as one digit
+    crossings_slope: float = 0.4  # of the number of strokes that lines of pixels cross
+    ink_slope: float = 1.29  # of the logarithm of its ink ÷ that of the image's other components
     # Windows are classified in components that are several digits with at least this probability.
     # Lower values find some more overlapping digits, at a higher price on pages without any.
-    min_probability: float = 0.16
+    min_probability: float = 0.2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,11 +77,7 @@ class WindowConfig:
     # A window is classified if at least and at most these shares of it are ink, 0–1. For MNIST's
     # digits they are 0.04 to 0.43, and neighbours add to it.
     min_ink: float = 0.04
-    max_ink: float = 0.5
-    # In a component that is several digits with a lower probability than this, 0–1, no windows are
-    # classified that are smaller than this share of it.
-    several_probability: float = 0.3
-    least_part: float = 0.4
+    max_ink: float = 0.6
     # Windows of at least this margin are candidates, 0–1.
     min_margin: float = 0.12
     # Windows of one class are one candidate if their centres are nearer than this share of the
@@ -111,19 +107,19 @@ class SelectionConfig:
     # The priority rises by this much per unit of ln(ink in px).
     ink_weight: float = 0.3
     # The log-odds after soft-NMS: this times those of the score, ...
-    slope: float = 1.12
+    slope: float = 1.14
     # ... plus this, ...
-    offset: float = 0.36
+    offset: float = 0.33
     # ... plus this times the IoU with the box of a candidate of higher priority, ...
-    iou_offset: float = -2.5
+    iou_offset: float = -2.59
     # ... and this times both the IoU and the log-odds, ...
-    iou_slope: float = -0.94
+    iou_slope: float = -0.96
     # ... plus this times the share of its ink that those explain, ...
-    explained_offset: float = -1.08
+    explained_offset: float = -0.96
     # The log-odds of the final score: those, plus this times the square of the clutter around.
     clutter_offset: float = -14.0
     # ... plus, of components, this ...
-    support_offset: float = -0.25
+    support_offset: float = 0.0
     # ... and this times ln(1 + the number of digits of about their ink in the image), ...
     support_slope: float = 1.5
     # ... in proportion to its margin up to this one, ...

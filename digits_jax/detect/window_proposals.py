@@ -35,21 +35,16 @@ class Windows(NamedTuple):
     crops: Crops  # what they show; the brightest pixel of each is 1
 
 
-def window_sizes(part: Component, several: float, config: DetectorConfig) -> list[float]:
+def window_sizes(part: Component, config: DetectorConfig) -> list[float]:
     """Returns the sides in px of a component's windows, descending.
 
     Args:
       part: the component.
-      several: the probability that it is several digits, 0–1. Where it is low, no much smaller
-        digits are sought.
       config: the limits and the ratio of the sizes.
     """
     size = min(config.max_size or np.inf, part.side * MNIST_SIDE / MNIST_DIGIT_SIDE)
-    smallest = config.min_size
-    if several < config.windows.several_probability:
-        smallest = max(smallest, config.windows.least_part * size)
     sizes = []
-    while size >= smallest:
+    while size >= config.min_size:
         sizes.append(size)
         size /= config.windows.scale_ratio
     return sizes

@@ -47,10 +47,7 @@ class _Read(NamedTuple):
 
 
 def search_windows(
-    parts: Sequence[Component],
-    several: Sequence[float],
-    shape: tuple[int, ...],
-    config: DetectorConfig,
+    parts: Sequence[Component], shape: tuple[int, ...], config: DetectorConfig
 ) -> Generator[Crops, Readings, list[tuple[int, Candidate]]]:
     """Classifies the windows of components, and the ink in the best of them once more.
 
@@ -60,7 +57,6 @@ def search_windows(
 
     Args:
       parts: the components.
-      several: the probability of each that it is several digits, 0–1.
       shape: height and width of the image, px.
       config: the constants of detection.
 
@@ -69,7 +65,7 @@ def search_windows(
     """
     constants = config.windows
     found: list[list[_Read]] = [[] for _ in parts]
-    for windows in _in_blocks(_propose(parts, several, config)):
+    for windows in _in_blocks(_propose(parts, config)):
         readings = yield np.concatenate([w.crops for w in windows])
         for window in _with_digits(windows, readings, constants):
             found[window.part].append(window)
@@ -120,12 +116,10 @@ def search_windows(
     return [(part, candidate) for (part, _), candidate in zip(candidates, scored, strict=True)]
 
 
-def _propose(
-    parts: Sequence[Component], several: Sequence[float], config: DetectorConfig
-) -> Iterator[Windows]:
+def _propose(parts: Sequence[Component], config: DetectorConfig) -> Iterator[Windows]:
     """Yields the windows of all components, those of each size together."""
-    for number, (part, probability) in enumerate(zip(parts, several, strict=True)):
-        for size in window_sizes(part, probability, config):
+    for number, part in enumerate(parts):
+        for size in window_sizes(part, config):
             yield propose_windows(number, part, size, config.windows)
 
 

@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import tyro
 from scipy.optimize import minimize
@@ -30,7 +31,7 @@ from digits_jax.detect.config import HEADER_KEY, DetectorConfig
 from digits_jax.detect.crop_classifier import classify_block, crop_classifier
 from digits_jax.detect.selection import log_odds, soft_nms
 from digits_jax.detect.steps import OddsConfig
-from digits_jax.detect.touching import COMPANY, stroke_crossings, touching_evidence
+from digits_jax.detect.touching import relative_ink, stroke_crossings
 from digits_jax.models.weights import save_weights
 from experiments.common.fit_examples import (
     Example,
@@ -48,8 +49,6 @@ from experiments.common.provenance import provenance, write_result
 SEARCH_VALUES: dict[str, Sequence[float]] = {
     "components.sure_score": (0.7, 0.8, 0.9, 0.95),
     "windows.max_ink": (0.5, 0.6),
-    "windows.several_probability": (0.2, 0.3, 0.5),
-    "windows.least_part": (0.2, 0.3, 0.4),
     "windows.min_margin": (0.12, 0.2, 0.3),
     "windows.scale_ratio": (1.25, 1.4),
     "windows.same_radius": (0.25, 0.35, 0.45),
@@ -155,11 +154,11 @@ def fit_odds(examples: Sequence[Example], config: DetectorConfig) -> DetectorCon
 
 
 def fit_touching(examples: Sequence[Example], config: DetectorConfig) -> DetectorConfig:
-    """Fits by logistic regression which components, and pairs of them, are several digits."""
+    """Fits by logistic regression which components are several digits."""
     images = []
     for image, clusters, _ in examples:
         candidates = [c for cluster in clusters for c in cluster.candidates]
-        components = [c for c in candidates if c.kind == "component"]
+        components = [c for c in candidates if c.kind == "component" and _is_connected(c.mask)]
         if len(image.scene.labels) and components:  # outlines in photographs cross any number
             images.append((components, image.scene))
     truths = np.array([digits_inside(c, scene) > 1 for own, scene in images for c in own])
@@ -168,17 +167,21 @@ def fit_touching(examples: Sequence[Example], config: DetectorConfig) -> Detecto
     crossings = np.array([stroke_crossings(digit.mask) for digit in digits])
     features = [margin_log_odds(margins), np.ones(len(digits)), crossings]
     fitted = _logistic_regression(np.stack(features, axis=1), truths)
+    # The other coefficients are those of a component by itself, where the ink says nothing.
+    inks = np.concatenate([relative_ink(components) for components, _ in images])
+    log_odds = np.stack(features, axis=1) @ np.array(fitted)
+    (ink_slope,) = _logistic_regression(inks[:, None], truths, log_odds)
     names = ("margin_slope", "offset", "crossings_slope")
-    touching = dataclasses.replace(config.touching, **dict(zip(names, fitted, strict=True)))
-    ends = np.cumsum([len(components) for components, _ in images])[:-1]
-    evidence = [
-        touching_evidence(*of_image, touching)
-        for of_image in zip(np.split(margins, ends), np.split(crossings, ends), strict=True)
-    ]
-    own, company = (np.concatenate(arrays) for arrays in zip(*evidence, strict=True))
-    (slope,) = _logistic_regression(np.log(company / COMPANY)[:, None], truths, own)
-    touching = dataclasses.replace(touching, company_slope=slope)
+    touching = dataclasses.replace(
+        config.touching, **dict(zip(names, fitted, strict=True)), ink_slope=ink_slope
+    )
     return dataclasses.replace(config, touching=touching)
+
+
+def _is_connected(mask: np.ndarray) -> bool:
+    """Returns whether a mask is one component, and no pair of them."""
+    background_and_components = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)[0]
+    return bool(background_and_components <= 2)
 
 
 def fit_soft_nms(examples: Sequence[Example], config: DetectorConfig) -> DetectorConfig:

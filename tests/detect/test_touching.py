@@ -16,7 +16,7 @@ from digits_jax.detect.components import Component, find_components
 from digits_jax.detect.config import DEFAULT_CONFIG
 from digits_jax.detect.crop_classifier import Classify, Crops, Readings
 from digits_jax.detect.steps import TouchingConfig
-from digits_jax.detect.touching import stroke_crossings, touching_probabilities
+from digits_jax.detect.touching import relative_ink, stroke_crossings, touching_probabilities
 
 E = """
 #####
@@ -66,21 +66,22 @@ def candidate(margin: float, mask: np.ndarray) -> Candidate:
     return made._replace(probabilities=probabilities)
 
 
-def test_the_log_odds_are_linear_in_those_of_the_margin_in_crossings_and_company() -> None:
-    config = TouchingConfig(offset=-2.0, margin_slope=-0.5, crossings_slope=0.75, company_slope=0.4)
+def test_the_log_odds_are_linear_in_those_of_the_margin_in_crossings_and_relative_ink() -> None:
+    """Of a line of 4 px, another one, and a ring of 12 px. The others' ink counts by the margin."""
+    config = TouchingConfig(offset=-2.0, margin_slope=-0.5, crossings_slope=0.75, ink_slope=1.5)
     line, ring = np.ones((4, 1), bool), np.ones((4, 4), bool)
     ring[1:3, 1:3] = False
     digits = [candidate(0.5, line), candidate(0.9, line), candidate(0.9, ring)]
     own = np.array([-2 + 0.75 * 4, -2 - 0.5 * np.log(9) + 0.75 * 4, -2 - 0.5 * np.log(9) + 6.0])
     crossings = [stroke_crossings(digit.mask) for digit in digits]
     assert crossings == [4, 4, 8]
-    first, second, third = 1 / (1 + np.exp(-own))
-    others = np.array([second + third, first + third, first + second])
-    expected = own + 0.4 * np.log((others + 0.02) / 3 / 0.02)
+    more = [-np.log(3) * 0.91 / (0.91 + 0.91), -np.log(3) * 0.91 / (0.91 + 0.51), np.log(3)]
+    np.testing.assert_allclose(relative_ink(digits), more, rtol=1e-5)
     found = touching_probabilities([None, *digits], [0, *crossings], config)
-    assert found == pytest.approx([1.0, *(1 / (1 + np.exp(-expected)))], rel=1e-4)
+    expected = 1 / (1 + np.exp(-own - 1.5 * np.array(more)))
+    assert found == pytest.approx([1.0, *expected], rel=1e-4)
     (alone,) = touching_probabilities(digits[:1], crossings[:1], config)
-    assert alone == pytest.approx(first, rel=1e-4)
+    assert alone == pytest.approx(1 / (1 + np.exp(-own[0])), rel=1e-4)
     assert touching_probabilities([], [], config) == []
 
 
@@ -99,9 +100,9 @@ def test_pairs_that_touch_are_told_from_single_digits(
     assert np.mean(np.array(one) < least) >= 0.95
 
 
-def probability(digit: Candidate) -> float:
+def probability(digit: Candidate | None) -> float:
     """Returns the probability that a component by itself is several digits."""
-    crossings = [stroke_crossings(digit.mask)]
+    crossings = [0 if digit is None else stroke_crossings(digit.mask)]
     (found,) = touching_probabilities([digit], crossings, DEFAULT_CONFIG.touching)
     return found
 
@@ -125,11 +126,11 @@ def test_a_second_reading_is_the_mean_of_five_places(
     np.testing.assert_allclose(again.probabilities, probabilities.mean(axis=0), atol=1e-6)
 
 
-def read(image: np.ndarray, classify: Classify) -> Candidate:
+def read(image: np.ndarray, classify: Classify) -> Candidate | None:
     """Reads the one component of an image."""
     _, reading = start_reading(image)
-    (digit,) = finish(reading, classify([next(reading)]))
-    assert isinstance(digit, Candidate)
+    digits: list[Candidate | None] = finish(reading, classify([next(reading)]))
+    (digit,) = digits
     return digit
 
 

@@ -28,27 +28,19 @@ def test_sizes_descend_from_the_component_s_own_to_the_smallest_that_is_searched
     ratio = DEFAULT_CONFIG.windows.scale_ratio
     for min_size in (12.0, 30.0):
         config = dataclasses.replace(DEFAULT_CONFIG, min_size=min_size)
-        sizes = window_sizes(bar(100, 3), 1.0, config)
+        sizes = window_sizes(bar(100, 3), config)
         assert sizes[0] == pytest.approx(140)  # 20 px of 28 are the digit's
         np.testing.assert_allclose(np.array(sizes[:-1]) / sizes[1:], ratio)
         assert min_size <= sizes[-1] < min_size * ratio
 
 
-def test_a_component_that_may_be_one_digit_is_not_searched_for_much_smaller_ones() -> None:
-    windows = DEFAULT_CONFIG.windows
-    all_sizes = window_sizes(bar(100, 3), windows.several_probability, DEFAULT_CONFIG)
-    sizes = window_sizes(bar(100, 3), windows.several_probability - 0.01, DEFAULT_CONFIG)
-    assert sizes == [size for size in all_sizes if size >= windows.least_part * 140]
-    assert 1 < len(sizes) < len(all_sizes)
-
-
 def test_sizes_keep_to_the_sizes_that_are_searched_for() -> None:
     part = bar(100, 3)
     narrowed = dataclasses.replace(DEFAULT_CONFIG, min_size=40.0, max_size=90.0)
-    sizes = window_sizes(part, 1.0, narrowed)
+    sizes = window_sizes(part, narrowed)
     assert sizes[0] == 90
     assert sizes[-1] >= 40
-    assert window_sizes(part, 1.0, DetectorConfig(min_size=150.0, max_size=200.0)) == []
+    assert window_sizes(part, DetectorConfig(min_size=150.0, max_size=200.0)) == []
 
 
 def test_windows_show_what_the_component_holds_around_their_centres(
@@ -80,7 +72,7 @@ def test_a_digit_by_itself_is_in_the_middle_of_a_window_of_its_own_size(
 ) -> None:
     for digit in clear_digits.of_sides([side] * 5):
         part = component_of(digit.ink)
-        size = window_sizes(part, 1.0, DEFAULT_CONFIG)[0]
+        size = window_sizes(part, DEFAULT_CONFIG)[0]
         windows = propose_windows(0, part, size, WINDOWS)
         height, width = part.mask.shape
         distances = np.hypot(*(windows.centres_xy - (width / 2, height / 2)).T)
