@@ -87,34 +87,34 @@ class DetectorConfig:
     component_odds: OddsConfig = dataclasses.field(
         default_factory=partial(
             OddsConfig,
-            slope=0.55,
-            offset=1.01,
-            one_offset=-1.61,
-            faint_offset=-0.59,
-            context_slope=0.96,
-            edge_offset=-1.18,
+            slope=0.54,
+            offset=0.92,
+            one_offset=-1.54,
+            faint_offset=-0.48,
+            context_slope=1.0,
+            edge_offset=-1.2,
         )
     )
     window_odds: OddsConfig = dataclasses.field(
         default_factory=partial(
             OddsConfig,
-            slope=0.78,
-            offset=-0.67,
+            slope=0.81,
+            offset=-0.86,
             one_offset=-2.17,
-            contact_offset=-0.41,
+            contact_offset=-0.07,
             votes_slope=0.16,
-            faint_offset=-1.08,
-            edge_offset=-0.69,
+            faint_offset=-1.55,
+            edge_offset=-0.51,
         )
     )
     rest_odds: OddsConfig = dataclasses.field(
         default_factory=partial(
             OddsConfig,
-            slope=0.19,
-            offset=2.08,
-            one_offset=-0.77,
-            faint_offset=-4.33,
-            context_slope=1.19,
+            slope=0.2,
+            offset=1.96,
+            one_offset=-0.68,
+            faint_offset=-3.15,
+            context_slope=1.34,
         )
     )
     # The choice among candidates (selection.py).
