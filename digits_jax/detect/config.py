@@ -87,34 +87,35 @@ class DetectorConfig:
     component_odds: OddsConfig = dataclasses.field(
         default_factory=partial(
             OddsConfig,
-            slope=0.54,
-            offset=0.92,
-            one_offset=-1.54,
-            faint_offset=-0.48,
-            context_slope=1.0,
-            edge_offset=-1.2,
+            slope=0.58,
+            offset=0.9,
+            one_offset=-1.62,
+            faint_offset=-0.25,
+            context_slope=0.94,
+            edge_offset=-0.83,
         )
     )
     window_odds: OddsConfig = dataclasses.field(
         default_factory=partial(
             OddsConfig,
-            slope=0.81,
-            offset=-0.86,
-            one_offset=-2.17,
-            contact_offset=-0.07,
-            votes_slope=0.16,
-            faint_offset=-1.55,
-            edge_offset=-0.51,
+            slope=0.57,
+            offset=-1.42,
+            one_offset=-2.36,
+            contact_offset=0.03,
+            votes_slope=0.54,
+            faint_offset=-1.61,
+            edge_offset=-0.4,
         )
     )
     rest_odds: OddsConfig = dataclasses.field(
         default_factory=partial(
             OddsConfig,
-            slope=0.2,
-            offset=1.96,
-            one_offset=-0.68,
-            faint_offset=-3.15,
-            context_slope=1.34,
+            slope=0.14,
+            offset=2.35,
+            one_offset=-0.42,
+            faint_offset=-1.46,
+            context_slope=2.9,
+            edge_offset=-3.23,
         )
     )
     # The choice among candidates (selection.py).
