@@ -89,7 +89,7 @@ class DetectorConfig:
             OddsConfig,
             slope=0.58,
             offset=0.9,
-            one_offset=-1.62,
+            one_offset=-1.61,
             faint_offset=-0.25,
             context_slope=0.94,
             edge_offset=-0.83,
@@ -99,9 +99,9 @@ class DetectorConfig:
         default_factory=partial(
             OddsConfig,
             slope=0.57,
-            offset=-1.42,
-            one_offset=-2.36,
-            contact_offset=0.03,
+            offset=-1.43,
+            one_offset=-2.37,
+            contact_offset=0.04,
             votes_slope=0.54,
             faint_offset=-1.61,
             edge_offset=-0.4,
@@ -111,11 +111,11 @@ class DetectorConfig:
         default_factory=partial(
             OddsConfig,
             slope=0.14,
-            offset=2.35,
+            offset=2.36,
             one_offset=-0.42,
-            faint_offset=-1.46,
-            context_slope=2.9,
-            edge_offset=-3.23,
+            faint_offset=-1.49,
+            context_slope=2.91,
+            edge_offset=-3.24,
         )
     )
     # The choice among candidates (selection.py).

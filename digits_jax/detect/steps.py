@@ -37,7 +37,7 @@ class ComponentConfig:
 class TouchingConfig:
     """Coefficients of the log-odds that a component is several digits, by logistic regression."""
 
-    offset: float = -6.0
+    offset: float = -6.01
     margin_slope: float = -0.28  # of the log-odds of its margin as one digit
     crossings_slope: float = 0.4  # of the number of strokes that lines of pixels cross
     ink_slope: float = 1.29  # of the logarithm of its ink ÷ that of the image's other components
@@ -111,7 +111,7 @@ class SelectionConfig:
     # ... plus this, ...
     offset: float = 0.37
     # ... plus this times the IoU with the box of a candidate of higher priority, ...
-    iou_offset: float = -2.54
+    iou_offset: float = -2.53
     # ... and this times both the IoU and the log-odds, ...
     iou_slope: float = -0.97
     # ... plus this times the share of its ink that those explain, ...
