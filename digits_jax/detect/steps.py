@@ -43,7 +43,7 @@ class TouchingConfig:
     ink_slope: float = 1.29  # of the logarithm of its ink ÷ that of the image's other components
     # Windows are classified in components that are several digits with at least this probability.
     # Lower values find some more overlapping digits, at a higher price on pages without any.
-    min_probability: float = 0.2
+    min_probability: float = 0.3
 
 
 @dataclasses.dataclass(frozen=True)
