@@ -9,8 +9,8 @@ command that fits them.
 Command:   python -m experiments.studies.fit_detector --weights runs/standard-0
 Hardware:  any; needs the extra [bench].
 Time:      20 minutes on 2 cores.
-Result:    the weights with the fitted config in their header, and
-           experiments/results/fit_detector.json.
+Result:    experiments/results/fit_detector.json and, with `--output FILE`, the weights with the
+           fitted config in their header.
 """
 
 import dataclasses
