@@ -199,20 +199,20 @@ def _interpolate(
 
 def _white_level(ink: UInt16[np.ndarray, "h w"]) -> float:
     """Returns the level, of 65535, that becomes white."""
-    counts = cv2.calcHist([ink], [0], None, [FULL + 1], [0, FULL + 1]).ravel()
-    cumulative = np.cumsum(counts, dtype=np.int64)
+    # A histogram of all levels takes far longer on small images.
+    levels = np.sort(ink[ink > 0])
+    total, blank = ink.size, ink.size - len(levels)
 
     def level_at(rank: int) -> int:
         """Returns the level of the pixel of that rank, from 0, the faintest."""
-        return int(np.searchsorted(cumulative, rank, side="right"))
+        return int(levels[rank - blank]) if rank >= blank else 0
 
-    total = int(cumulative[-1])
-    ink_count = total - int(cumulative[0])
-    if not ink_count:
+    if not len(levels):
         return float(FULL)
     # A thin line or a speck has fewer pixels than that: its stronger half sets the contrast.
-    strong = level_at(total - min(STRONGEST_PIXELS, max(ink_count // 2, 1)))
-    weak_count = int(cumulative[(strong + 1) // 2 - 1])  # pixels below half of that
+    strong = level_at(total - min(STRONGEST_PIXELS, max(len(levels) // 2, 1)))
+    # How many pixels have less than half of that.
+    weak_count = blank + int(np.searchsorted(levels, (strong + 1) // 2))
     rank, fraction = divmod(weak_count + WHITE_QUANTILE * (total - 1 - weak_count), 1)
     low, high = (level_at(min(int(rank) + k, total - 1)) for k in range(2))
     return max(low + fraction * (high - low), MIN_WHITE_CONTRAST * FULL)
