@@ -53,10 +53,8 @@ def score_detections(
 ) -> DetectionScores:
     """Scores detections against the digits of labelled scenes.
 
-    For precision, recall and F1, detections are matched by descending score. A detection is right
-    if its centre lies inside a box of its class that no earlier detection has taken. It takes the
-    box with the nearest centre. `average_precisions` defines average precision. Where no scene has
-    a digit, average precision is 1 without detections and 0 otherwise.
+    `are_right` defines precision, recall and F1, and `average_precisions` average precision. Where
+    no scene has a digit, average precision is 1 without detections and 0 otherwise.
 
     Args:
       truths: the scenes with their boxes and labels; a scene may have no digit.
@@ -75,7 +73,10 @@ def score_detections(
         raise ArgumentError("expected scenes to score; got none; give at least one")
     over_threshold = [image.scores >= min_score for image in detections]
     counts = [int(mask.sum()) for mask in over_threshold]
-    true_positives = sum(map(_count_true_positives, truths, detections, over_threshold))
+    true_positives = sum(
+        int((are_right(truth, image) & reached).sum())
+        for truth, image, reached in zip(truths, detections, over_threshold, strict=True)
+    )
     digits = sum(len(truth.labels) for truth in truths)
     precision = true_positives / sum(counts) if sum(counts) else 1.0
     recall = true_positives / digits if digits else 1.0
@@ -94,6 +95,31 @@ def score_detections(
         scenes=len(truths),
         digits=digits,
     )
+
+
+def are_right(truth: Scene, detections: DetectionsLike) -> Bool[np.ndarray, " m"]:
+    """Returns which detections are right.
+
+    Detections are matched by descending score. A detection is right if its centre lies inside a box
+    of its class that no earlier detection has taken. It takes the box with the nearest centre.
+
+    Args:
+      truth: the scene with its boxes and labels.
+      detections: the detections in it; they may be empty.
+    """
+    low, high = truth.boxes_xyxy[:, :2], truth.boxes_xyxy[:, 2:]
+    boxes = detections.boxes_xyxy
+    centres = (boxes[:, :2] + boxes[:, 2:]) / 2
+    free = np.ones(len(truth.labels), bool)
+    right = np.zeros(len(boxes), bool)
+    for k in np.argsort(-detections.scores, kind="stable"):
+        inside = ((low <= centres[k]) & (centres[k] < high)).all(axis=1)
+        (candidates,) = np.nonzero(free & inside & (truth.labels == detections.labels[k]))
+        if len(candidates):
+            offsets = centres[k] - (low + high)[candidates] / 2
+            free[candidates[(offsets**2).sum(axis=1).argmin()]] = False
+            right[k] = True
+    return right
 
 
 def average_precisions(
@@ -221,21 +247,3 @@ def _annotation(scene: int, box_xyxy: Sequence[int | float], label: int) -> dict
     width, height = x1 - x0, y1 - y0
     box_xywh = [x0, y0, width, height]
     return {"image_id": scene, "category_id": label, "bbox": box_xywh, "area": width * height}
-
-
-def _count_true_positives(
-    truth: Scene, detections: DetectionsLike, over_threshold: Bool[np.ndarray, " m"]
-) -> int:
-    """Counts the detections over the threshold whose centre takes a box of their class."""
-    low, high = truth.boxes_xyxy[:, :2], truth.boxes_xyxy[:, 2:]
-    boxes = detections.boxes_xyxy[over_threshold]
-    labels = detections.labels[over_threshold]
-    centres = (boxes[:, :2] + boxes[:, 2:]) / 2
-    free = np.ones(len(truth.labels), bool)
-    for k in np.argsort(-detections.scores[over_threshold], kind="stable"):
-        inside = ((low <= centres[k]) & (centres[k] < high)).all(axis=1)
-        (candidates,) = np.nonzero(free & inside & (truth.labels == labels[k]))
-        if len(candidates):
-            offsets = centres[k] - (low + high)[candidates] / 2
-            free[candidates[(offsets**2).sum(axis=1).argmin()]] = False
-    return int((~free).sum())

@@ -7,6 +7,7 @@ from detection_cases import FAR, A, B, BoxDetections, make_detections, make_scen
 from digits_jax.data.mnist import Mnist
 from digits_jax.data.scenes import SCENE_DATASETS, compose
 from digits_jax.eval.detection_metrics import (
+    are_right,
     average_precisions,
     false_per_megapixel,
     score_detections,
@@ -27,6 +28,13 @@ def test_metrics_of_two_scenes_by_hand() -> None:
     assert scores.f1 == pytest.approx(4 / 7)
     assert scores.count_accuracy == 1 / 2  # two of two digits, one of two
     assert (scores.scenes, scores.digits) == (2, 4)
+
+
+def test_the_surest_detection_of_a_digit_is_right_and_the_others_are_not() -> None:
+    truth = make_scene((A, 3), (B, 5))
+    detections = make_detections((A, 3, 0.2), (A, 3, 0.9), (A, 5, 1.0), (B, 5, 0.1), (FAR, 3, 0.8))
+    assert are_right(truth, detections).tolist() == [False, True, False, True, False]
+    assert are_right(truth, make_detections()).tolist() == []
 
 
 def test_a_detection_whose_score_equals_the_threshold_counts() -> None:
