@@ -9,13 +9,21 @@ Result:    the parts of README.md, docs/results.md and docs/speed.md between mar
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
 import tyro
 
 from experiments.benchmarks.speed_requirements import format_table, read_runs, select_last_runs
 from experiments.common.detection_results import read_detection_rows, with_current_names
 from experiments.common.provenance import RESULTS, ROOT, read_result
+from experiments.figures.markdown import (
+    Row,
+    hardware_of,
+    platform_of,
+    provenance_of,
+    source_list,
+    table_header,
+    table_row,
+)
 
 COMMAND = "python -m experiments.figures.tables"
 TRAINING_RUNS = {  # name of the result: name in the table
@@ -31,7 +39,6 @@ PHOTOGRAPHS = {  # name of the image set: its description in the README
 }
 PEER_METHODS = {"detect": "`detect`", "opencv": "OpenCV pipeline", "rapidocr": "RapidOCR"}
 DEFAULT_SIZES = ([15.0, 100.0], [12.0, None])  # px: the former ones, and those of today
-Row = dict[str, Any]
 
 
 def main(root: Path = ROOT, results: Path = RESULTS) -> None:
@@ -87,10 +94,10 @@ def render_summary(results: Path = RESULTS) -> str:
         commits.setdefault(row["commit"].split()[0][:7], []).append(name)
     commit, *others = sorted(commits, key=lambda commit: -len(commits[commit]))
     exceptions = "".join(f", {', '.join(commits[other])} at {other}" for other in others)
-    platforms = " and ".join(dict.fromkeys(map(_platform, used.values())))
+    platforms = " and ".join(dict.fromkeys(map(platform_of, used.values())))
     dates = " to ".join(sorted({row["date"] for row in used.values()}))
     footer = f"<sub>{platforms}; {dates}; commit {commit}{exceptions}.</sub>"
-    return "\n".join([*_header("test images", "metric", "result"), *lines, "", footer])
+    return "\n".join([*table_header("test images", "metric", "result"), *lines, "", footer])
 
 
 def render_training(results: Path = RESULTS) -> str:
@@ -104,9 +111,9 @@ def render_training(results: Path = RESULTS) -> str:
     lines = [_training_line(name, run) for name, run in runs]
     seeds: dict[tuple[str, str], list[str]] = {}
     for name, run in runs:
-        seeds.setdefault((name, _provenance(run)), []).append(str(run["seed"]))
+        seeds.setdefault((name, provenance_of(run)), []).append(str(run["seed"]))
     footer = [f"{name}, seed {', '.join(s)}: {origin}" for (name, origin), s in seeds.items()]
-    return "\n".join([*_header(*columns), *lines, *_footer(footer)])
+    return "\n".join([*table_header(*columns), *lines, *source_list(footer)])
 
 
 def render_detection(results: Path = RESULTS) -> str:
@@ -115,7 +122,7 @@ def render_detection(results: Path = RESULTS) -> str:
     titles = ("precision", "recall", "F1", "count accuracy", "AP50")
     rows = [row for row in _ordered_rows(results) if "f1" in row]
     lines = [
-        _line(
+        table_row(
             *(f"`{row['weights']}`", _sizes(row), f"{row['scenes']} of `{row['images']}`"),
             *(f"{row[metric]:.3f}" for metric in metrics),
             _seconds(row["seconds_per_image"]),
@@ -127,41 +134,41 @@ def render_detection(results: Path = RESULTS) -> str:
     for row in map(with_current_names, other.get("rows", [])):
         scenes = f"{row['scenes']} of `page`, {row['digits']}"
         shown = (f"{row[metric]:.3f}" for metric in metrics)
-        lines.append(_line("`pretrained`", sizes, scenes, *shown, ""))
+        lines.append(table_row("`pretrained`", sizes, scenes, *shown, ""))
     footer = _detection_footer(rows)
     if other:
-        footer.append(f"UCI digits; handwriting fonts: {_provenance(other)}")
+        footer.append(f"UCI digits; handwriting fonts: {provenance_of(other)}")
     footer.append("The scenes are of seed 0")
-    header = _header("weights", "sizes", "scenes", *titles, "s an image")
-    return "\n".join([*header, *lines, *_footer(footer)])
+    header = table_header("weights", "sizes", "scenes", *titles, "s an image")
+    return "\n".join([*header, *lines, *source_list(footer)])
 
 
 def render_no_digits(results: Path = RESULTS) -> str:
     """Renders the false detections in images without digits."""
     rows = [row for row in _ordered_rows(results) if "megapixels" in row]
     lines = [
-        _line(
+        table_row(
             *(f"`{row['weights']}`", _sizes(row), row["images"], f"{row['megapixels']:.2f}"),
             f"{row['megapixels'] * row['false_per_megapixel']:.0f}",
             f"{row['false_per_megapixel']:.1f}",
         )
         for row in rows
     ]
-    header = _header("weights", "sizes", "images", "megapixels", "detections", "a megapixel")
-    return "\n".join([*header, *lines, *_footer(_detection_footer(rows))])
+    header = table_header("weights", "sizes", "images", "megapixels", "detections", "a megapixel")
+    return "\n".join([*header, *lines, *source_list(_detection_footer(rows))])
 
 
 def render_peers(results: Path = RESULTS) -> str:
     """Renders F1 and time of `detect` beside other ways to detect digits."""
     result = read_result("detection_peers", results)
-    return "\n".join([*_peer_lines(result), *_footer([_provenance(result)])])
+    return "\n".join([*_peer_lines(result), *source_list([provenance_of(result)])])
 
 
 def render_peers_summary(results: Path = RESULTS) -> str:
     """Renders the same for the README."""
     result = read_result("detection_peers", results)
     commit = result["commit"].split()[0][:7]
-    footer = f"<sub>{_platform(result)}; {result['date']}; commit {commit}.</sub>"
+    footer = f"<sub>{platform_of(result)}; {result['date']}; commit {commit}.</sub>"
     return "\n".join([*_peer_lines(result), "", footer])
 
 
@@ -177,25 +184,25 @@ def _peer_lines(result: Row) -> list[str]:
             cells += [figure, f"{row['seconds_median']:.3f}"]
         scenes = rows[name, "detect"].get("scenes")
         subject = f"{scenes} of `{name}`, F1" if scenes else f"{name}, false a megapixel"
-        lines.append(_line(subject, *cells))
+        lines.append(table_row(subject, *cells))
     titles = [cell for method in PEER_METHODS.values() for cell in (method, "s an image")]
-    return [*_header("images", *titles), *lines]
+    return [*table_header("images", *titles), *lines]
 
 
 def render_speed(results: Path = RESULTS) -> str:
     """Renders the last runs of `make bench`."""
     runs = read_runs(results)
     footer = [
-        f"{_provenance({**run, 'command': 'make bench'})}; fastest peers: "
+        f"{provenance_of({**run, 'command': 'make bench'})}; fastest peers: "
         + ", ".join(f"{peer} ({task})" for task, peer in run["peers"].items())
         for run in select_last_runs(runs)
     ]
     if memory := read_result("detection_memory", results):
         footer.append(
             f"peak memory of `detect` in 4096×4096 px: {memory['peak_resident_gib']:.2f} GiB; "
-            f"{_provenance(memory)}"
+            f"{provenance_of(memory)}"
         )
-    return "\n".join([format_table(runs), *_footer(dict.fromkeys(footer))])
+    return "\n".join([format_table(runs), *source_list(dict.fromkeys(footer))])
 
 
 PARTS: dict[str, dict[str, Callable[[Path], str]]] = {  # file: name of the part: its content
@@ -231,8 +238,8 @@ def _pretrained_rows(results: Path) -> dict[str, Row]:
 def _training_line(name: str, run: Row) -> str:
     by_step = run["test_accuracy_by_step"]
     early = by_step[max((step for step in by_step if int(step) <= 1000), key=int)]
-    return _line(
-        *(f"{name}, seed {run['seed']}", _hardware(run), f"{run['test_accuracy']:.2%}"),
+    return table_row(
+        *(f"{name}, seed {run['seed']}", hardware_of(run), f"{run['test_accuracy']:.2%}"),
         *(str(run["test_errors"]), f"{run['validation_accuracy']:.2%}", f"{early:.1%}"),
         f"{run['training_minutes']:.1f}",
     )
@@ -242,23 +249,11 @@ def _detection_footer(rows: Iterable[Row]) -> list[str]:
     """Lists where the rows are from; rows with the same provenance share a line."""
     images: dict[tuple[str, str], list[str]] = {}
     for row in rows:
-        key = (f"`{row['weights']}`, sizes {_sizes(row)}", _provenance(row))
+        key = (f"`{row['weights']}`, sizes {_sizes(row)}", provenance_of(row))
         images.setdefault(key, []).append(row["images"])
     return [
         f"{subject}; {'; '.join(names)}: {origin}" for (subject, origin), names in images.items()
     ]
-
-
-def _header(*titles: str) -> list[str]:
-    return [_line(*titles), f"|{'---|' * len(titles)}"]
-
-
-def _line(*cells: str) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-def _footer(lines: Iterable[str]) -> list[str]:
-    return ["", "Where the figures are from:", "", *(f"- {line}." for line in lines)]
 
 
 def _sizes(row: Row) -> str:
@@ -270,25 +265,6 @@ def _sizes(row: Row) -> str:
 
 def _seconds(seconds: float) -> str:
     return f"{seconds:.1f}" if seconds >= 1 else f"{seconds:.3f}"
-
-
-def _hardware(result: Row) -> str:
-    hardware = result["hardware"]
-    if hardware["devices"] == ["cpu"]:
-        return f"{hardware['cores']} cores of an {hardware['processor']}"
-    return " + ".join(hardware["devices"])
-
-
-def _platform(result: Row) -> str:
-    versions = result["versions"]
-    python = f"Python {versions['python']}, " if "python" in versions else ""
-    return f"{_hardware(result)}, {python}jax {versions['jax']}"
-
-
-def _provenance(result: Row) -> str:
-    return (
-        f"{_platform(result)}, commit {result['commit']}, {result['date']}, `{result['command']}`"
-    )
 
 
 if __name__ == "__main__":
