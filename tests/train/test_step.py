@@ -123,3 +123,32 @@ def test_adam_s_first_update_is_the_learning_rate_times_the_gradient_s_sign(
     large = np.abs(gradient) > 1e-4
     assert large.sum() > 1000
     np.testing.assert_allclose(moved[large], -1e-4 * np.sign(gradient[large]), atol=2e-7)
+
+
+@pytest.mark.usefixtures("optax_promotion")
+def test_muon_s_updates_are_the_gradients_made_orthogonal(train_digits: Dataset) -> None:
+    """With the gradient's singular values all near 1; those of layers 1 and 8 are Adam's.
+
+    Layer 6 is a 7×7 convolution: each of its 49 places is a matrix by itself. Newton-Schulz
+    iterations bring singular values to 0.6–1.2 (Jordan, 2024), the very small ones to less.
+    """
+    config = dataclasses.replace(
+        CONFIGS["paper"], batch_size=16, translate_px=0, optimizer="muon", learning_rate=1e-3
+    )
+    state = initial_state(config, jax.random.key(0))
+    batch = sample_batch(jax.random.key(1), train_digits, 16)
+    grads, updated = _gradient_and_step(state, batch, config)
+    moved = jax.tree.map(lambda new, old: np.asarray(new - old), updated.params, state.params)
+    for layer, shape in (("conv2", (1, 800, 64)), ("dense1", (49, 64, 1024))):
+        gradients = np.asarray(grads[layer]["kernel"]).reshape(shape)
+        updates = moved[layer]["kernel"].reshape(shape) / -5e-3
+        for gradient, update in zip(gradients[::12], updates[::12], strict=True):
+            left, singular, right = np.linalg.svd(gradient, full_matrices=False)
+            along = np.einsum("ik,ij,kj->k", left, update, right)  # in the gradient's directions
+            assert (along[singular > 0.03 * singular[0]] > 0.5).all()
+            assert np.linalg.svd(update, compute_uv=False).max() < 1.3
+    for layer in ("conv1", "dense2"):
+        gradient, update = np.asarray(grads[layer]["kernel"]), moved[layer]["kernel"]
+        large = np.abs(gradient) > 1e-4
+        assert large.sum() > 700
+        np.testing.assert_allclose(update[large], -1e-3 * np.sign(gradient[large]), atol=2e-6)
