@@ -46,7 +46,8 @@ def train_command(base: str) -> Callable[..., None]:
     def command(
         *,
         config: Annotated[
-            Literal["standard", "paper"], tyro.conf.arg(name="recipe", aliases=["--config"])
+            Literal["standard", "quick", "paper"],
+            tyro.conf.arg(name="recipe", aliases=["--config"]),
         ] = base,  # type: ignore[assignment]
         workdir: Path = Path("runs") / base,
         seed: int = 0,

@@ -1,4 +1,4 @@
-"""Augmentation of batches: translated digits as in the paper, or composed windows."""
+"""Augmentation of batches: translated digits as in the paper, warped ones, or whole windows."""
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +10,8 @@ from digits_jax.train.batch import Batch
 from digits_jax.train.compose import compose_windows
 from digits_jax.train.config import TrainConfig
 from digits_jax.train.negatives.draw import NegativePictures
+from digits_jax.train.random_warp import log_uniform, random_warp
+from digits_jax.train.warp import Placement, warp_pictures
 
 
 def augment(
@@ -18,7 +20,10 @@ def augment(
     config: TrainConfig,
     negatives: NegativePictures | None = None,
 ) -> Batch:
-    """Augments a batch of digits: composes windows if `config.composes`, otherwise translates them.
+    """Augments a batch of digits.
+
+    It composes windows of them if `config.composes`, warps them if `config.warps`, and otherwise
+    translates them.
 
     Args:
       key: the source of all randomness.
@@ -34,6 +39,8 @@ def augment(
         are framed.
     """
     if not config.composes:
+        if config.warps:
+            return batch._replace(images=warp_digits(key, batch.images, config))
         return batch._replace(images=translate(key, batch.images, config.translate_px))
     if negatives is None:
         raise ArgumentError(
@@ -47,6 +54,28 @@ def augment(
         )
     images, confidence = compose_windows(key, batch.images[..., 0], negatives, config)
     return batch._replace(images=images, target_confidence=confidence)
+
+
+def warp_digits(
+    key: Key[Array, ""], images: Float[Array, "n 28 28 1"], config: TrainConfig
+) -> Float[Array, "n 28 28 1"]:
+    """Scales, moves and warps digits in one interpolation (Simard, Steinkraus and Platt, 2003).
+
+    Args:
+      key: the source of all randomness.
+      images: `[n, 28, 28, 1]` float32 in 0–1.
+      config: the greatest amounts: `scale`, `translate_px`, and those of `random_warp`.
+
+    Returns:
+      The warped images, in the same shape and range.
+    """
+    scale_key, offset_key, warp_key = jax.random.split(key, 3)
+    n = images.shape[0]
+    offset = jax.random.uniform(offset_key, (n, 2), minval=-1.0) * config.translate_px
+    scale = log_uniform(scale_key, n, 1 / config.scale, config.scale)
+    placement = Placement(scale, offset, blur=jnp.ones(n))
+    warped = warp_pictures(images[..., 0], placement, random_warp(warp_key, placement, config))
+    return jnp.clip(warped, 0.0, 1.0)[..., None]
 
 
 def translate(

@@ -1,15 +1,16 @@
 """Augmentation of batches: translated digits, or composed windows."""
 
+import dataclasses
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from windows import COUNT, KEY, compose, negatives_without_components
+from windows import COUNT, KEY, PLAIN, blob, centres, compose, negatives_without_components
 
 from digits_jax.data.mnist import Dataset
-from digits_jax.train.augment import augment, translate
+from digits_jax.train.augment import augment, translate, warp_digits
 from digits_jax.train.batch import Batch, sample_batch
 from digits_jax.train.config import CONFIGS
 from digits_jax.train.negatives.draw import draw_negatives
@@ -37,6 +38,31 @@ def test_translate_fills_with_zeros_and_drops_pixels_that_leave_the_image() -> N
 def test_translate_with_a_limit_of_0_px_changes_nothing(train_digits: Dataset) -> None:
     images = sample_batch(jax.random.key(0), train_digits, 4).images
     np.testing.assert_array_equal(translate(jax.random.key(1), images, 0), images)
+
+
+def test_warp_digits_moves_and_scales_within_the_config_s_limits() -> None:
+    config = dataclasses.replace(PLAIN, translate_px=3, scale=1.25)
+    blobs = jnp.asarray(np.stack([blob(0, 0, 2.0)] * COUNT), jnp.float32)[..., None]
+    warped = np.asarray(warp_digits(KEY, blobs, config))[..., 0]
+    offsets = centres(warped)
+    assert np.abs(offsets).max() < 3.1
+    assert np.abs(offsets).max(axis=0).min() > 2.8
+    # The ink grows with the square of the scale.
+    scales = np.sqrt(warped.sum(axis=(1, 2)) / np.asarray(blobs[0]).sum())
+    assert 0.75 < scales.min() < 0.84
+    assert 1.2 < scales.max() < 1.3
+
+
+def test_a_config_that_warps_needs_no_negatives(digits: np.ndarray) -> None:
+    config = dataclasses.replace(PLAIN, rotation_deg=10.0)
+    batch = Batch(jnp.asarray(digits)[..., None], jnp.zeros(COUNT, jnp.uint8), jnp.ones(COUNT))
+    result = augment(KEY, batch, config)
+    np.testing.assert_array_equal(result.images, warp_digits(KEY, batch.images, config))
+    np.testing.assert_array_equal(result.target_confidence, 1)
+    assert (result.images >= 0).all()
+    assert (result.images <= 1).all()
+    rotated = np.abs(np.asarray(result.images)[..., 0] - digits).max(axis=(1, 2)) > 0.1
+    assert rotated.mean() > 0.8
 
 
 @pytest.mark.slow

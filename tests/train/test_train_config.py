@@ -22,15 +22,22 @@ from digits_jax.train.config import (
     [
         *("negative_off_centre", "negative_wrong_size", "negative_shapes", "negative_textures"),
         *("negative_blank", "negative_framed", "isolated_digits"),
-        *("jittered_crops", "neighbours", "rotation_deg", "elastic_sigma_px"),
+        *("jittered_crops", "neighbours"),
     ],
 )
-def test_every_kind_of_window_and_warp_needs_composition(field: str) -> None:
+def test_every_kind_of_window_needs_composition(field: str) -> None:
     assert not PLAIN.composes
-    assert dataclasses.replace(PLAIN, **{field: 0.1}).composes  # type: ignore[arg-type]
-    assert dataclasses.replace(PLAIN, scale=1.1).composes
-    assert dataclasses.replace(PLAIN, aspect=1.1).composes
-    assert dataclasses.replace(PLAIN, shear=0.1).composes
+    config = dataclasses.replace(PLAIN, **{field: 0.1})  # type: ignore[arg-type]
+    assert config.composes
+    assert not config.warps
+
+
+@pytest.mark.parametrize("field", ["scale", "aspect", "shear", "rotation_deg", "elastic_sigma_px"])
+def test_warps_need_no_composition(field: str) -> None:
+    assert not PLAIN.warps
+    config = dataclasses.replace(PLAIN, **{field: 1.1 if field != "shear" else 0.1})  # type: ignore[arg-type]
+    assert config.warps
+    assert not config.composes
 
 
 @pytest.mark.parametrize(
@@ -91,7 +98,7 @@ def test_former_names_are_those_of_version_0_1_and_convert_both_ways() -> None:
 
 def test_a_config_is_found_by_its_name_or_refused_with_the_names_there_are() -> None:
     assert get_config("paper") is CONFIGS["paper"]
-    with pytest.raises(ConfigError, match="config named paper or standard; got 'fast'"):
+    with pytest.raises(ConfigError, match="config named paper, quick or standard; got 'fast'"):
         get_config("fast")
 
 
