@@ -2,8 +2,9 @@
 
 Command:   python -m experiments.studies.accuracy --config paper --seeds 1
            python -m experiments.studies.accuracy --config standard --seeds 0
+           python -m experiments.studies.accuracy --config quick --seeds 0 1 2 3 4 5 6 7 8 9
 Hardware:  2 CPU cores without a GPU, or any GPU.
-Time:      on 2 cores about 90 minutes a seed for `paper`, 36 for `standard`.
+Time:      on 2 cores about 90 minutes a seed for `paper`, 26 for `standard`, 2 for `quick`.
 Result:    experiments/results/accuracy_CONFIG.json and training_curve_CONFIG_SEED.png, from which
            `experiments.figures.tables` writes the training table of docs/results.md.
 
@@ -28,7 +29,7 @@ from experiments.common.provenance import RESULTS, provenance, read_result, writ
 
 
 def main(
-    config: Literal["paper", "standard"] = "standard",
+    config: Literal["paper", "standard", "quick"] = "standard",
     seeds: Annotated[list[int], tyro.conf.arg(metavar="SEED…")] = [0],  # noqa: B006
     workdirs: Path = Path("runs"),
 ) -> None:
