@@ -15,7 +15,7 @@ from digits_jax.models.cnn import INPUT_SIDE, NUM_CLASSES, Params, classify
 from digits_jax.models.mixed_precision import compute_dtype_for
 
 # Crops are classified in blocks of these sizes, so that few programs are compiled.
-CPU_BLOCKS = (4, 8, 16, 32, 64, 128)
+CPU_BLOCKS = (4, 8, 12, 16, 24, 32, 48, 64, 96, 128)
 ACCELERATOR_BLOCKS = (64, 512, 4096)
 
 
