@@ -15,23 +15,18 @@ import tyro
 from experiments.benchmarks.speed_requirements import format_table, read_runs, select_last_runs
 from experiments.common.detection_results import read_detection_rows, with_current_names
 from experiments.common.provenance import RESULTS, ROOT, read_result
+from experiments.figures.calibration_tables import render_reliability, render_unknown
 from experiments.figures.markdown import (
     Row,
-    hardware_of,
     platform_of,
     provenance_of,
     source_list,
     table_header,
     table_row,
 )
+from experiments.figures.training_table import render_training
 
 COMMAND = "python -m experiments.figures.tables"
-TRAINING_RUNS = {  # name of the result: name in the table
-    "accuracy_standard": "`standard`",
-    "accuracy_paper": "`paper`",
-    "accuracy_paper_256": "`paper` with batch 256",
-    "accuracy_without_background": "digits alone",
-}
 SCENE_DATASETS = ("native", "savi-d", "mnist-od", "page", "textured")
 PHOTOGRAPHS = {  # name of the image set: its description in the README
     "photographs, normalised": "photographs, as the commands read them",
@@ -98,22 +93,6 @@ def render_summary(results: Path = RESULTS) -> str:
     dates = " to ".join(sorted({row["date"] for row in used.values()}))
     footer = f"<sub>{platforms}; {dates}; commit {commit}{exceptions}.</sub>"
     return "\n".join([*table_header("test images", "metric", "result"), *lines, "", footer])
-
-
-def render_training(results: Path = RESULTS) -> str:
-    """Renders the results of training runs."""
-    columns = ("run", "on", "test accuracy", "errors", "validation", "by iteration 1000", "minutes")
-    runs = [
-        (name, run)
-        for file, name in TRAINING_RUNS.items()
-        for run in read_result(file, results).get("runs", [])
-    ]
-    lines = [_training_line(name, run) for name, run in runs]
-    seeds: dict[tuple[str, str], list[str]] = {}
-    for name, run in runs:
-        seeds.setdefault((name, provenance_of(run)), []).append(str(run["seed"]))
-    footer = [f"{name}, seed {', '.join(s)}: {origin}" for (name, origin), s in seeds.items()]
-    return "\n".join([*table_header(*columns), *lines, *source_list(footer)])
 
 
 def render_detection(results: Path = RESULTS) -> str:
@@ -209,6 +188,8 @@ PARTS: dict[str, dict[str, Callable[[Path], str]]] = {  # file: name of the part
     "README.md": {"results": render_summary, "peers": render_peers_summary},
     "docs/results.md": {
         "training": render_training,
+        "reliability": render_reliability,
+        "unknown": render_unknown,
         "detection": render_detection,
         "no-digits": render_no_digits,
         "peers": render_peers,
@@ -233,16 +214,6 @@ def _pretrained_rows(results: Path) -> dict[str, Row]:
         for row in read_detection_rows(results=results)
         if row["weights"] == "pretrained" and row["sizes"] in DEFAULT_SIZES
     }
-
-
-def _training_line(name: str, run: Row) -> str:
-    by_step = run["test_accuracy_by_step"]
-    early = by_step[max((step for step in by_step if int(step) <= 1000), key=int)]
-    return table_row(
-        *(f"{name}, seed {run['seed']}", hardware_of(run), f"{run['test_accuracy']:.2%}"),
-        *(str(run["test_errors"]), f"{run['validation_accuracy']:.2%}", f"{early:.1%}"),
-        f"{run['training_minutes']:.1f}",
-    )
 
 
 def _detection_footer(rows: Iterable[Row]) -> list[str]:

@@ -1,0 +1,66 @@
+"""The table of training runs."""
+
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+
+from experiments.common.provenance import RESULTS, read_result
+from experiments.figures.markdown import (
+    Row,
+    hardware_of,
+    provenance_of,
+    source_list,
+    table_header,
+    table_row,
+)
+
+TRAINING_RUNS = {  # name of the result: name in the table
+    "accuracy_standard": "`standard`",
+    "accuracy_quick": "`quick`",
+    "accuracy_paper": "`paper`",
+    "accuracy_paper_256": "`paper` with batch 256",
+    "accuracy_without_background": "digits alone",
+}
+MIN_SEEDS = 5  # of one command that share a line
+
+
+def render_training(results: Path = RESULTS) -> str:
+    """Renders the results of training runs; many seeds of one command share a line."""
+    columns = ("run", "on", "test accuracy", "errors", "validation", "by iteration 1000", "minutes")
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for file, name in TRAINING_RUNS.items():
+        for run in read_result(file, results).get("runs", []):
+            groups.setdefault((name, provenance_of(run)), []).append(run)
+    lines = []
+    for (name, _), runs in groups.items():
+        parts = [runs] if len(runs) >= MIN_SEEDS else [[run] for run in runs]
+        lines += [_line(name, part) for part in parts]
+    sources = [
+        f"{name}, seed {', '.join(str(run['seed']) for run in runs)}: {origin}"
+        for (name, origin), runs in groups.items()
+    ]
+    return "\n".join([*table_header(*columns), *lines, *source_list(sources)])
+
+
+def _line(name: str, runs: Sequence[Row]) -> str:
+    """Renders one run, or the mean of several, with the least and the greatest accuracy."""
+
+    def mean(field: str) -> float:
+        return statistics.mean(run[field] for run in runs)
+
+    seeds, accuracy = f"seed {runs[0]['seed']}", f"{mean('test_accuracy'):.2%}"
+    if len(runs) > 1:
+        accuracies = [run["test_accuracy"] for run in runs]
+        seeds = f"mean of {len(runs)} seeds"
+        accuracy += f" ({min(accuracies):.2%}–{max(accuracies):.2%})"
+    early = statistics.mean(_early_accuracy(run) for run in runs)
+    return table_row(
+        *(f"{name}, {seeds}", hardware_of(runs[0]), accuracy, f"{mean('test_errors'):.3g}"),
+        *(f"{mean('validation_accuracy'):.2%}", f"{early:.1%}", f"{mean('training_minutes'):.1f}"),
+    )
+
+
+def _early_accuracy(run: Row) -> float:
+    """Returns the test accuracy at the last evaluation up to step 1000."""
+    by_step = run["test_accuracy_by_step"]
+    return by_step[max((step for step in by_step if int(step) <= 1000), key=int)]
