@@ -162,4 +162,4 @@ def test_a_line_is_logged_before_each_number_of_crops_is_compiled(
     names = [name for name, _, _ in detector.detect_each(enumerate([one, forty, one]))]
     assert names == [0, 1, 2]
     text = "compiling for {} crops at once (once; cached for the next run)"
-    assert lines == [text.format(count) for count in (CPU_BLOCKS[0], 64)]
+    assert lines == [text.format(count) for count in (CPU_BLOCKS[0], 48)]
