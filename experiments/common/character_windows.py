@@ -63,7 +63,7 @@ def cut_photographs(rng: np.random.Generator) -> Windows:
         side = min(side, *photograph.shape)
         top, left = (int(rng.integers(length - side + 1)) for length in photograph.shape)
         crop = Image.fromarray(photograph[top : top + side, left : left + side])
-        window[:] = crop.resize((MNIST_SIDE, MNIST_SIDE), Image.Resampling.BOX)
+        window[:] = np.asarray(crop.resize((MNIST_SIDE, MNIST_SIDE), Image.Resampling.BOX))
     return windows
 
 

@@ -13,7 +13,7 @@ class ReliabilityBin(NamedTuple):
 
     low: float  # bounds of the confidence; the upper one belongs to the next bin, except 1
     high: float
-    count: int
+    predictions: int
     mean_confidence: float  # NaN without predictions
     right: float  # share of the predictions that are right, 0–1; NaN without predictions
 
@@ -63,9 +63,14 @@ def expected_calibration_error(bins: list[ReliabilityBin]) -> float:
     Raises:
       ArgumentError: there is no prediction in any bin.
     """
-    total = sum(row.count for row in bins)
+    total = sum(row.predictions for row in bins)
     if not total:
         raise ArgumentError("expected at least one prediction; got none")
     return (
-        sum(row.count * abs(row.right - row.mean_confidence) for row in bins if row.count) / total
+        sum(
+            row.predictions * abs(row.right - row.mean_confidence)
+            for row in bins
+            if row.predictions
+        )
+        / total
     )

@@ -19,10 +19,9 @@ def render_reliability(results: Path = RESULTS) -> str:
     lines += [_reliability_row("detections, by score", row) for row in result["detections"]["bins"]]
     columns = ("what", "confidence", "how many", "mean confidence", "right")
     error = result["digits"]["expected_calibration_error"]
-    sources = [f"The expected calibration error of the test digits is {error:.2%}"]
-    return "\n".join(
-        [*table_header(*columns), *lines, *source_list([*sources, provenance_of(result)])]
-    )
+    summary = f"The expected calibration error of the test digits is {error:.2%}."
+    sources = source_list([provenance_of(result)])
+    return "\n".join([*table_header(*columns), *lines, "", summary, *sources])
 
 
 def render_unknown(results: Path = RESULTS) -> str:
@@ -41,6 +40,6 @@ def render_unknown(results: Path = RESULTS) -> str:
 
 def _reliability_row(name: str, row: Row) -> str:
     return table_row(
-        *(name, f"{row['low']:.2g}–{row['high']:.2g}", f"{row['count']:,}"),
+        *(name, f"{row['low']:.2g}–{row['high']:.2g}", f"{row['predictions']:,}"),
         *(f"{row['mean_confidence']:.3f}", f"{row['right']:.3f}"),
     )

@@ -75,14 +75,14 @@ def main(weights: str = "pretrained", count: int = 200, fonts: Path | None = Non
         "digits": {
             "count": len(digits),
             "expected_calibration_error": round(expected_calibration_error(of_digits), 5),
-            "bins": [row._asdict() for row in of_digits if row.count],
+            "bins": [row._asdict() for row in of_digits if row.predictions],
         },
         "detections": {
             "scenes": count,
             "min_score": _thresholds(model.config),
-            "bins": [row._asdict() for row in of_detections if row.count],
+            "bins": [row._asdict() for row in of_detections if row.predictions],
             "by_dataset": {
-                name: [row._asdict() for row in reliability(*part) if row.count]
+                name: [row._asdict() for row in reliability(*part) if row.predictions]
                 for name, part in of_scenes.items()
             },
         },
@@ -143,12 +143,12 @@ def _draw(of_digits: list[ReliabilityBin], of_detections: list[ReliabilityBin]) 
     titles = ("test digits, by probability", "detections, by score")
     axes = figure.subplots(1, 2)
     for axis, title, rows in zip(axes, titles, (of_digits, of_detections), strict=True):
-        some = [row for row in rows if row.count]
+        some = [row for row in rows if row.predictions]
         axis.plot([0, 1], [0, 1], color="grey", linewidth=1)
         axis.plot([r.mean_confidence for r in some], [r.right for r in some], "o-")
         for row in some:
             axis.annotate(
-                f"{row.count:,}", (row.mean_confidence, row.right), (4, -10), fontsize=7,
+                f"{row.predictions:,}", (row.mean_confidence, row.right), (4, -10), fontsize=7,
                 textcoords="offset points",
             )  # fmt: skip
         axis.set(title=title, xlabel="confidence", ylabel="share that is right")

@@ -13,10 +13,10 @@ def test_bins_hold_the_confidences_from_their_lower_bound_on() -> None:
     confidence = np.array([0.0, 0.1, 0.5, 0.7, 1.0])
     is_right = np.array([False, True, True, False, True])
     low, high = reliability(confidence, is_right, 2)
-    assert (low.low, low.high, low.count) == (0.0, 0.5, 2)
+    assert (low.low, low.high, low.predictions) == (0.0, 0.5, 2)
     assert low.mean_confidence == pytest.approx(0.05)
     assert low.right == 0.5
-    assert (high.low, high.high, high.count) == (0.5, 1.0, 3)
+    assert (high.low, high.high, high.predictions) == (0.5, 1.0, 3)
     assert high.mean_confidence == pytest.approx(2.2 / 3)
     assert high.right == pytest.approx(2 / 3)
     # 2/5 · |0.5 − 0.05| + 3/5 · |2/3 − 2.2/3|
@@ -25,7 +25,7 @@ def test_bins_hold_the_confidences_from_their_lower_bound_on() -> None:
 
 def test_empty_bins_have_no_share_and_no_weight() -> None:
     rows = reliability(np.array([0.95]), np.array([True]))
-    assert [row.count for row in rows] == [0] * 9 + [1]
+    assert [row.predictions for row in rows] == [0] * 9 + [1]
     assert math.isnan(rows[0].right)
     assert expected_calibration_error(rows) == pytest.approx(0.05)
 
