@@ -124,6 +124,20 @@ def test_a_finished_run_is_reported_and_continued_by_more_steps(
     assert same_arrays(final_state(tmp_path / "run"), final_state(tmp_path / "straight"))
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("optax_promotion")
+def test_muon_s_state_is_saved_and_continued(tmp_path: Path) -> None:
+    """Its optimizer state has empty places, where the other optimizer has its arrays."""
+    config = dataclasses.replace(SHORT, optimizer="muon", steps=8)
+    half, mnist = dataclasses.replace(config, steps=4), first_digits()
+    train(half, tmp_path / "parts", seed=1, mnist=mnist)
+    train(config, tmp_path / "parts", seed=1, mnist=mnist)
+    train(config, tmp_path / "whole", seed=1, mnist=mnist)
+    parts, whole = (metrics_without_times(tmp_path / name) for name in ("parts", "whole"))
+    assert [row["step"] for row in parts] == [4, 8]
+    assert parts == whole
+
+
 @pytest.mark.parametrize(
     ("change", "seed", "difference"),
     [
