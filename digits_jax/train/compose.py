@@ -37,14 +37,14 @@ from digits_jax.train.random_warp import (
     random_offset_on_square,
     random_warp,
 )
-from digits_jax.train.warp import Images, Placement, place_pictures, warp_pictures
+from digits_jax.train.warp import MIN_SCALE, Images, Placement, place_pictures, warp_pictures
 
 Keys = Iterator[Key[Array, ""]]
 
 MAX_NEIGHBOURS = 3  # around one subject
 # Distances are the larger of |y| and |x|, in px; sizes are factors of the size of MNIST's digits.
 OFF_CENTRE_PX = (6.0, 20.0)
-TOO_SMALL, TOO_LARGE = (0.2, 0.62), (1.45, 3.7)
+TOO_SMALL, TOO_LARGE = (MIN_SCALE, 0.62), (1.45, 3.7)
 JITTER_SCALE = (0.6, 2.2)
 JITTER_PX = 12.0
 ANY_SIZE = (0.5, 2.5)  # of shapes and textures

@@ -2,12 +2,16 @@
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from digits_jax.models.cnn import INPUT_SIDE
 
 Images = Float[Array, "n 28 28"]
+
+MIN_SCALE = 0.2  # of what is warped; the triangle filter is then 5 px to each side
+TAPS = 10  # pixels that such a filter reads at most
 
 
 class Placement(NamedTuple):
@@ -16,6 +20,11 @@ class Placement(NamedTuple):
     scale: Float[Array, " n"]  # size in the window as a factor of the picture's own
     offset: Float[Array, "n 2"]  # (y, x) from the window's centre to the picture's, px
     blur: Float[Array, " n"]  # half width of the triangle filter, px of the picture, at least 1
+
+    @property
+    def filter_width(self) -> Float[Array, " n"]:
+        """Half widths of the triangle filters, px: `blur`, or a pixel of the window if wider."""
+        return jnp.maximum(self.blur, 1 / self.scale)
 
 
 class Warp(NamedTuple):
@@ -51,17 +60,21 @@ def place_pictures(pictures: Images, placement: Placement) -> Images:
 def warp_pictures(pictures: Images, placement: Placement, warp: Warp) -> Images:
     """Resamples pictures at the source coordinates of a warp, with the filters of `place_pictures`.
 
+    On a CPU, only the pixels under a filter are read, which takes a fifteenth of the time.
+    Elsewhere, where that is not measured, all 28 are weighted.
+
     Args:
       pictures: `[n, 28, 28]` float32.
-      placement: its scale and blur give the filters' widths; its offset is not used.
+      placement: its scale, from `MIN_SCALE` up, and blur, up to 1 / `MIN_SCALE`, give the filters'
+        widths; its offset is not used.
       warp: where each pixel of a window comes from.
 
     Returns:
       The windows, `[n, 28, 28]`.
     """
-    # [n, window row, picture row, picture column], then [.., .., picture column, window column]
-    rows = jnp.sum(_triangle_weights(warp.rows, placement) * pictures[:, None], axis=2)
-    return jnp.sum(_triangle_weights(warp.columns, placement) * rows[..., None], axis=2)
+    resample = _gather_pixels if jax.default_backend() == "cpu" else _weight_all_pixels
+    rows = resample(pictures, warp.rows, placement, 1)
+    return resample(rows, warp.columns, placement, 2)
 
 
 def pixel_centres() -> Float[Array, " 28"]:
@@ -74,12 +87,38 @@ def source_coordinates(placement: Placement, axis: int) -> Float[Array, "n 28"]:
     return (pixel_centres()[None] - placement.offset[:, axis, None]) / placement.scale[:, None]
 
 
+def _weight_all_pixels(
+    pictures: Images, source: Float[Array, "n 28 28"], placement: Placement, axis: int
+) -> Images:
+    """Resamples pictures along their rows' axis, 1, or their columns', 2, at source coordinates."""
+    values = pictures[:, None] if axis == 1 else pictures[..., None]
+    return jnp.sum(_triangle_weights(source, placement) * values, axis=2)
+
+
+def _gather_pixels(
+    pictures: Images, source: Float[Array, "n 28 28"], placement: Placement, axis: int
+) -> Images:
+    """Resamples as `_weight_all_pixels` does, from the pixels under each filter alone."""
+    width = placement.filter_width[:, None, None]
+    position = source - 0.5 + INPUT_SIDE / 2  # in px from the first pixel's centre
+    first = jnp.floor(position - width).astype(jnp.int32) + 1
+    values, total = jnp.zeros_like(source), jnp.zeros_like(source)
+    for pixel in (first + k for k in range(TAPS)):
+        distance = jnp.abs(pixel.astype(jnp.float32) - position)
+        weight = jnp.maximum(0.0, 1 - distance / width)
+        is_inside = (pixel >= 0) & (pixel < INPUT_SIDE)
+        read = jnp.take_along_axis(pictures, jnp.clip(pixel, 0, INPUT_SIDE - 1), axis=axis)
+        values += jnp.where(is_inside, weight * read, 0.0)
+        total += weight
+    return values / total
+
+
 def _triangle_weights(
     source: Float[Array, "n *m 28"], placement: Placement
 ) -> Float[Array, "n *m 28 28"]:
     """Returns the weight of each of a picture's 28 pixels at each source coordinate."""
     per_picture = (-1, *(1,) * (source.ndim - 1))
-    width = jnp.maximum(placement.blur, 1 / placement.scale).reshape(per_picture)
+    width = placement.filter_width.reshape(per_picture)
     distance = jnp.abs(
         source[..., None, :] - pixel_centres().reshape((1,) * (source.ndim - 1) + (-1, 1))
     )

@@ -10,7 +10,7 @@ from windows import PIXEL, blob, centres
 
 from digits_jax.data.mnist import Mnist
 from digits_jax.train.random_warp import MAX_BLUR_PX
-from digits_jax.train.warp import Placement, Warp, place_pictures, warp_pictures
+from digits_jax.train.warp import MIN_SCALE, Placement, Warp, place_pictures, warp_pictures
 
 place_compiled = jax.jit(place_pictures)
 
@@ -100,3 +100,21 @@ def test_a_warp_without_distortion_equals_placement_at_any_scale_offset_and_blur
         pictures, placement, Warp(*(jnp.asarray(source, jnp.float32) for source in undistorted))
     )
     np.testing.assert_allclose(result, place_pictures(pictures, placement), atol=1e-4)
+
+
+def test_warps_on_a_cpu_equal_those_on_accelerators(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the least scale that is allowed up, with filters of any width."""
+    rng = np.random.default_rng(4)
+    n = 60
+    pictures = jnp.asarray(rng.random((n, 28, 28)), jnp.float32)
+    scale = np.where(np.arange(n) < 20, MIN_SCALE, rng.uniform(MIN_SCALE, 3.7, n))
+    placement = Placement(
+        jnp.asarray(scale, jnp.float32),
+        jnp.zeros((n, 2)),
+        jnp.asarray(rng.uniform(1, 1 / MIN_SCALE, n), jnp.float32),
+    )
+    warp = Warp(*jnp.asarray(rng.uniform(-20, 20, (2, n, 28, 28)), jnp.float32))
+    on_cpu = warp_pictures(pictures, placement, warp)
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    np.testing.assert_allclose(on_cpu, warp_pictures(pictures, placement, warp), atol=1e-5)
+    assert on_cpu.std() > 0.01
