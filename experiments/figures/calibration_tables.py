@@ -24,7 +24,7 @@ def render_reliability(results: Path = RESULTS) -> str:
     return "\n".join([*table_header(*columns), *lines, "", summary, *sources])
 
 
-def render_unknown(results: Path = RESULTS) -> str:
+def render_out_of_distribution(results: Path = RESULTS) -> str:
     """Renders how well the margin tells digits from windows that show none."""
     result = read_result("calibration", results)
     lines = [

@@ -15,7 +15,7 @@ import tyro
 from experiments.benchmarks.speed_requirements import format_table, read_runs, select_last_runs
 from experiments.common.detection_results import read_detection_rows, with_current_names
 from experiments.common.provenance import RESULTS, ROOT, read_result
-from experiments.figures.calibration_tables import render_reliability, render_unknown
+from experiments.figures.calibration_tables import render_out_of_distribution, render_reliability
 from experiments.figures.markdown import (
     Row,
     platform_of,
@@ -189,7 +189,7 @@ PARTS: dict[str, dict[str, Callable[[Path], str]]] = {  # file: name of the part
     "docs/results.md": {
         "training": render_training,
         "reliability": render_reliability,
-        "unknown": render_unknown,
+        "out-of-distribution": render_out_of_distribution,
         "detection": render_detection,
         "no-digits": render_no_digits,
         "peers": render_peers,

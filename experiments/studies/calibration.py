@@ -34,7 +34,6 @@ from digits_jax.eval.detection_metrics import AP_MIN_SCORE, are_right
 from digits_jax.images.normalise import normalise
 from digits_jax.models.cnn import Params, classify
 from digits_jax.train.batch import to_network_input
-from experiments.common.character_windows import Windows, load_windows_without_digits
 from experiments.common.fonts import fonts_folder
 from experiments.common.provenance import RESULTS, provenance, write_result
 from experiments.common.reliability import (
@@ -42,6 +41,7 @@ from experiments.common.reliability import (
     expected_calibration_error,
     reliability,
 )
+from experiments.common.windows_without_digits import Windows, load_windows_without_digits
 from experiments.studies.detection import detect_all
 
 CHUNK = 1000  # windows classified at once
@@ -79,7 +79,10 @@ def main(weights: str = "pretrained", count: int = 200, fonts: Path | None = Non
         },
         "detections": {
             "scenes": count,
-            "min_score": _thresholds(model.config),
+            "min_score": {
+                "scenes": model.config.min_score,
+                "photographs": model.config.photo_min_score,
+            },
             "bins": [row._asdict() for row in of_detections if row.predictions],
             "by_dataset": {
                 name: [row._asdict() for row in reliability(*part) if row.predictions]
@@ -93,10 +96,6 @@ def main(weights: str = "pretrained", count: int = 200, fonts: Path | None = Non
     }
     _draw(of_digits, of_detections).savefig(RESULTS / "reliability.png", dpi=100)
     print(write_result("calibration", result))
-
-
-def _thresholds(config: Any) -> dict[str, float]:
-    return {"scenes": config.min_score, "photographs": config.photo_min_score}
 
 
 def _probabilities(params: Params, windows: Windows) -> Float[np.ndarray, "n 10"]:
