@@ -46,7 +46,7 @@ def train_command(base: str) -> Callable[..., None]:
     def command(
         *,
         config: Annotated[
-            Literal["standard", "quick", "paper"],
+            Literal["standard", "quick", "accurate", "paper"],
             tyro.conf.arg(name="recipe", aliases=["--config"]),
         ] = base,  # type: ignore[assignment]
         workdir: Path = Path("runs") / base,
@@ -91,10 +91,10 @@ def train_command(base: str) -> Callable[..., None]:
             log(f"digits-jax: {stop}; the same command continues from there")
             sys.exit(128 + stop.signum)
         result = evaluate_run(workdir, lambda: mnist)
+        chosen = "" if fields.train_on_validation else ", the best on the validation digits"
         log(
             f"Test accuracy {result['test_accuracy']:.2%}: {result['errors']} errors in "
-            f"{result['examples']:,} digits, at step {result['step']:,}, the best on the "
-            "validation digits.\n"
+            f"{result['examples']:,} digits, at step {result['step']:,}{chosen}.\n"
             f"  curve        {workdir / 'training_curve.png'}\n"
             f"  metrics      {workdir / 'metrics.jsonl'}\n"
             f"  checkpoints  {workdir / 'checkpoints'}\n"

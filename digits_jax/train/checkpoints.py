@@ -76,7 +76,8 @@ class Checkpoints:
 
         # Orbax could store the accuracies, but it fails on opening if their file is damaged.
         rows = read_metrics(workdir / "metrics.jsonl")
-        self._validation = {row.step: row.validation_accuracy for row in rows}
+        accuracies = {row.step: row.validation_accuracy for row in rows}
+        self._validation = {step: value for step, value in accuracies.items() if value is not None}
         self._args = ocp.args
         if read_only:
             options = ocp.CheckpointManagerOptions(
@@ -184,7 +185,8 @@ class Checkpoints:
     def best_step(self, steps: Iterable[int]) -> int:
         """Returns the step with the best validation accuracy; of several equal ones, the latest.
 
-        All accuracies within one standard error of the run's best count as equal to it.
+        All accuracies within one standard error of the run's best count as equal to it. Without
+        validation accuracies, the latest step is the best.
 
         Args:
           steps: the steps to choose from; at least one.
@@ -229,7 +231,8 @@ def _sha256(state: TrainState) -> str:
 def load_checkpoint(workdir: str | Path) -> Params:
     """Loads a run's parameters from the checkpoint with the best validation accuracy.
 
-    Of several within one standard error of the best accuracy, it takes the latest.
+    Of several within one standard error of the best accuracy, it takes the latest. A run that
+    trains on the validation digits has no such accuracy: its latest checkpoint is taken.
 
     Args:
       workdir: a folder to which `digits-jax train` has written.

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
@@ -58,7 +59,8 @@ def train(
         It is called only if some are needed.
 
     Returns:
-      The parameters of the checkpoint with the best validation accuracy.
+      The parameters of the checkpoint with the best validation accuracy, or of the last one if the
+      run trains on the validation digits.
 
     Raises:
       ConfigError: there is no configuration of that name.
@@ -111,12 +113,13 @@ def _train(
     log(f"{verb} at step {step:,} of {config.steps:,} on {devices}")
     max_steps = max_steps_per_call or steps_per_dispatch(mesh)
     multi_step = make_multi_step(config, mesh, max_steps=max_steps, draw_pictures=draw_pictures)
-    state, run_key, mnist = jax.device_put((state, run_key, mnist), replicated)
+    digits = _training_digits(mnist, config)
+    state, run_key, mnist, digits = jax.device_put((state, run_key, mnist, digits), replicated)
     with closing(ProgressBar(config.steps, "step", initial=step)) as bar:
         while step < config.steps:
             count = _steps_to_evaluation(config, step, max_steps)
             begun = time.monotonic()
-            state, sums = multi_step(state, mnist.train, run_key, count)
+            state, sums = multi_step(state, digits, run_key, count)
             sums = jax.device_get(sums)
             metrics = metrics.add(sums, count, time.monotonic() - begun)
             step += count
@@ -141,6 +144,13 @@ def _train(
                 raise Interrupted(stop[0], step)
 
 
+def _training_digits(mnist: Mnist, config: TrainConfig) -> Dataset:
+    if not config.train_on_validation:
+        return mnist.train
+    parts = (mnist.train, mnist.validation)
+    return Dataset(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+
+
 def _steps_to_evaluation(config: TrainConfig, step: int, max_steps: int) -> int:
     """Returns the number of steps to the next evaluation, or `max_steps` if that is fewer."""
     for count in range(1, max_steps):
@@ -153,8 +163,11 @@ def _evaluate(
     state: TrainState, metrics: RunningMetrics, config: TrainConfig, mnist: Mnist
 ) -> Evaluation:
     begun = time.monotonic()
-    validation = accuracy(state.params, mnist.validation)
-    test = accuracy(state.params, mnist.test)
+    validation = test = None
+    if not config.train_on_validation:
+        validation = accuracy(state.params, mnist.validation)
+    if not config.train_on_validation or state.step == config.steps:
+        test = accuracy(state.params, mnist.test)
     return Evaluation(
         step=int(state.step),
         train_loss=metrics.mean_loss,
@@ -185,8 +198,13 @@ def _diverged(step: int, config: TrainConfig, checkpoints: Checkpoints) -> Diver
 
 
 def _log_evaluation(row: Evaluation) -> None:
+    accuracies = {
+        "training": row.train_accuracy,
+        "validation": row.validation_accuracy,
+        "test": row.test_accuracy,
+    }
+    text = ", ".join(f"{name} {value:.4f}" for name, value in accuracies.items() if value)
     log(
-        f"step {row.step}: loss {row.train_loss:.4f}, accuracy: training {row.train_accuracy:.4f}, "
-        f"validation {row.validation_accuracy:.4f}, test {row.test_accuracy:.4f}; "
+        f"step {row.step}: loss {row.train_loss:.4f}, accuracy: {text}; "
         f"{row.images_per_second:,.0f} images/s, {row.seconds / 60:.1f} min"
     )

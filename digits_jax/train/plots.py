@@ -36,16 +36,17 @@ def _plot(rows: Sequence[Evaluation], path: Path) -> None:
     steps = [row.step for row in rows]
     train = [row.train_accuracy for row in rows]
     axes.plot(steps, train, marker=".", label="training set, augmented, since the last point")
-    axes.plot(steps, [row.test_accuracy for row in rows], marker=".", label="test set")
+    tested = [(row.step, row.test_accuracy) for row in rows if row.test_accuracy is not None]
+    axes.plot(*zip(*tested, strict=True), marker=".", label="test set")
     axes.set(xscale="log", xlabel="training iterations", ylabel="accuracy", ylim=(0, 1.01))
-    last = rows[-1]
-    axes.annotate(
-        f"{last.test_accuracy:.2%}",
-        (last.step, last.test_accuracy),
-        xytext=(-6, -14),
-        textcoords="offset points",
-        ha="right",
-    )
+    for step, accuracy in tested[-1:]:
+        axes.annotate(
+            f"{accuracy:.2%}",
+            (step, accuracy),
+            xytext=(-6, -14),
+            textcoords="offset points",
+            ha="right",
+        )
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right")
     figure.savefig(path, dpi=150)

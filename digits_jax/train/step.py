@@ -91,7 +91,8 @@ def apply_gradients(
       The state after the update, and the metrics of this step.
     """
     gradient = jax.value_and_grad(loss_and_accuracy, has_aux=True)
-    (loss, accuracy), grads = gradient(state.params, batch, mesh, config.compute_dtype)
+    options = (config.compute_dtype, config.label_smoothing)
+    (loss, accuracy), grads = gradient(state.params, batch, mesh, *options)
     updates, opt_state = make_optimizer(config).update(grads, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
     bad_step = jnp.where(jnp.isfinite(loss), -1, state.step)
@@ -99,14 +100,19 @@ def apply_gradients(
 
 
 def loss_and_accuracy(
-    params: Params, batch: Batch, mesh: Mesh, compute_dtype: DTypeLike = jnp.float32
+    params: Params,
+    batch: Batch,
+    mesh: Mesh,
+    compute_dtype: DTypeLike = jnp.float32,
+    label_smoothing: float = 0.0,
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
     """Returns the mean cross-entropy and the share of digits classified correctly.
 
     The cross-entropy of a window is −Σ_j t_j log f_θ^j(x) (section 2.1), with the target
     t_j = c·I(y = j) + (1 − c)/10, where c is its target confidence and y its label. For a digit
     (c = 1) that is the paper's loss. For a negative (c = 0) it is least at uniform probabilities.
-    For a jittered crop it is least where the margin is c. The accuracy counts digits only.
+    For a jittered crop it is least where the margin is c. Label smoothing ε multiplies c by 1 − ε
+    (Szegedy et al., 2016). The accuracy counts digits only.
 
     Each device of the mesh takes its part of the batch. Differentiate from outside: the gradient is
     then that of the mean over the whole batch, whatever the number of devices.
@@ -116,6 +122,7 @@ def loss_and_accuracy(
       batch: an augmented batch.
       mesh: the devices that share the batch.
       compute_dtype: the type to which the large layers round the inputs of their matrix products.
+      label_smoothing: ε, 0–1.
 
     Returns:
       The loss in nats, and the accuracy, 0–1; an accuracy of 0 if the batch holds no digit.
@@ -125,7 +132,8 @@ def loss_and_accuracy(
     @partial(jax.shard_map, mesh=mesh, in_specs=(P(), P("data")), out_specs=P(), check_vma=False)
     def mean_over_devices(params: Params, batch: Batch) -> tuple[Array, Array]:
         logits = classify(params, batch.images, compute_dtype=compute_dtype)
-        labels, confidence = batch.labels.astype(jnp.int32), batch.target_confidence[:, None]
+        labels = batch.labels.astype(jnp.int32)
+        confidence = (1 - label_smoothing) * batch.target_confidence[:, None]
         targets = confidence * jax.nn.one_hot(labels, NUM_CLASSES) + (1 - confidence) / NUM_CLASSES
         loss = optax.softmax_cross_entropy(logits, targets).mean()
         is_digit = batch.target_confidence == 1

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 from digits_jax.runtime.errors import DigitsJaxError
 from digits_jax.runtime.files import write_text_atomically
-from digits_jax.train.config import TrainConfig, from_former_names, to_former_names
+from digits_jax.train.config import TrainConfig
+from digits_jax.train.former_names import from_former_names, to_former_names
 from digits_jax.train.negatives.draw import PACKAGES
 
 
@@ -152,8 +153,10 @@ class Evaluation(NamedTuple):
     step: int
     train_loss: float  # mean over the augmented digits since the last evaluation
     train_accuracy: float  # likewise
-    validation_accuracy: float
-    test_accuracy: float  # plotted; nothing is chosen by it
+    validation_accuracy: float | None  # None if the run trains on these digits
+    # Plotted; nothing is chosen by it. None if the run trains on the validation digits and is not
+    # at its end.
+    test_accuracy: float | None
     images_per_second: float
     seconds: float  # since the run began, without interruptions
 

@@ -25,7 +25,8 @@ def hardware_of(result: Row) -> str:
     """Returns the hardware of a result: the cores of a processor, or accelerators."""
     hardware = result["hardware"]
     if hardware["devices"] == ["cpu"]:
-        return f"{hardware['cores']} cores of an {hardware['processor']}"
+        cores = "1 core" if hardware["cores"] == 1 else f"{hardware['cores']} cores"
+        return f"{cores} of an {hardware['processor']}"
     return " + ".join(hardware["devices"])
 
 

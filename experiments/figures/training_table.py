@@ -16,6 +16,7 @@ from experiments.figures.markdown import (
 
 TRAINING_RUNS = {  # name of the result: name in the table
     "accuracy_standard": "`standard`",
+    "accuracy_accurate": "`accurate`",
     "accuracy_quick": "`quick`",
     "accuracy_paper": "`paper`",
     "accuracy_paper_256": "`paper` with batch 256",
@@ -53,14 +54,22 @@ def _line(name: str, runs: Sequence[Row]) -> str:
         accuracies = [run["test_accuracy"] for run in runs]
         seeds = f"mean of {len(runs)} seeds"
         accuracy += f" ({min(accuracies):.2%}–{max(accuracies):.2%})"
-    early = statistics.mean(_early_accuracy(run) for run in runs)
+    early = [_early_accuracy(run) for run in runs]
     return table_row(
         *(f"{name}, {seeds}", hardware_of(runs[0]), accuracy, f"{mean('test_errors'):.3g}"),
-        *(f"{mean('validation_accuracy'):.2%}", f"{early:.1%}", f"{mean('training_minutes'):.1f}"),
+        _mean_share([run["validation_accuracy"] for run in runs], digits=2),
+        _mean_share(early, digits=1),
+        f"{mean('training_minutes'):.1f}",
     )
 
 
-def _early_accuracy(run: Row) -> float:
-    """Returns the test accuracy at the last evaluation up to step 1000."""
+def _mean_share(shares: Sequence[float | None], *, digits: int) -> str:
+    """Renders the mean of shares in percent, or a dash where one was not measured."""
+    measured = [share for share in shares if share is not None]
+    return f"{statistics.mean(measured):.{digits}%}" if len(measured) == len(shares) else "–"
+
+
+def _early_accuracy(run: Row) -> float | None:
+    """Returns the test accuracy at the last evaluation up to step 1000, if it was measured."""
     by_step = run["test_accuracy_by_step"]
     return by_step[max((step for step in by_step if int(step) <= 1000), key=int)]

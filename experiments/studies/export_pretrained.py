@@ -21,8 +21,8 @@ from digits_jax.detect.config import DEFAULT_CONFIG, HEADER_KEY
 from digits_jax.models import weights
 from digits_jax.models.weights import load_weights, save_weights
 from digits_jax.train.checkpoints import load_best
-from digits_jax.train.config import to_former_names
 from digits_jax.train.evaluate import count_errors
+from digits_jax.train.former_names import to_former_names
 from digits_jax.train.workdir import read_metrics, read_run
 from experiments.common.detection_results import read_detection_rows
 from experiments.common.provenance import RESULTS, provenance, read_result

@@ -61,13 +61,17 @@ def _run(batch_size: int, seed: int, workdir: Path) -> dict[str, Any]:
         "seed": seed,
         "validation_accuracy": rows[-1].validation_accuracy,
         "validation_accuracy_last_five": _mean_accuracy(rows[-5:]),
-        "best_validation_accuracy": max(row.validation_accuracy for row in rows),
+        "best_validation_accuracy": max(_validation_accuracies(rows)),
         "seconds": round(rows[-1].seconds, 1),
     }
 
 
 def _mean_accuracy(rows: list[Evaluation]) -> float:
-    return round(statistics.mean(row.validation_accuracy for row in rows), 5)
+    return round(statistics.mean(_validation_accuracies(rows)), 5)
+
+
+def _validation_accuracies(rows: list[Evaluation]) -> list[float]:
+    return [row.validation_accuracy for row in rows if row.validation_accuracy is not None]
 
 
 def _mean(runs: list[dict[str, Any]], name: str) -> float:

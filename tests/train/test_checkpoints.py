@@ -19,7 +19,7 @@ from digits_jax.train.workdir import WorkdirError, read_metrics
 
 def test_a_run_keeps_the_newest_three_checkpoints_and_the_best(uninterrupted: Path) -> None:
     rows = read_metrics(uninterrupted / "metrics.jsonl")
-    best = max(rows, key=lambda row: (row.validation_accuracy, row.step))
+    best = max(rows, key=lambda row: (row.validation_accuracy or 0.0, row.step))
     with open_checkpoints(uninterrupted, read_only=True) as checkpoints:
         assert set(checkpoints.steps()) == {16, 20, 24} | {best.step}
     assert load_best(uninterrupted)[0] == best.step
@@ -67,7 +67,7 @@ def test_load_checkpoint_returns_parameters_with_the_run_s_best_accuracy(
     predicted = np.argmax(logits, axis=-1)
     rows = read_metrics(uninterrupted / "metrics.jsonl")
     accuracy = float(np.mean(predicted == validation.labels))
-    assert accuracy == max(row.validation_accuracy for row in rows)
+    assert accuracy == max(row.validation_accuracy or 0.0 for row in rows)
 
 
 def restore_newest(workdir: Path, messages: list[str]) -> TrainState:

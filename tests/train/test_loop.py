@@ -23,7 +23,8 @@ from training_runs import (
     start_run,
 )
 
-from digits_jax.train.checkpoints import open_checkpoints
+from digits_jax.data.mnist import Dataset
+from digits_jax.train.checkpoints import load_best, open_checkpoints
 from digits_jax.train.config import TrainConfig
 from digits_jax.train.loop import Diverged, train
 from digits_jax.train.workdir import WorkdirError, read_metrics
@@ -136,6 +137,27 @@ def test_muon_s_state_is_saved_and_continued(tmp_path: Path) -> None:
     parts, whole = (metrics_without_times(tmp_path / name) for name in ("parts", "whole"))
     assert [row["step"] for row in parts] == [4, 8]
     assert parts == whole
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("optax_promotion")
+def test_a_run_on_the_validation_digits_too_is_that_on_both_and_tested_once(
+    tmp_path: Path,
+) -> None:
+    config = dataclasses.replace(SHORT, steps=8, train_on_validation=True)
+    mnist = first_digits()
+    params = train(config, tmp_path / "flag", seed=1, mnist=mnist)
+    both = Dataset(*(np.concatenate(pair) for pair in zip(mnist.train, mnist.validation)))  # noqa: B905
+    plain = dataclasses.replace(config, train_on_validation=False)
+    train(plain, tmp_path / "both", seed=1, mnist=mnist._replace(train=both))
+    rows, expected = (metrics_without_times(tmp_path / name) for name in ("flag", "both"))
+    assert [row["train_loss"] for row in rows] == [row["train_loss"] for row in expected]
+    assert [row["validation_accuracy"] for row in rows] == [None, None]
+    assert [row["test_accuracy"] for row in rows] == [None, expected[1]["test_accuracy"]]
+    step, last = load_best(tmp_path / "flag")
+    assert step == 8
+    assert same_arrays(*(list(map(np.asarray, jax.tree.leaves(p))) for p in (params, last)))
+    assert (tmp_path / "flag" / "training_curve.png").exists()
 
 
 @pytest.mark.parametrize(

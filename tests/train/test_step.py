@@ -88,6 +88,20 @@ def test_a_negative_s_loss_is_least_at_uniform_probabilities() -> None:
     assert accuracy == 0
 
 
+def test_label_smoothing_mixes_the_targets_with_the_uniform_distribution() -> None:
+    p = np.full(10, 0.05)
+    p[0] = 0.55
+    params = jax.tree.map(jnp.zeros_like, init(jax.random.key(0)))
+    params["dense2"]["bias"] = jnp.asarray(np.log(p), jnp.float32)
+    labels = jnp.array([0, 3], jnp.uint8)
+    batch = Batch(jnp.zeros((2, 28, 28, 1)), labels, jnp.array([1.0, 0.5]))
+    loss, accuracy = loss_and_accuracy(params, batch, mesh_of(1), label_smoothing=0.2)
+    digit = -(0.8 * np.log(p[0]) + 0.2 * np.log(p).mean())
+    crop = -(0.4 * np.log(p[3]) + 0.6 * np.log(p).mean())
+    assert loss == pytest.approx((digit + crop) / 2)
+    assert accuracy == 1  # of the digit; the other window is a jittered crop
+
+
 def _gradient_and_step(
     state: TrainState, batch: Batch, config: TrainConfig
 ) -> tuple[Params, TrainState]:

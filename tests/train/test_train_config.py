@@ -11,10 +11,9 @@ from digits_jax.train.config import (
     FORMER_NAMES,
     ConfigError,
     TrainConfig,
-    from_former_names,
     get_config,
-    to_former_names,
 )
+from digits_jax.train.former_names import from_former_names, to_former_names
 
 
 @pytest.mark.parametrize(
@@ -52,6 +51,9 @@ def test_warps_need_no_composition(field: str) -> None:
         ({"negative_framed": 1.0}, "shares"),
         ({"other_hands": 1.1}, "other_hands to be 0 to 1"),
         ({"isolated_digits": -0.1}, "isolated_digits to be 0 to 1"),
+        ({"label_smoothing": 1.0}, "label_smoothing to be at least 0 and below 1; got 1.0"),
+        ({"label_smoothing": -0.1}, "label_smoothing to be at least 0 and below 1"),
+        ({"label_smoothing": float("nan")}, "label_smoothing to be at least 0 and below 1"),
         ({"neighbours": -0.1}, "neighbours to be 0 to 3"),
         ({"neighbours": 3.5}, "neighbours to be 0 to 3"),
         ({"scale": 0.9}, "scale to be 1 to 2"),
@@ -98,7 +100,9 @@ def test_former_names_are_those_of_version_0_1_and_convert_both_ways() -> None:
 
 def test_a_config_is_found_by_its_name_or_refused_with_the_names_there_are() -> None:
     assert get_config("paper") is CONFIGS["paper"]
-    with pytest.raises(ConfigError, match="config named paper, quick or standard; got 'fast'"):
+    with pytest.raises(
+        ConfigError, match="config named paper, quick, accurate or standard; got 'fast'"
+    ):
         get_config("fast")
 
 
