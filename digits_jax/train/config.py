@@ -239,7 +239,7 @@ CONFIGS = {
         shear=0.1,
         aspect=1.05,
         elastic_sigma_px=0.5,
-        label_smoothing=0.05,
+        label_smoothing=0.1,
         train_on_validation=True,
         evaluate_every=1000,
     ),
