@@ -18,7 +18,7 @@ from digits_jax.cli.arguments import (
     WeightsArgument,
     load_model,
 )
-from digits_jax.detect.calibration import single_digit_scores
+from digits_jax.detect.calibration import calibrate_scores, single_digit_scores
 from digits_jax.detect.config import DEFAULT_CONFIG
 from digits_jax.detect.crop_classifier import Readings
 from digits_jax.detect.inputs import read_single_digits
@@ -87,7 +87,8 @@ def classify(
         batch = digits[start : start + BATCH_SIZE]
         readings = _classify_batch(params, np.stack([digit for _, digit in batch]))
         labels = readings.labels
-        scores = single_digit_scores(labels, readings.margins, config.component_odds)
+        search_scores = single_digit_scores(labels, readings.margins, config.component_odds)
+        scores = calibrate_scores(search_scores, config.reliability)
         rows = zip(batch, labels.tolist(), scores, readings.probabilities, strict=True)
         for (path, _), best, score, row in rows:
             label = best if score >= least else None

@@ -1,4 +1,8 @@
-"""Calibration: detection scores from margins, lower for what is often seen where no digit is."""
+"""Calibration: detection scores from margins, lower for what is often seen where no digit is.
+
+The search scores candidates by their evidence. What `Detector` returns is the share of detections
+with such a score that are right.
+"""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -84,6 +88,30 @@ def single_digit_scores(
     """
     odds = config.slope * margin_log_odds(margins) + config.offset
     return np.asarray(1 / (1 + np.exp(-(odds + config.one_offset * (np.asarray(labels) == 1)))))
+
+
+def calibrate_scores(
+    search_scores: Float[np.ndarray, "*k"], reliability: Sequence[tuple[float, float]]
+) -> Float[np.ndarray, "*k"]:
+    """Returns the share of detections that are right where the search gives these scores.
+
+    The share is piecewise linear in the score (isotonic regression; Zadrozny and Elkan, 2002).
+
+    Args:
+      search_scores: scores of the search, 0–1.
+      reliability: points of the function, as in `DetectorConfig`.
+
+    Returns:
+      Calibrated scores, 0–1, in the shape and dtype of the search's.
+    """
+    scores, shares = np.array(reliability).T
+    return np.interp(search_scores, scores, shares).astype(search_scores.dtype)
+
+
+def to_search_score(score: float, reliability: Sequence[tuple[float, float]]) -> float:
+    """Returns the score of the search that `calibrate_scores` maps to a calibrated one, 0–1."""
+    scores, shares = np.array(reliability).T
+    return float(np.interp(score, shares, scores))
 
 
 def odds_features(candidates: Sequence[Candidate]) -> Float[np.ndarray, "n 8"]:

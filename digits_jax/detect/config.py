@@ -10,6 +10,7 @@ import math
 import types
 import typing
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -66,11 +67,11 @@ class DetectorConfig:
     # The largest digits that are searched for, in px; None for any. With method "windows" and both
     # sizes 28, one scale is searched.
     max_size: float | None = None
-    # Detections of at least this score are returned, 0–1.
-    min_score: float = 0.3
+    # Detections of at least this score are returned, 0–1; scores are calibrated by `reliability`.
+    min_score: float = 0.58
     # The same for photographs and other images that are not ink on black, 0–1. Once their contrast
     # is normalised, they contain more that resembles a digit.
-    photo_min_score: float = 0.5
+    photo_min_score: float = 0.8
     # At most this many detections are returned, ≥ 1; None for any number.
     max_detections: int | None = None
     # How digits are searched for: in the components of ink, or in all windows (`METHODS`).
@@ -136,6 +137,29 @@ class DetectorConfig:
     calibration: CalibrationConfig = dataclasses.field(default_factory=CalibrationConfig)
     # Tight boxes (boxes.py).
     boxes: BoxConfig = dataclasses.field(default_factory=BoxConfig)
+    # Points (score of the search, share of the detections of that score that are right) of the
+    # function that calibrates scores (calibration.py). Both rise, from 0 to 1.
+    reliability: tuple[tuple[float, float], ...] = (
+        (0.0, 0.0),
+        (0.0154, 0.0177),
+        (0.0282, 0.026),
+        (0.0523, 0.0453),
+        (0.0837, 0.0839),
+        (0.1222, 0.1538),
+        (0.1725, 0.2949),
+        (0.2465, 0.5093),
+        (0.349, 0.646),
+        (0.4487, 0.7296),
+        (0.5501, 0.8704),
+        (0.6522, 0.8893),
+        (0.7531, 0.9278),
+        (0.8546, 0.9288),
+        (0.9265, 0.9568),
+        (0.9675, 0.9578),
+        (0.9901, 0.9737),
+        (0.9996, 0.998),
+        (1.0, 1.0),
+    )
 
     def __post_init__(self) -> None:
         check_sizes(self.min_size, self.max_size)
@@ -143,6 +167,11 @@ class DetectorConfig:
         check_range("photo_min_score", self.photo_min_score, 0, 1)
         if self.max_detections is not None:
             check_range("max_detections", self.max_detections, 1)
+        if not _rises_from_0_to_1(self.reliability):
+            raise ArgumentError(
+                "expected reliability to be points (score, share), both rising from 0 to 1; "
+                f"got {self.reliability}"
+            )
         if self.method not in METHODS:
             raise ArgumentError(f"expected the method {' or '.join(METHODS)}; got {self.method!r}")
 
@@ -177,6 +206,11 @@ class DetectorConfig:
                 f"expected {source} to hold a detector config; got {error}. "
                 "DetectorConfig().to_json() writes one for this version of digits_jax"
             ) from error
+
+
+def _rises_from_0_to_1(points: tuple[tuple[float, float], ...]) -> bool:
+    rises = all(a < c and b < d for (a, b), (c, d) in pairwise(points))
+    return rises and points[:1] == ((0, 0),) and points[-1:] == ((1, 1),)
 
 
 DEFAULT_CONFIG = DetectorConfig()

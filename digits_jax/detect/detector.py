@@ -13,6 +13,7 @@ from jax import lax
 from jaxtyping import Array, Float32, Num, UInt8
 
 from digits_jax.detect.batched import Grey, Name
+from digits_jax.detect.calibration import calibrate_scores, to_search_score
 from digits_jax.detect.component_detector import ComponentDetector
 from digits_jax.detect.config import DEFAULT_CONFIG, DetectorConfig
 from digits_jax.detect.detections import BatchDetections, Detections
@@ -47,12 +48,15 @@ class Detector:
             it receives none, since JAX alone caches programs there.
         """
         self.params, self.config = params, config
+        # The search has scores, and so a threshold, of its own.
+        least = to_search_score(config.min_score, config.reliability)
+        own = dataclasses.replace(config, min_score=least)
         self._search: ComponentDetector | WindowDetector
         if config.method == "components":
-            self._search = ComponentDetector(params, config, precision=precision, log=log)
+            self._search = ComponentDetector(params, own, precision=precision, log=log)
         else:
             self._search = WindowDetector(
-                params, config, precision=precision, min_bucket=min_bucket, log=log
+                params, own, precision=precision, min_bucket=min_bucket, log=log
             )
 
     def detect(self, image: Num[Array | np.ndarray, "..."]) -> Detections:
@@ -85,8 +89,10 @@ class Detector:
         """
         checked = _check_images(np.asarray(images))
         if isinstance(self._search, ComponentDetector):
-            return self._search.detect_batch(_to_uint8(checked))
-        return self._search.detect_batch(_to_float(checked))
+            found = self._search.detect_batch(_to_uint8(checked))
+        else:
+            found = self._search.detect_batch(_to_float(checked))
+        return found._replace(scores=self._calibrate(found.scores))
 
     def detect_each(
         self,
@@ -109,7 +115,11 @@ class Detector:
           The name, the image, and its detections. If `images` raises, the images before it are
           yielded first.
         """
-        return self._search.detect_each(images, batch_size=batch_size)
+        for name, image, found in self._search.detect_each(images, batch_size=batch_size):
+            yield name, image, found._replace(scores=self._calibrate(found.scores))
+
+    def _calibrate(self, search_scores: Float32[np.ndarray, "*k"]) -> Float32[np.ndarray, "*k"]:
+        return calibrate_scores(search_scores, self.config.reliability)
 
 
 def detect(
@@ -133,7 +143,7 @@ def detect(
       min_size: the smallest digits' size in px: the side of the 28 px square that such a digit
         fills as MNIST's do; by default 12.
       max_size: the largest digits' size in px; by default there is no limit.
-      min_score: the lowest score of a detection, 0–1; by default 0.3. Below 0.3 the result also
+      min_score: the lowest score of a detection, 0–1; by default 0.58. Below it the result also
         contains candidates that overlap a better one and may be a second digit.
       max_detections: the most detections that are returned; by default there is no limit.
         `truncated` tells whether there were more.

@@ -197,7 +197,8 @@ class NmsConfig:
     # The same for sizes: from this ratio of the sides on, ≥ 1, soft-NMS only lowers the score.
     overlap_max_size_ratio: float = 1.5
     # Soft-NMS multiplies the score of an overlapping detection by this, 0–1. It is below the
-    # default min_score of 0.3, so that such detections appear only at lower thresholds.
+    # score of the search that the default min_score stands for, so that such detections appear only
+    # at lower thresholds.
     overlap_score_factor: float = 0.29
 
 

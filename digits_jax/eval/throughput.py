@@ -16,6 +16,7 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from digits_jax.data.mnist import TRAIN_EXAMPLES, Dataset
+from digits_jax.detect.calibration import to_search_score
 from digits_jax.detect.config import DetectorConfig
 from digits_jax.detect.padding import pad_to_bucket
 from digits_jax.detect.peaks import pyramid_levels, pyramid_sizes
@@ -130,7 +131,8 @@ def make_tasks(
         levels = pyramid_levels((side, side), sizes, config.peaks)
         find = partial(find_detections, config=config, precision=precision)
         padded, extents = pad_to_bucket(list(np.asarray(image[..., 0])))
-        arguments = (params, jnp.asarray(padded), extents, config.min_score)
+        least = to_search_score(config.min_score, config.reliability)
+        arguments = (params, jnp.asarray(padded), extents, least)
         yield task(
             "detect",
             f"{side}×{side}",

@@ -28,10 +28,8 @@ from jaxtyping import Float
 
 from digits_jax.cli.arguments import load_model
 from digits_jax.data.mnist import load_mnist
-from digits_jax.data.scenes import SCENE_DATASETS, compose
 from digits_jax.detect import Detector
-from digits_jax.eval.detection_metrics import AP_MIN_SCORE, are_right
-from digits_jax.images.normalise import normalise
+from digits_jax.eval.detection_metrics import AP_MIN_SCORE
 from digits_jax.models.cnn import Params, classify
 from digits_jax.train.batch import to_network_input
 from experiments.common.fonts import fonts_folder
@@ -41,8 +39,8 @@ from experiments.common.reliability import (
     expected_calibration_error,
     reliability,
 )
+from experiments.common.scene_scores import scene_scores
 from experiments.common.windows_without_digits import Windows, load_windows_without_digits
-from experiments.studies.detection import detect_all
 
 CHUNK = 1000  # windows classified at once
 BINS = 15  # of the digits' probabilities, as Guo et al. have
@@ -64,7 +62,7 @@ def main(weights: str = "pretrained", count: int = 200, fonts: Path | None = Non
     of_digits = reliability(digits.max(axis=1), is_right, BINS)
 
     detector = Detector(model.params, dataclasses.replace(model.config, min_score=AP_MIN_SCORE))
-    of_scenes = {name: _scene_scores(detector, name, count) for name in SCENE_DATASETS}
+    of_scenes = scene_scores(detector, "test", count)
     scores, rights = (np.concatenate(parts) for parts in zip(*of_scenes.values(), strict=True))
     of_detections = reliability(scores, rights)
     windows = load_windows_without_digits(fonts or fonts_folder())
@@ -107,14 +105,6 @@ def _probabilities(params: Params, windows: Windows) -> Float[np.ndarray, "n 10"
 def _margins(probabilities: Float[np.ndarray, "n 10"]) -> Float[np.ndarray, " n"]:
     second, best = np.partition(probabilities, -2, axis=1)[:, -2:].T
     return best - second
-
-
-def _scene_scores(detector: Detector, dataset: str, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the scores of all detections in scenes, and whether they are right."""
-    scenes = compose(dataset, "test", count, seed=0)
-    detections = detect_all(detector, [normalise(scene.image) for scene in scenes])
-    rights = [are_right(*pair) for pair in zip(scenes, detections, strict=True)]
-    return np.concatenate([image.scores for image in detections]), np.concatenate(rights)
 
 
 def _separation(

@@ -3,14 +3,15 @@ r"""Which constants suit a network's detector?
 Fits the constants of the search in components to weights: the coefficients of the scores, and of
 the probability of touching digits, by logistic regression; those of the search, of the selection
 and the least scores by trying values in turn. The data are scenes of validation digits, of
-validation fonts, and images without digits. Other weights need other constants, and this is the one
-command that fits them.
+validation fonts, and images without digits. At last it fits, on more scenes of validation digits,
+the share of detections that are right by score, so that the scores are calibrated. Other weights
+need other constants, and this is the one command that fits them.
 
 Command:   python -m experiments.studies.fit_detector --weights runs/standard-0
 Hardware:  any; needs the extra [bench].
-Time:      20 minutes on 2 cores.
-Result:    experiments/results/fit_detector.json and, with `--output FILE`, the weights with the
-           fitted config in their header.
+Time:      30 minutes on 2 cores, of which the calibration takes 8.
+Result:    experiments/results/fit_detector.json, or with `--only-reliability` fit_reliability.json;
+           with `--output FILE` also the weights with the fitted config in their header.
 """
 
 import dataclasses
@@ -24,7 +25,7 @@ import numpy as np
 import tyro
 from scipy.optimize import minimize
 
-from digits_jax.cli.arguments import load_model
+from digits_jax.cli.arguments import LoadedModel, load_model
 from digits_jax.detect.calibration import margin_log_odds, odds_features, score_candidates
 from digits_jax.detect.candidates import KINDS
 from digits_jax.detect.config import HEADER_KEY, DetectorConfig
@@ -42,6 +43,7 @@ from experiments.common.fit_examples import (
     objective,
     right_digits,
 )
+from experiments.common.fit_reliability import fit_reliability, without_reliability
 from experiments.common.provenance import provenance, write_result
 
 # The values that are tried of each constant, one constant after the other. Those of the search need
@@ -68,6 +70,8 @@ def main(
     output: Path | None = None,
     count: int = 60,
     search: bool = True,
+    only_reliability: bool = False,
+    reliability_count: int = 1000,
 ) -> None:
     """Fits the constants and writes them.
 
@@ -77,9 +81,30 @@ def main(
         count: Number of scenes of each dataset.
         search: Whether the constants of the search are tried, too. The images are searched again
             for each value, which takes nearly all of the time.
+        only_reliability: Whether all other constants stay as they are.
+        reliability_count: Number of scenes of each dataset for the calibration of the scores.
     """
     model = load_model(weights)
-    config, images = model.config, load_images(count)
+    config = without_reliability(model.config)
+    result: dict[str, Any] = {}
+    if not only_reliability:
+        config, result = fit_constants(model, config, count, search=search)
+    config = fit_reliability(model.params, config, reliability_count)
+    print(config.to_json())
+    header = {"question": "Which constants suit these weights?", "weights": weights}
+    header |= provenance(["scikit-learn"])
+    config_fields = {"config": dataclasses.asdict(config)}
+    name = "fit_reliability" if only_reliability else "fit_detector"
+    print(write_result(name, header | config_fields | result))
+    if output is not None:
+        save_weights(output, model.params, {HEADER_KEY: config.to_json()})
+
+
+def fit_constants(
+    model: LoadedModel, config: DetectorConfig, count: int, *, search: bool
+) -> tuple[DetectorConfig, dict[str, Any]]:
+    """Fits all constants but the reliability; tells what improved and what was reached."""
+    images = load_images(count)
     program = partial(classify_block, contact=config.border_contact)
     classify = crop_classifier(model.params, program)
 
@@ -98,19 +123,8 @@ def main(
             SELECTION_VALUES, config, lambda tried: objective(examples, tried)
         )
         history += selection_history
-    print(config.to_json())
-    result = {
-        "question": "Which constants suit these weights?",
-        "weights": weights,
-        **provenance(["scikit-learn"]),
-        "config": dataclasses.asdict(config),
-        "objective": history,
-        "rows": [{"dataset": name, **row} for name, row in evaluate(examples, config).items()],
-    }
-    print(write_result("fit_detector", result))
-    if output is not None:
-        header = {HEADER_KEY: config.to_json()}
-        save_weights(output, model.params, header)
+    rows = [{"dataset": name, **row} for name, row in evaluate(examples, config).items()]
+    return config, {"objective": history, "rows": rows}
 
 
 def fit_scores(

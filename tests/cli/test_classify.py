@@ -14,7 +14,7 @@ import digits_jax
 from digits_jax.cli import classify as classify_command
 from digits_jax.cli.arguments import resolve_weights
 from digits_jax.data.mnist import Mnist
-from digits_jax.detect.calibration import single_digit_scores
+from digits_jax.detect.calibration import calibrate_scores, single_digit_scores
 from digits_jax.detect.config import DEFAULT_CONFIG
 
 pytestmark = pytest.mark.usefixtures("pretrained")
@@ -41,7 +41,8 @@ def test_classify_prints_the_networks_probabilities(
         assert list(row) == ["image", "label", "score", "probabilities"]
         second, best = sorted(row["probabilities"])[-2:]
         label, margin = np.array([row["label"]]), np.array([best - second])
-        (score,) = single_digit_scores(label, margin, DEFAULT_CONFIG.component_odds)
+        searched = single_digit_scores(label, margin, DEFAULT_CONFIG.component_odds)
+        (score,) = calibrate_scores(searched, DEFAULT_CONFIG.reliability)
         assert row["score"] == pytest.approx(score, rel=1e-3)
         assert len(row["probabilities"]) == 10
         assert math.isclose(sum(row["probabilities"]), 1, abs_tol=1e-5)

@@ -89,6 +89,8 @@ def test_help_describes_every_option_in_whole_sentences(capsys: pytest.CaptureFi
         values = r"(?:INT|FLOAT|\{[\w,-]+\})"
         former = names[-1].replace("_", "-")
         head = f"{option} {values}" + (f", {former} {values}" if len(names) > 1 else "")
+        if isinstance(field.default, bool):
+            head = f"{option}, --no-{option[2:]}"
         found = re.search(rf"{head} (.+?) \(default: [^)]+\)", text)
         assert found, option
         sentence = r"[A-Z][^.]*(?:\d\.\d[^.]*)*\."

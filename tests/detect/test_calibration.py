@@ -7,7 +7,12 @@ import numpy as np
 import pytest
 from candidates import make_candidate
 
-from digits_jax.detect.calibration import calibrate, score_candidates
+from digits_jax.detect.calibration import (
+    calibrate,
+    calibrate_scores,
+    score_candidates,
+    to_search_score,
+)
 from digits_jax.detect.steps import CalibrationConfig, OddsConfig
 
 
@@ -51,3 +56,12 @@ def test_each_evidence_moves_the_log_odds_by_its_coefficient() -> None:
     expected = [0.5 * math.log(4) + 1 + moved for moved in cases] + [math.log(4)]
     log_odds = [math.log(score / (1 - score)) for score in scores]
     assert log_odds == pytest.approx(expected, abs=1e-3)
+
+
+def test_calibrated_scores_are_linear_between_points_and_convert_back() -> None:
+    points = ((0.0, 0.0), (0.4, 0.6), (1.0, 1.0))
+    scores = np.array([0.0, 0.2, 0.4, 0.7, 1.0], np.float32)
+    calibrated = calibrate_scores(scores, points)
+    np.testing.assert_allclose(calibrated, [0, 0.3, 0.6, 0.8, 1], rtol=1e-6)
+    assert calibrated.dtype == np.float32
+    assert [to_search_score(float(s), points) for s in calibrated] == pytest.approx(scores.tolist())

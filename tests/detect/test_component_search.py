@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from clear_digits import ClearDigits, Page, ink_box, page_of, touching
 
+from digits_jax.detect.calibration import calibrate_scores
 from digits_jax.detect.config import DEFAULT_CONFIG
 from digits_jax.detect.detections import Detections
 from digits_jax.detect.detector import Detector, detect, detect_batch
@@ -144,7 +145,7 @@ def test_lines_beside_digits_are_no_clutter_but_scribbles_are(
     ]
     assert len(scores[0]) == 4
     assert scores[1] == pytest.approx(scores[0], abs=1e-3)
-    assert not scores[2] or max(scores[2]) < min(scores[0]) - 0.1
+    assert not scores[2] or max(scores[2]) < min(scores[0]) - 0.05
 
 
 def test_sizes_narrow_what_is_found(params: Params, page: Page) -> None:
@@ -218,6 +219,25 @@ def test_from_score_gives_the_detections_of_a_higher_threshold(
     all_of_them = Detector(params, config).detect(image)
     for score in (0.3, 0.9, 0.999):
         assert_equal(detect(params, image, min_score=score), all_of_them.from_score(score))
+
+
+@pytest.mark.parametrize("method", ["components", pytest.param("windows", marks=pytest.mark.slow)])
+def test_calibration_changes_the_scores_and_nothing_else(
+    method: str, params: Params, clear_digits: ClearDigits
+) -> None:
+    """A threshold of 0.6 after it is one of 0.4 before."""
+    digits = clear_digits.of_sides([40] * 2)
+    image = np.pad(touching(*digits)[0], 10)
+    points = ((0.0, 0.0), (0.4, 0.6), (1.0, 1.0))
+    before = dataclasses.replace(
+        DEFAULT_CONFIG, method=method, reliability=((0.0, 0.0), (1.0, 1.0)), min_score=0.4
+    )
+    after = dataclasses.replace(before, reliability=points, min_score=0.6)
+    raw, calibrated = (Detector(params, config).detect(image) for config in (before, after))
+    assert len(raw.scores)
+    assert_equal(calibrated, raw._replace(scores=calibrate_scores(raw.scores, points)))
+    ((_, _, streamed),) = Detector(params, after).detect_each([("image", image)])
+    assert_equal(streamed, calibrated)
 
 
 @pytest.mark.parametrize("grey", [0, 80, 255])

@@ -47,6 +47,13 @@ def test_whole_numbers_are_accepted_as_floats() -> None:
         (lambda values: values.update(max_detections=1.5), "max_detections is 1.5"),
         (lambda values: values.update(max_detections=True), "max_detections is true"),
         (lambda values: values.update(min_score=2.0), "min_score to be 0 to 1; got 2"),
+        (lambda values: values.update(reliability=[]), r"reliability to be points .*; got \(\)"),
+        (lambda values: values["reliability"].reverse(), "both rising from 0 to 1"),
+        (lambda values: values.update(reliability=[[0, 0], [1, 0.9]]), "both rising from 0 to 1"),
+        (
+            lambda values: values.update(reliability=[[0, 0], [0.3, 0.5], [0.6, 0.5], [1, 1]]),
+            "both rising from 0 to 1",
+        ),
         (
             lambda values: values["boxes"]["class_margins_px"].pop(),
             "class_margins_px of 10 classes; got 9",

@@ -1,0 +1,73 @@
+"""Which share of detections is right, by the score of the search: isotonic regression."""
+
+import dataclasses
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from digits_jax.detect import Detector
+from digits_jax.detect.calibration import calibrate_scores, to_search_score
+from digits_jax.detect.config import DetectorConfig
+from digits_jax.eval.detection_metrics import AP_MIN_SCORE
+from digits_jax.models.cnn import Params
+from experiments.common.scene_scores import scene_scores
+
+SEED = 5  # of the scenes
+IDENTITY = ((0.0, 0.0), (1.0, 1.0))
+EDGES = (0.0, 0.02, 0.04, 0.07, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98,
+         0.995, 1.0)  # fmt: skip
+MIN_STEP = 1e-3  # by which the share rises from point to point, so that it has an inverse
+
+Points = tuple[tuple[float, float], ...]
+
+
+def without_reliability(config: DetectorConfig) -> DetectorConfig:
+    """Returns a config whose scores and thresholds are those of the search."""
+    least, photo = (
+        to_search_score(score, config.reliability)
+        for score in (config.min_score, config.photo_min_score)
+    )
+    return dataclasses.replace(
+        config, reliability=IDENTITY, min_score=round(least, 4), photo_min_score=round(photo, 4)
+    )
+
+
+def fit_reliability(params: Params, config: DetectorConfig, count: int) -> DetectorConfig:
+    """Fits the reliability on validation scenes; the thresholds keep the same detections,
+    but for rounding to two digits.
+
+    Args:
+      params: the network's parameters.
+      config: the constants of detection, with scores and thresholds of the search.
+      count: number of scenes of each dataset.
+    """
+    detector = Detector(params, dataclasses.replace(config, min_score=AP_MIN_SCORE))
+    parts = scene_scores(detector, "validation", count, SEED).values()
+    scores, rights = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    points = fit_points(scores, rights)
+    thresholds = np.array([config.min_score, config.photo_min_score])
+    least, photo = calibrate_scores(thresholds, points).tolist()
+    return dataclasses.replace(
+        config, reliability=points, min_score=round(least, 2), photo_min_score=round(photo, 2)
+    )
+
+
+def fit_points(scores: Float[np.ndarray, " n"], rights: Bool[np.ndarray, " n"]) -> Points:
+    """Returns points of a rising function from scores to the share that is right.
+
+    Each part of 0–1 between two of `EDGES` gives a point, its mean score and share, of which those
+    that do not rise are pooled (isotonic regression; Zadrozny and Elkan, 2002).
+    """
+    from sklearn.isotonic import isotonic_regression
+
+    part = np.searchsorted(EDGES, scores, side="right").clip(1, len(EDGES) - 1)
+    used, inverse, counts = np.unique(part, return_inverse=True, return_counts=True)
+    means = np.bincount(inverse, scores) / counts
+    shares = np.bincount(inverse, rights) / counts
+    rising = isotonic_regression(shares, sample_weight=counts, y_min=0, y_max=1)
+    points = [(0.0, 0.0)]
+    for score, share in zip(means.tolist(), rising.tolist(), strict=True):
+        left = 1 - MIN_STEP * (len(used) - len(points) + 1)  # room for the points that follow
+        above = max(share, points[-1][1] + MIN_STEP)
+        points.append((round(score, 4), round(min(above, left), 4)))
+    return (*points, (1.0, 1.0))
