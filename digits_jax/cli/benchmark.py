@@ -23,7 +23,7 @@ from digits_jax.models.weights import load_pretrained
 from digits_jax.runtime.checks import check_range
 from digits_jax.runtime.errors import ArgumentError
 from digits_jax.runtime.files import atomic_write, check_output_file
-from digits_jax.runtime.hardware import processor_name
+from digits_jax.runtime.hardware import processor_name, usable_cores
 from digits_jax.runtime.progress import log, progress
 
 PACKAGES = ("digits-jax", "jax", "jaxlib", "flax", "optax", "numpy")  # whose versions are reported
@@ -128,7 +128,7 @@ def _describe_environment() -> dict[str, Any]:
             **{name: version(name) for name in PACKAGES},
         },
         "processor": processor_name(),
-        "cores": os.cpu_count(),
+        "cores": usable_cores(),
         "devices": [device.device_kind for device in jax.devices()],
     }
 

@@ -18,8 +18,8 @@ from digits_jax.cli.arguments import (
     WeightsArgument,
     load_model,
 )
-from digits_jax.detect.calibration import calibrate_scores, single_digit_scores
-from digits_jax.detect.config import DEFAULT_CONFIG
+from digits_jax.detect.calibration import single_digit_scores, to_search_score
+from digits_jax.detect.config import DEFAULT_CONFIG, DetectorConfig
 from digits_jax.detect.crop_classifier import Readings
 from digits_jax.detect.inputs import read_single_digits
 from digits_jax.detect.output_formats import round_float32
@@ -33,6 +33,11 @@ from digits_jax.runtime.progress import emit, log, progress
 BATCH_SIZE = 500  # digits that are classified at once
 
 
+def _default_min_score(config: DetectorConfig) -> float:
+    """Returns the score from which detection, by default, takes ink by itself for a digit."""
+    return to_search_score(config.min_score, config.reliability)
+
+
 def classify(
     image: ImageArgument,
     more: MoreImagesArgument = (),
@@ -42,7 +47,8 @@ def classify(
     min_score: Annotated[
         float | None,
         tyro.conf.arg(
-            metavar="FLOAT", help_behavior_hint=f"(default: {DEFAULT_CONFIG.min_score:g})"
+            metavar="FLOAT",
+            help_behavior_hint=f"(default: {_default_min_score(DEFAULT_CONFIG):.2g})",
         ),
     ] = None,
     normalise: bool = True,
@@ -62,8 +68,8 @@ def classify(
         weights: The weights to use: `pretrained` for those of the package, a folder that
             `digits-jax train` has written, or a .safetensors file.
         min_score: Lowest score of a digit, 0 to 1; what has a lower one is not a digit. The score
-            is the highest probability less the second highest, calibrated as in `digits-jax
-            detect`. With 0 everything is a digit.
+            is the highest probability less the second highest, corrected as the search of
+            `digits-jax detect` corrects it for ink by itself. With 0 everything is a digit.
         normalise: Accept ink of any colour on paper of any colour, in uneven light. With
             --no-normalise the ink has to be bright on a black background.
         probabilities: Add the probabilities of the digits 0 to 9, in percent. JSON objects hold
@@ -74,7 +80,7 @@ def classify(
     if min_score is not None:
         check_range("--min-score", min_score, 0, 1)
     params, config = load_model(weights)
-    least = config.min_score if min_score is None else min_score
+    least = _default_min_score(config) if min_score is None else min_score
     paths = [image, *more]
     digits = []
     inputs = read_single_digits(paths, normalised=normalise)
@@ -87,8 +93,7 @@ def classify(
         batch = digits[start : start + BATCH_SIZE]
         readings = _classify_batch(params, np.stack([digit for _, digit in batch]))
         labels = readings.labels
-        search_scores = single_digit_scores(labels, readings.margins, config.component_odds)
-        scores = calibrate_scores(search_scores, config.reliability)
+        scores = single_digit_scores(labels, readings.margins, config.component_odds)
         rows = zip(batch, labels.tolist(), scores, readings.probabilities, strict=True)
         for (path, _), best, score, row in rows:
             label = best if score >= least else None

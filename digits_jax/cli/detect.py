@@ -106,8 +106,8 @@ def detect(
         more: More files and folders.
         weights: The weights to use: `pretrained` for those of the package, a folder that
             `digits-jax train` has written, or a .safetensors file.
-        min_score: Lowest score of a detection, 0 to 1. On pages of digits the score is the share of
-            such detections that are right; in other pictures fewer are.
+        min_score: Lowest score of a detection, 0 to 1. On scenes of digits the score is the share
+            of such detections that are right; in pictures of other things fewer are.
         min_size: Size of the smallest digits to search for, in pixels, at least 4. A digit's size
             is 1.4 times its height, because MNIST's images of 28 px hold digits of 20 px.
         max_size: Size of the largest digits to search for, in pixels, at most 10,000.

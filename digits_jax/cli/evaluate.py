@@ -24,8 +24,8 @@ def evaluate(
 ) -> None:
     """Count a trained network's errors on the 10,000 test digits of MNIST.
 
-    The checkpoint with the best accuracy on the validation digits is evaluated. The result goes to
-    standard output, and no file is written.
+    The checkpoint with the best accuracy on the validation digits is evaluated, or the last one if
+    the run trained on them. The result goes to standard output, and no file is written.
 
     Args:
         workdir: A folder that `digits-jax train` has written.

@@ -1,7 +1,6 @@
-"""Calibration: detection scores from margins, lower for what is often seen where no digit is.
+"""Scores of the search from margins, lower for what is often seen where no digit is.
 
-The search scores candidates by their evidence. What `Detector` returns is the share of detections
-with such a score that are right.
+What `Detector` returns in their place is the share of detections of such a score that are right.
 """
 
 import dataclasses
@@ -25,7 +24,7 @@ def calibrate(
     border_contacts: Float[Array, "n k"],
     config: CalibrationConfig,
 ) -> Float[Array, "n k"]:
-    """Returns calibrated scores: margins whose odds are divided where false alarms are frequent.
+    """Returns margins whose odds are divided where false alarms are frequent.
 
     A margin m has the odds m / (1 − m). Divided by d they give the score m / (m + (1 − m) d), where
 
@@ -49,7 +48,7 @@ def calibrate(
 def score_candidates(
     candidates: Sequence[Candidate], odds: Mapping[str, OddsConfig]
 ) -> list[Candidate]:
-    """Returns candidates with their calibrated scores.
+    """Returns candidates with their scores.
 
     The log-odds of the score s are linear in those of the margin m and in the other evidence,
 
@@ -74,7 +73,7 @@ def score_candidates(
 def single_digit_scores(
     labels: Int[np.ndarray, " n"], margins: Float[np.ndarray, " n"], config: OddsConfig
 ) -> Float[np.ndarray, " n"]:
-    """Returns the calibrated scores of pictures of one digit each.
+    """Returns the scores of pictures of one digit each.
 
     They are those of components of strong ink, with nothing around them, away from the edge.
 

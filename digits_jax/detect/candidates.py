@@ -26,7 +26,7 @@ class Candidate(NamedTuple):
     strength: float  # mean grey value of its ink, 0–1
     at_edge: bool  # whether it touches the edge of the image
     kind: str  # how its ink was found: one of `KINDS`
-    score: float = 0.0  # 0–1, calibrated
+    score: float = 0.0  # of the search, 0–1
 
     @property
     def label(self) -> int:

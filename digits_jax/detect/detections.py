@@ -13,7 +13,7 @@ class Detections(NamedTuple):
     boxes_xyxy: Int64[np.ndarray, "n 4"]  # px of the image, tight around the ink, x1, y1 exclusive
     windows_xyxy: Float32[np.ndarray, "n 4"]  # px; the network's windows, may exceed the image
     labels: Int64[np.ndarray, " n"]  # 0–9
-    scores: Float32[np.ndarray, " n"]  # 0–1, calibrated
+    scores: Float32[np.ndarray, " n"]  # 0–1, the share of such detections that are right
     truncated: bool  # whether candidates over max_detections were dropped
     # The ten probabilities of each digit; None where method="windows" found them.
     probabilities: Float32[np.ndarray, "n 10"] | None = None

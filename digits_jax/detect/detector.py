@@ -15,7 +15,7 @@ from jaxtyping import Array, Float32, Num, UInt8
 from digits_jax.detect.batched import Grey, Name
 from digits_jax.detect.calibration import calibrate_scores, to_search_score
 from digits_jax.detect.component_detector import ComponentDetector
-from digits_jax.detect.config import DEFAULT_CONFIG, DetectorConfig
+from digits_jax.detect.config import DEFAULT_CONFIG, UNCALIBRATED, DetectorConfig
 from digits_jax.detect.detections import BatchDetections, Detections
 from digits_jax.detect.padding import MIN_BUCKET
 from digits_jax.detect.window_detector import WindowDetector
@@ -50,7 +50,7 @@ class Detector:
         self.params, self.config = params, config
         # The search has scores, and so a threshold, of its own.
         least = to_search_score(config.min_score, config.reliability)
-        own = dataclasses.replace(config, min_score=least)
+        own = dataclasses.replace(config, min_score=least, reliability=UNCALIBRATED)
         self._search: ComponentDetector | WindowDetector
         if config.method == "components":
             self._search = ComponentDetector(params, own, precision=precision, log=log)

@@ -36,7 +36,7 @@ class Candidates(NamedTuple):
 
     windows_xyxy: Float[Array, "n k 4"]  # px of the image
     labels: Int[Array, "n k"]
-    scores: Float[Array, "n k"]  # margins; calibrated scores after `suppress_and_calibrate`
+    scores: Float[Array, "n k"]  # margins; scores after `suppress_and_calibrate`
     border_contacts: Float[Array, "n k"]  # as `border_contact` returns them
     priority: Float[Array, "n k"]  # the sort key; −1 marks an empty entry
     truncated: Bool[Array, " n"]  # whether candidates were dropped

@@ -40,7 +40,7 @@ def find_detections(
     config: DetectorConfig,
     precision: lax.Precision = lax.Precision.HIGHEST,
 ) -> Candidates:
-    """Returns the detections of a batch as candidates with calibrated scores, without boxes.
+    """Returns the detections of a batch as candidates with their scores, without boxes.
 
     The result does not depend on how much padding there is.
 
@@ -102,14 +102,14 @@ def find_detections(
 def suppress_and_calibrate(
     candidates: Candidates, min_score: float | Float[Array, ""], config: DetectorConfig
 ) -> Candidates:
-    """Returns the detections among the candidates, by descending calibrated score.
+    """Returns the detections among the candidates, by descending score of the search.
 
     Candidates below min_score still suppress others. So a higher threshold removes the less certain
     detections and changes nothing else.
 
     Args:
       candidates: as `merge_levels` returns them; their scores are margins.
-      min_score: the lowest calibrated score of a detection, 0–1.
+      min_score: the lowest score of the search, 0–1.
       config: the constants of suppression and calibration.
 
     Returns:

@@ -1,5 +1,6 @@
-"""The name and the features of the processor."""
+"""The name, the features and the cores of the processor."""
 
+import os
 import platform
 from pathlib import Path
 
@@ -16,6 +17,16 @@ def processor_name(cpuinfo: Path = CPUINFO) -> str:
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
+
+
+def usable_cores() -> int | None:
+    """Returns the number of cores on which this process may run, or None if it is not known.
+
+    On Linux, `taskset` leaves a process a part of the machine's cores.
+    """
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count()
 
 
 def cpu_features(cpuinfo: Path = CPUINFO) -> str:

@@ -121,7 +121,7 @@ class TrainConfig:
     # distribution over the classes.
     label_smoothing: float = 0.0
     # The validation digits are trained on as well. No checkpoint can then be chosen by them, so the
-    # last one is the result, and only that one is evaluated, on the test digits.
+    # last one is the result, and no accuracy but its own is measured, on the test digits.
     train_on_validation: bool = False
 
     def __post_init__(self) -> None:

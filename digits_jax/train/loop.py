@@ -113,13 +113,13 @@ def _train(
     log(f"{verb} at step {step:,} of {config.steps:,} on {devices}")
     max_steps = max_steps_per_call or steps_per_dispatch(mesh)
     multi_step = make_multi_step(config, mesh, max_steps=max_steps, draw_pictures=draw_pictures)
-    digits = _training_digits(mnist, config)
-    state, run_key, mnist, digits = jax.device_put((state, run_key, mnist, digits), replicated)
+    mnist = mnist._replace(train=_training_digits(mnist, config))
+    state, run_key, mnist = jax.device_put((state, run_key, mnist), replicated)
     with closing(ProgressBar(config.steps, "step", initial=step)) as bar:
         while step < config.steps:
             count = _steps_to_evaluation(config, step, max_steps)
             begun = time.monotonic()
-            state, sums = multi_step(state, digits, run_key, count)
+            state, sums = multi_step(state, mnist.train, run_key, count)
             sums = jax.device_get(sums)
             metrics = metrics.add(sums, count, time.monotonic() - begun)
             step += count
@@ -203,7 +203,9 @@ def _log_evaluation(row: Evaluation) -> None:
         "validation": row.validation_accuracy,
         "test": row.test_accuracy,
     }
-    text = ", ".join(f"{name} {value:.4f}" for name, value in accuracies.items() if value)
+    text = ", ".join(
+        f"{name} {value:.4f}" for name, value in accuracies.items() if value is not None
+    )
     log(
         f"step {row.step}: loss {row.train_loss:.4f}, accuracy: {text}; "
         f"{row.images_per_second:,.0f} images/s, {row.seconds / 60:.1f} min"

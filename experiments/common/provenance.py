@@ -14,7 +14,7 @@ from typing import Any
 
 import jax
 
-from digits_jax.runtime.hardware import processor_name
+from digits_jax.runtime.hardware import processor_name, usable_cores
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "experiments" / "results"
@@ -35,7 +35,7 @@ def provenance(packages: Sequence[str] = ()) -> dict[str, Any]:
         "commit": commit + (" with uncommitted changes" if changed else ""),
         "hardware": {
             "processor": processor_name(),
-            "cores": _usable_cores(),
+            "cores": usable_cores(),
             "devices": [device.device_kind for device in jax.devices()],
         },
         "versions": {"python": platform.python_version()} | {n: version(n) for n in names},
@@ -64,13 +64,6 @@ def write_result(name: str, result: dict[str, Any]) -> Path:
     path = RESULTS / f"{name}.json"
     path.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return path
-
-
-def _usable_cores() -> int | None:
-    """Returns the cores on which this process may run; `taskset` leaves it a part of them."""
-    if hasattr(os, "sched_getaffinity"):  # on Linux
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count()
 
 
 def _output(*command: str) -> str:

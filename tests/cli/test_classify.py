@@ -14,7 +14,7 @@ import digits_jax
 from digits_jax.cli import classify as classify_command
 from digits_jax.cli.arguments import resolve_weights
 from digits_jax.data.mnist import Mnist
-from digits_jax.detect.calibration import calibrate_scores, single_digit_scores
+from digits_jax.detect.calibration import single_digit_scores, to_search_score
 from digits_jax.detect.config import DEFAULT_CONFIG
 
 pytestmark = pytest.mark.usefixtures("pretrained")
@@ -41,8 +41,7 @@ def test_classify_prints_the_networks_probabilities(
         assert list(row) == ["image", "label", "score", "probabilities"]
         second, best = sorted(row["probabilities"])[-2:]
         label, margin = np.array([row["label"]]), np.array([best - second])
-        searched = single_digit_scores(label, margin, DEFAULT_CONFIG.component_odds)
-        (score,) = calibrate_scores(searched, DEFAULT_CONFIG.reliability)
+        (score,) = single_digit_scores(label, margin, DEFAULT_CONFIG.component_odds)
         assert row["score"] == pytest.approx(score, rel=1e-3)
         assert len(row["probabilities"]) == 10
         assert math.isclose(sum(row["probabilities"]), 1, abs_tol=1e-5)
@@ -70,7 +69,8 @@ def test_what_scores_below_the_threshold_is_not_a_digit(
     assert exit_status("classify", *paths, "--json") == 0
     first, second = (json.loads(line) for line in capsys.readouterr().out.splitlines())
     assert (first["label"], second["label"]) == (None, 2)
-    assert first["score"] < DEFAULT_CONFIG.min_score < second["score"]
+    threshold = to_search_score(DEFAULT_CONFIG.min_score, DEFAULT_CONFIG.reliability)
+    assert first["score"] < threshold < second["score"]
     assert first["probabilities"] == pytest.approx(rows[0].tolist())
     for options, verdicts in [
         ((), ["not a digit", "2 (99.1 %)"]),

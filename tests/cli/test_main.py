@@ -54,7 +54,8 @@ def test_evaluate_repeats_the_test_accuracy_of_a_finished_training_run(tmp_path:
 
     result = json.loads(run_command("evaluate", str(workdir), "--json").stdout)
     assert result["test_accuracy"] == row.test_accuracy
-    assert result["errors"] == round(10_000 * (1 - (row.test_accuracy or 0.0)))
+    assert row.test_accuracy is not None
+    assert result["errors"] == round(10_000 * (1 - row.test_accuracy))
     assert (result["examples"], result["step"], result["seed"]) == (10_000, 10, 3)
 
 

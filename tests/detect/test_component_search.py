@@ -8,7 +8,7 @@ import pytest
 from clear_digits import ClearDigits, Page, ink_box, page_of, touching
 
 from digits_jax.detect.calibration import calibrate_scores
-from digits_jax.detect.config import DEFAULT_CONFIG
+from digits_jax.detect.config import DEFAULT_CONFIG, UNCALIBRATED
 from digits_jax.detect.detections import Detections
 from digits_jax.detect.detector import Detector, detect, detect_batch
 from digits_jax.detect.rulings import erase_rulings
@@ -121,9 +121,11 @@ def test_digits_in_a_grid_are_found_without_its_lines(
 
 
 def test_lines_beside_digits_are_no_clutter_but_scribbles_are(
-    detector: Detector, clear_digits: ClearDigits
+    params: Params, clear_digits: ClearDigits
 ) -> None:
     """Tilted lines, which are not erased as rulings are; and blots as high as the digits."""
+    config = dataclasses.replace(DEFAULT_CONFIG, reliability=UNCALIBRATED, min_score=0.3)
+    detector = Detector(params, config)
     page = page_of(clear_digits.of_sides([40] * 4), columns=4)
     height = len(page.image)
     image = np.pad(page.image, ((0, 400), (0, 100)))
@@ -145,7 +147,7 @@ def test_lines_beside_digits_are_no_clutter_but_scribbles_are(
     ]
     assert len(scores[0]) == 4
     assert scores[1] == pytest.approx(scores[0], abs=1e-3)
-    assert not scores[2] or max(scores[2]) < min(scores[0]) - 0.05
+    assert not scores[2] or max(scores[2]) < min(scores[0]) - 0.1
 
 
 def test_sizes_narrow_what_is_found(params: Params, page: Page) -> None:
@@ -230,7 +232,7 @@ def test_calibration_changes_the_scores_and_nothing_else(
     image = np.pad(touching(*digits)[0], 10)
     points = ((0.0, 0.0), (0.4, 0.6), (1.0, 1.0))
     before = dataclasses.replace(
-        DEFAULT_CONFIG, method=method, reliability=((0.0, 0.0), (1.0, 1.0)), min_score=0.4
+        DEFAULT_CONFIG, method=method, reliability=UNCALIBRATED, min_score=0.4
     )
     after = dataclasses.replace(before, reliability=points, min_score=0.6)
     raw, calibrated = (Detector(params, config).detect(image) for config in (before, after))

@@ -3,6 +3,7 @@
 `test_component_search` has those of the default search.
 """
 
+import dataclasses
 from functools import partial
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 from digits_jax.data.mnist import Mnist
 from digits_jax.data.scenes import Scene, compose
-from digits_jax.detect.config import DEFAULT_CONFIG
+from digits_jax.detect.config import DEFAULT_CONFIG, UNCALIBRATED
 from digits_jax.detect.detections import Detections
 from digits_jax.detect.detector import Detector, detect, detect_batch
 from digits_jax.images.box_iou import box_iou
@@ -105,13 +106,15 @@ def test_from_score_gives_the_detections_of_a_higher_threshold(
 ) -> None:
     """A scene in which a part of a digit has a score above 0.9, and the whole has not."""
     image = compose("mnist-od", "validation", 6, 5, mnist=mnist)[5].image
-    search = partial(detect, params, image, method="windows", min_size=15.0, max_size=100.0)
+    config = dataclasses.replace(DEFAULT_CONFIG, reliability=UNCALIBRATED, min_score=0.3)
+    sizes: dict[str, Any] = {"min_size": 15.0, "max_size": 100.0}
+    search = partial(detect, params, image, method="windows", config=config, **sizes)
     detections = search()
     assert (detections.scores < 0.9).any()
     assert_equal(search(min_score=0.9), detections.from_score(0.9))
     more = search(min_score=0.01)  # with candidates that overlap better ones
     assert len(more.scores) > len(detections.scores)
-    assert_equal(detections, more.from_score(MIN_SCORE))
+    assert_equal(detections, more.from_score(0.3))
 
 
 def test_digits_that_touch_the_image_s_edges_are_detected(params: Params, mnist: Mnist) -> None:

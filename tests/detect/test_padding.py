@@ -65,6 +65,7 @@ def test_images_of_many_sizes_and_thresholds_share_one_program(params: Params) -
     before = count_programs()
     for k, (height, width) in enumerate([(129, 10), (200, 256), (7, 130), (256, 256), (177, 1)]):
         scores: dict[str, Any] = {"min_score": k / 10, "photo_min_score": k / 5}
+        scores["reliability"] = ((0.0, 0.0), (0.5, 0.5 + k / 20), (1.0, 1.0))
         config = DetectorConfig(method="windows", min_size=28.0, max_size=28.0, **scores)
         Detector(params, config).detect(np.zeros((height, width), np.uint8))
     assert count_programs() <= before + 1

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from candidate_windows import square_windows
 
-from digits_jax.detect.config import DetectorConfig
+from digits_jax.detect.calibration import to_search_score
+from digits_jax.detect.config import DEFAULT_CONFIG, DetectorConfig
 from digits_jax.detect.peaks import Candidates
 from digits_jax.detect.pipeline import suppress_and_calibrate
 
-MIN_SCORE = DetectorConfig().min_score
+MIN_SCORE = to_search_score(DEFAULT_CONFIG.min_score, DEFAULT_CONFIG.reliability)
 PART, WHOLE = (50.0, 50.0, 20.0, 0.9, 0.2), (52.0, 50.0, 28.0, 0.6, 0.0)
 
 

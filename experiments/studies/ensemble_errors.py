@@ -3,11 +3,11 @@
 The networks' probabilities are averaged (an ensemble). A figure shows every test digit whose most
 probable class is then not its label.
 
-Command:   python -m experiments.studies.test_errors
+Command:   python -m experiments.studies.ensemble_errors
 Hardware:  any; needs the work folders of `experiments.studies.accuracy --config accurate`.
 Time:      half a minute on 2 cores.
-Result:    experiments/results/test_errors.json and test_errors.png, from which
-           `experiments.figures.tables` writes a line of docs/results.md.
+Result:    experiments/results/ensemble_errors.json and ensemble_errors.png, from which
+           `experiments.figures.tables` writes lines of docs/results.md.
 """
 
 from pathlib import Path
@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import tyro
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 
 from digits_jax.data.mnist import Dataset, load_mnist
 from digits_jax.models.cnn import Params, classify
@@ -53,35 +53,47 @@ def main(
     networks = [load_best(workdirs / f"{config}-{seed}")[1] for seed in seeds]
     each = np.stack([_probabilities(params, test) for params in networks])
     labels = np.asarray(test.labels)
-    together = each.mean(axis=0)
-    single = (each.argmax(axis=2) != labels).sum(axis=1)
-    wrong = np.flatnonzero(together.argmax(axis=1) != labels)
-    errors: list[dict[str, Any]] = [
-        {
-            "index": int(index),
-            "label": int(labels[index]),
-            "predicted": int(together[index].argmax()),
-            "probability": round(float(together[index].max()), 3),
-            "probability_of_label": round(float(together[index, labels[index]]), 3),
-            "networks_wrong": int((each[:, index].argmax(axis=1) != labels[index]).sum()),
-            "mislabelled": int(index) in MISLABELLED,
-            "people_say": MISLABELLED.get(int(index)),
-        }
-        for index in wrong
-    ]
+    errors = find_errors(each, labels)
     result = {
         "question": "How accurate is the mean of several networks, and what does it get wrong?",
         "config": config,
         "seeds": seeds,
         **provenance(),
-        "test_errors_of_each": single.tolist(),
+        "test_errors_of_each": (each.argmax(axis=2) != labels).sum(axis=1).tolist(),
         "test_errors": len(errors),
-        "test_accuracy": 1 - len(errors) / len(labels),
-        "mislabelled": sum(index in MISLABELLED for index in wrong.tolist()),
+        "test_accuracy": (len(labels) - len(errors)) / len(labels),
+        "mislabelled": sum(error["mislabelled"] for error in errors),
         "errors": errors,
     }
-    _draw(np.asarray(test.images), errors).savefig(RESULTS / "test_errors.png", dpi=100)
-    print(write_result("test_errors", result))
+    _draw(np.asarray(test.images), errors).savefig(RESULTS / "ensemble_errors.png", dpi=100)
+    print(write_result("ensemble_errors", result))
+
+
+def find_errors(
+    each: Float[np.ndarray, "k n 10"], labels: UInt8[np.ndarray, " n"]
+) -> list[dict[str, Any]]:
+    """Returns the digits whose most probable class is not their label, the surest errors first.
+
+    Args:
+      each: the probabilities of each network; their mean is the ensemble's.
+      labels: the labels of the test digits.
+    """
+    together = each.mean(axis=0)
+    probability = together.max(axis=1)
+    wrong = np.flatnonzero(together.argmax(axis=1) != labels)
+    return [
+        {
+            "index": index,
+            "label": int(labels[index]),
+            "predicted": int(together[index].argmax()),
+            "probability": round(float(probability[index]), 3),
+            "probability_of_label": round(float(together[index, labels[index]]), 3),
+            "networks_wrong": int((each[:, index].argmax(axis=1) != labels[index]).sum()),
+            "mislabelled": index in MISLABELLED,
+            "people_say": MISLABELLED.get(index),
+        }
+        for index in wrong[np.argsort(-probability[wrong])].tolist()
+    ]
 
 
 def _probabilities(params: Params, digits: Dataset) -> Float[np.ndarray, "n 10"]:
@@ -92,17 +104,16 @@ def _probabilities(params: Params, digits: Dataset) -> Float[np.ndarray, "n 10"]
 
 
 def _draw(images: np.ndarray, errors: list[dict[str, Any]]) -> Any:
-    """Draws the digits that are wrong, most confident first, the mislabelled ones in a frame."""
+    """Draws the digits that are wrong, the mislabelled ones in a red frame."""
     from matplotlib.figure import Figure
 
-    rows = -(-len(errors) // COLUMNS)
+    rows = max(1, -(-len(errors) // COLUMNS))
     figure = Figure(figsize=(1.25 * COLUMNS, 1.6 * rows), layout="constrained")
     axes = figure.subplots(rows, COLUMNS, squeeze=False).ravel()
     for axis in axes:
         axis.set(xticks=[], yticks=[])
         axis.set_axis_off()
-    ordered = sorted(errors, key=lambda error: -error["probability"])
-    for axis, error in zip(axes, ordered, strict=False):
+    for axis, error in zip(axes, errors, strict=False):
         axis.set_axis_on()
         axis.imshow(images[error["index"]], cmap="gray_r")
         colour = "tab:red" if error["mislabelled"] else "black"
