@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 from jaxtyping import Bool, Float
+from scipy.optimize import isotonic_regression
 
 from digits_jax.detect import Detector
 from digits_jax.detect.calibration import calibrate_scores, to_search_score
@@ -66,13 +67,11 @@ def fit_points(scores: Float[np.ndarray, " n"], rights: Bool[np.ndarray, " n"]) 
     Each part of 0–1 between two of `EDGES` gives a point, its mean score and share, of which those
     that do not rise are pooled (isotonic regression; Zadrozny and Elkan, 2002).
     """
-    from sklearn.isotonic import isotonic_regression
-
     part = np.searchsorted(EDGES, scores, side="right").clip(1, len(EDGES) - 1)
     used, inverse, counts = np.unique(part, return_inverse=True, return_counts=True)
     means = np.bincount(inverse, scores) / counts
     shares = np.bincount(inverse, rights) / counts
-    rising = isotonic_regression(shares, sample_weight=counts, y_min=0, y_max=1)
+    rising = isotonic_regression(shares, weights=counts).x
     points = [(0.0, 0.0)]
     for score, share in zip(means.tolist(), rising.tolist(), strict=True):
         left = 1 - MIN_STEP * (len(used) - len(points) + 1)  # room for the points that follow

@@ -67,7 +67,7 @@ def test_detect_documents_the_default_thresholds_sizes_and_method(
 def test_classify_documents_the_default_threshold(capsys: pytest.CaptureFixture[str]) -> None:
     text = help_of("classify", capsys=capsys)
     assert "what has a lower one is not a digit" in text
-    assert f"(default: {DEFAULT_CONFIG.min_score:g})" in text
+    assert "(default: 0.3)" in text
 
 
 def test_score_documents_dataset_and_its_former_name_family(
