@@ -15,6 +15,7 @@ import tyro
 from experiments.benchmarks.speed_requirements import format_table, read_runs, select_last_runs
 from experiments.common.detection_results import read_detection_rows, with_current_names
 from experiments.common.provenance import RESULTS, ROOT, read_result
+from experiments.figures.anchors_table import render_anchors
 from experiments.figures.calibration_tables import render_out_of_distribution, render_reliability
 from experiments.figures.markdown import (
     Row,
@@ -24,7 +25,7 @@ from experiments.figures.markdown import (
     table_header,
     table_row,
 )
-from experiments.figures.training_table import render_training
+from experiments.figures.training_table import render_ensemble, render_training
 
 COMMAND = "python -m experiments.figures.tables"
 SCENE_DATASETS = ("native", "savi-d", "mnist-od", "page", "textured")
@@ -187,7 +188,9 @@ def render_speed(results: Path = RESULTS) -> str:
 PARTS: dict[str, dict[str, Callable[[Path], str]]] = {  # file: name of the part: its content
     "README.md": {"results": render_summary, "peers": render_peers_summary},
     "docs/results.md": {
+        "anchors": render_anchors,
         "training": render_training,
+        "ensemble": render_ensemble,
         "reliability": render_reliability,
         "out-of-distribution": render_out_of_distribution,
         "detection": render_detection,

@@ -8,6 +8,7 @@ from experiments.common.provenance import RESULTS, read_result
 from experiments.figures.markdown import (
     Row,
     hardware_of,
+    platform_of,
     provenance_of,
     source_list,
     table_header,
@@ -22,18 +23,20 @@ TRAINING_RUNS = {  # name of the result: name in the table
     "accuracy_paper_256": "`paper` with batch 256",
     "accuracy_without_background": "digits alone",
 }
-MIN_SEEDS = 5  # of one command that share a line
+MIN_SEEDS = 5  # of one program that share a line
 
 
 def render_training(results: Path = RESULTS) -> str:
-    """Renders the results of training runs; many seeds of one command share a line."""
+    """Renders the results of training runs; many seeds of one program share a line."""
     columns = ("run", "on", "test accuracy", "errors", "validation", "by iteration 1000", "minutes")
-    groups: dict[tuple[str, str], list[Row]] = {}
+    groups: dict[tuple[str, str], list[Row]] = {}  # of one command
+    programs: dict[tuple[str, str, str], list[Row]] = {}  # of one commit and one platform
     for file, name in TRAINING_RUNS.items():
         for run in read_result(file, results).get("runs", []):
             groups.setdefault((name, provenance_of(run)), []).append(run)
+            programs.setdefault((name, run["commit"], platform_of(run)), []).append(run)
     lines = []
-    for (name, _), runs in groups.items():
+    for (name, *_), runs in programs.items():
         parts = [runs] if len(runs) >= MIN_SEEDS else [[run] for run in runs]
         lines += [_line(name, part) for part in parts]
     sources = [
@@ -41,6 +44,16 @@ def render_training(results: Path = RESULTS) -> str:
         for (name, origin), runs in groups.items()
     ]
     return "\n".join([*table_header(*columns), *lines, *source_list(sources)])
+
+
+def render_ensemble(results: Path = RESULTS) -> str:
+    """Renders the errors of each network and of their mean probabilities."""
+    result = read_result("ensemble_errors", results)
+    networks = [f"seed {seed}" for seed in result["seeds"]]
+    header = table_header(f"`{result['config']}`", *networks, "together", "of these mislabelled")
+    errors = (*result["test_errors_of_each"], result["test_errors"], result["mislabelled"])
+    line = table_row("test errors", *map(str, errors))
+    return "\n".join([*header, line, *source_list([provenance_of(result)])])
 
 
 def _line(name: str, runs: Sequence[Row]) -> str:
