@@ -8,6 +8,7 @@ from experiments.common.provenance import RESULTS, read_result
 FORMER_VALUES = {"released": "pretrained", "coloured": "textured"}  # of "weights" and "images"
 FORMER_KEYS = {"right_count": "count_accuracy"}
 DROPPED_KEYS = ("ap50_voc07",)
+DEFAULT_SIZES = ([15.0, 100.0], [12.0, None])  # px: the former ones, and those of today
 
 
 def read_detection_rows(name: str = "detection", results: Path = RESULTS) -> list[dict[str, Any]]:
@@ -26,3 +27,12 @@ def with_current_names(row: dict[str, Any]) -> dict[str, Any]:
     for key in {"weights", "images"} & renamed.keys():
         renamed[key] = FORMER_VALUES.get(renamed[key], renamed[key])
     return renamed
+
+
+def pretrained_rows(results: Path = RESULTS) -> dict[str, dict[str, Any]]:
+    """Selects the detection results of the pretrained weights at default sizes, by images."""
+    return {
+        row["images"]: row
+        for row in read_detection_rows(results=results)
+        if row["weights"] == "pretrained" and row["sizes"] in DEFAULT_SIZES
+    }

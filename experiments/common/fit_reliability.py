@@ -35,8 +35,9 @@ def without_reliability(config: DetectorConfig) -> DetectorConfig:
 
 
 def fit_reliability(params: Params, config: DetectorConfig, count: int) -> DetectorConfig:
-    """Fits the reliability on validation scenes; the thresholds keep the same detections,
-    but for rounding to two digits.
+    """Fits the reliability on validation scenes, and moves the thresholds along.
+
+    The detections stay the same, but for the rounding of the thresholds.
 
     Args:
       params: the network's parameters.

@@ -3,11 +3,9 @@
 import statistics
 from pathlib import Path
 
-from experiments.common.detection_results import read_detection_rows
+from experiments.common.detection_results import pretrained_rows
 from experiments.common.provenance import RESULTS, read_result
 from experiments.figures.markdown import table_header, table_row
-
-DEFAULT_SIZES = [12.0, None]
 
 
 def render_anchors(results: Path = RESULTS) -> str:
@@ -16,6 +14,7 @@ def render_anchors(results: Path = RESULTS) -> str:
         _accuracies(config, results) for config in ("paper", "quick", "accurate")
     )
     minutes = [run["training_minutes"] for run in read_result("accuracy_quick", results)["runs"]]
+    detection = pretrained_rows(results)
     together = read_result("ensemble_errors", results)
     ensemble = (
         f"{together['test_accuracy']:.2%}, {len(together['seeds'])} of `{together['config']}`"
@@ -44,12 +43,12 @@ def render_anchors(results: Path = RESULTS) -> str:
         (
             "`mnist-od`: SSD300s trained for it (hukkelas/MNIST-ObjectDetection)",
             "AP50 0.869",
-            f"AP50 {_detection('mnist-od', 'ap50', results):.3f}",
+            f"AP50 {detection['mnist-od']['ap50']:.3f}",
         ),
         (
             "`savi-d`: sliding windows with a background class and hard negatives",
             "F1 0.868",
-            f"F1 {_detection('savi-d', 'f1', results):.3f}",
+            f"F1 {detection['savi-d']['f1']:.3f}",
         ),
     ]
     lines = [table_row(*row) for row in rows]
@@ -62,13 +61,3 @@ def _accuracies(config: str, results: Path) -> list[float]:
 
 def _mean(accuracies: list[float]) -> str:
     return f"mean {statistics.mean(accuracies):.2%} of {len(accuracies)} seeds"
-
-
-def _detection(images: str, metric: str, results: Path) -> float:
-    """Returns a metric of the pretrained weights at default sizes."""
-    (row,) = (
-        row
-        for row in read_detection_rows(results=results)
-        if (row["weights"], row["images"], row["sizes"]) == ("pretrained", images, DEFAULT_SIZES)
-    )
-    return float(row[metric])

@@ -13,7 +13,12 @@ from pathlib import Path
 import tyro
 
 from experiments.benchmarks.speed_requirements import format_table, read_runs, select_last_runs
-from experiments.common.detection_results import read_detection_rows, with_current_names
+from experiments.common.detection_results import (
+    DEFAULT_SIZES,
+    pretrained_rows,
+    read_detection_rows,
+    with_current_names,
+)
 from experiments.common.provenance import RESULTS, ROOT, read_result
 from experiments.figures.anchors_table import render_anchors
 from experiments.figures.calibration_tables import render_out_of_distribution, render_reliability
@@ -34,7 +39,6 @@ PHOTOGRAPHS = {  # name of the image set: its description in the README
     "photographs": "photographs, not normalised",
 }
 PEER_METHODS = {"detect": "`detect`", "opencv": "OpenCV pipeline", "rapidocr": "RapidOCR"}
-DEFAULT_SIZES = ([15.0, 100.0], [12.0, None])  # px: the former ones, and those of today
 
 
 def main(root: Path = ROOT, results: Path = RESULTS) -> None:
@@ -69,7 +73,7 @@ def replace_part(text: str, name: str, content: str) -> str:
 
 def render_summary(results: Path = RESULTS) -> str:
     """Renders the README's table: the pretrained weights with default settings."""
-    detection = _pretrained_rows(results)
+    detection = pretrained_rows(results)
     lines = [
         f"| MNIST, {detection['mnist']['examples']:,} test digits | accuracy | "
         f"{detection['mnist']['accuracy']:.2%} |",
@@ -208,15 +212,6 @@ def _ordered_rows(results: Path) -> list[Row]:
         return row["weights"] != "pretrained", row["sizes"] not in DEFAULT_SIZES
 
     return sorted(read_detection_rows(results=results), key=order)
-
-
-def _pretrained_rows(results: Path) -> dict[str, Row]:
-    """Selects the detection results of the pretrained weights at default sizes, by images."""
-    return {
-        row["images"]: row
-        for row in read_detection_rows(results=results)
-        if row["weights"] == "pretrained" and row["sizes"] in DEFAULT_SIZES
-    }
 
 
 def _detection_footer(rows: Iterable[Row]) -> list[str]:
