@@ -5,10 +5,10 @@ from typing import Any
 import jax
 import optax
 from jaxtyping import Array, Float
-from optax.contrib import MuonDimensionNumbers, scale_by_muon
 
 from digits_jax.models.cnn import Params
 from digits_jax.train.config import TrainConfig
+from digits_jax.train.muon import scale_by_fast_muon
 
 # Muon's learning rate ÷ that of Adam: its updates are then about as large.
 MUON_RATE = 5.0
@@ -36,26 +36,20 @@ def make_optimizer(config: TrainConfig) -> optax.GradientTransformation:
 
 
 def _muon(learning_rate: optax.Schedule) -> optax.GradientTransformation:
-    """Returns Muon for the kernels of layers 4 and 6, and Adam for the rest (Jordan, 2024).
+    """Returns Muon for the kernels of layers 4 and 6, and Adam for the rest.
 
-    The momentum of a kernel, a matrix of inputs × outputs, is replaced by an orthogonal matrix near
-    it. Layer 6 is taken as the 7×7 convolution that it equals: 49 matrices of 64 × 1024, each by
-    itself. As one matrix of 3136 × 1024 it takes three times as long as the rest of a step, and
-    trains no better. Layer 1 is left to Adam: Muon gives its filters of fine detail as much weight
-    as the others, and digits in other hands are read worse.
+    Layer 6 is taken as the 7×7 convolution that it equals: 49 matrices of 64 × 1024, each by
+    itself. As one matrix of 3136 × 1024 it takes much longer, and trains no better. Layer 1 is left
+    to Adam: Muon gives its filters of fine detail as much weight as the others, and digits in other
+    hands are read worse.
     """
 
     def label(path: tuple[Any, ...], _: Array) -> str:
         layer, name = (key.key for key in path)
         return "muon" if layer in MUON_LAYERS and name == "kernel" else "adam"
 
-    def dimensions(kernels: Any) -> Any:
-        convolution = MuonDimensionNumbers((0, 1, 2), 3)
-        matrices = MuonDimensionNumbers(1, 2)
-        return jax.tree.map(lambda k: convolution if k.ndim == 4 else matrices, kernels)
-
     orthogonal = optax.chain(
-        scale_by_muon(weight_dimension_numbers=dimensions),
+        scale_by_fast_muon(),
         optax.scale_by_learning_rate(lambda step: MUON_RATE * learning_rate(step)),
     )
     inner = optax.partition(
