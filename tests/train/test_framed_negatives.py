@@ -11,8 +11,10 @@ from digits_jax.train.negatives import framed
 from digits_jax.train.negatives.broken_and_ruled import draw_part, draw_ruled_digit
 from digits_jax.train.negatives.components import frame_component, largest_component
 from digits_jax.train.negatives.framed import draw_framed
+from digits_jax.train.negatives.letters_and_shapes import draw_shapes
 from digits_jax.train.negatives.likeness import DigitLikeness
 from digits_jax.train.negatives.merged_digits import draw_overlap, draw_row
+from digits_jax.train.negatives.photo_clutter import draw_clutter
 from digits_jax.train.negatives.signs import draw_sign
 
 Draw = Callable[..., np.ndarray]
@@ -99,7 +101,8 @@ def test_the_pool_has_no_picture_that_looks_like_a_digit(
     assert sum(getattr(framed, name) for name in names) == framed.FRAMED_COUNT
     for name in names:
         monkeypatch.setattr(framed, name, 12)
-    pictures = draw_framed(mnist.train)
+    drawn = (mnist.train, None, draw_shapes(), draw_clutter())
+    pictures = draw_framed(*drawn)
     assert pictures.shape == (96, 28, 28)
     assert not looks_like_digit(pictures).any()
-    np.testing.assert_array_equal(draw_framed(mnist.train), pictures)
+    np.testing.assert_array_equal(draw_framed(*drawn), pictures)

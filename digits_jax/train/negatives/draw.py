@@ -36,8 +36,9 @@ def draw_negatives(digits: Dataset | None = None, hands: Dataset | None = None) 
         no framed components.
       hands: digits in other hands, of which components are made as well.
     """
-    framed = None if digits is None else draw_framed(digits, hands)
-    return NegativePictures(draw_shapes(), draw_clutter(), framed)
+    shapes, clutter = draw_shapes(), draw_clutter()
+    framed = None if digits is None else draw_framed(digits, hands, shapes, clutter)
+    return NegativePictures(shapes, clutter, framed)
 
 
 def negatives_spec(*, framed: bool = False) -> NegativePictures:

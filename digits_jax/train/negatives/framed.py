@@ -15,10 +15,8 @@ from digits_jax.train.negatives.components import (
     frame_component,
     largest_component,
 )
-from digits_jax.train.negatives.letters_and_shapes import draw_shapes
 from digits_jax.train.negatives.likeness import DigitLikeness
 from digits_jax.train.negatives.merged_digits import draw_overlap, draw_row
-from digits_jax.train.negatives.photo_clutter import draw_clutter
 from digits_jax.train.negatives.signs import draw_sign
 
 # Pictures of each kind.
@@ -34,7 +32,12 @@ OTHER_HANDS = 0.25  # share of the digits in the pictures that are in other hand
 Picture = UInt8[np.ndarray, "28 28"]
 
 
-def draw_framed(digits: Dataset, hands: Dataset | None = None) -> UInt8[np.ndarray, "n 28 28"]:
+def draw_framed(
+    digits: Dataset,
+    hands: Dataset | None,
+    shapes: UInt8[np.ndarray, "_ 28 28"],
+    clutter: UInt8[np.ndarray, "_ 28 28"],
+) -> UInt8[np.ndarray, "n 28 28"]:
     """Draws 14,400 pictures, the same on every call.
 
     They are digits that touch or overlap, parts of digits, digits on rulings and in boxes, signs,
@@ -45,6 +48,8 @@ def draw_framed(digits: Dataset, hands: Dataset | None = None) -> UInt8[np.ndarr
       digits: MNIST's training digits.
       hands: digits in other hands, such as those of `draw_other_hands`, a quarter of the digits of
         which the pictures are made.
+      shapes: as `draw_shapes` returns them.
+      clutter: as `draw_clutter` returns them.
     """
     rng = np.random.default_rng(SEED)
     pools = [digits] if hands is None else [digits, hands]
@@ -57,7 +62,6 @@ def draw_framed(digits: Dataset, hands: Dataset | None = None) -> UInt8[np.ndarr
         return pool[rng.integers(len(pool))]
 
     letters = np.asarray(load_font_letters("train"))
-    shapes, clutter = draw_shapes(), draw_clutter()
     kinds: list[tuple[int, Callable[[], Picture | None]]] = [
         (ROWS, lambda: draw_row(sample, rng)),
         (OVERLAPS, lambda: draw_overlap(sample, rng)),
