@@ -55,6 +55,12 @@ def orthogonalise(matrices: Float[Array, "n r c"]) -> Float[Array, "n r c"]:
     """
     if matrices.shape[1] > matrices.shape[2]:
         return orthogonalise(matrices.swapaxes(1, 2)).swapaxes(1, 2)
+    # The factors that accelerators round to by default would spoil A, which X no longer corrects.
+    with jax.default_matmul_precision("highest"):
+        return _orthogonalise_wide(matrices)
+
+
+def _orthogonalise_wide(matrices: Float[Array, "n r c"]) -> Float[Array, "n r c"]:
     a, b, c = 3.4445, -4.7750, 2.0315  # of Jordan (2024): steepest at 0
     x = matrices / (jnp.linalg.norm(matrices, axis=(1, 2), keepdims=True) + 1e-8)
     gram = x @ x.swapaxes(1, 2)
