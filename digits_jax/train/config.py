@@ -223,6 +223,7 @@ CONFIGS = {
         schedule="one-cycle",
         translate_px=2,
         compute_dtype="bfloat16",
+        label_smoothing=0.1,
         evaluate_every=500,
     ),
     # Digits alone, for the fewest errors.

@@ -3,8 +3,8 @@
 Command:   python -m experiments.figures.tables
 Hardware:  any.
 Time:      a second.
-Result:    the parts of README.md, docs/results.md and docs/speed.md between markers, such as
-           `<!-- training: written by … -->` and `<!-- end of training -->`.
+Result:    the parts of README.md, docs/results.md, docs/training.md and docs/speed.md between
+           markers, such as `<!-- training: written by … -->` and `<!-- end of training -->`.
 """
 
 from collections.abc import Callable, Iterable
@@ -30,7 +30,7 @@ from experiments.figures.markdown import (
     table_header,
     table_row,
 )
-from experiments.figures.training_table import render_ensemble, render_training
+from experiments.figures.training_table import render_ablation, render_ensemble, render_training
 
 COMMAND = "python -m experiments.figures.tables"
 SCENE_DATASETS = ("native", "savi-d", "mnist-od", "page", "textured")
@@ -201,6 +201,7 @@ PARTS: dict[str, dict[str, Callable[[Path], str]]] = {  # file: name of the part
         "no-digits": render_no_digits,
         "peers": render_peers,
     },
+    "docs/training.md": {"ablation": render_ablation},
     "docs/speed.md": {"speed": render_speed},
 }
 

@@ -56,6 +56,21 @@ def render_ensemble(results: Path = RESULTS) -> str:
     return "\n".join([*header, line, *source_list([provenance_of(result)])])
 
 
+def render_ablation(results: Path = RESULTS) -> str:
+    """Renders the validation errors of `accurate` with each change: mean ± standard deviation."""
+    result = read_result("accurate_ablation", results)
+    lines, sources = [], {}
+    for change, fields in result["changes"].items():
+        runs = [run for run in result["runs"] if run["change"] == change]
+        errors = [run["validation_errors"] for run in runs]
+        options = " ".join(f"`--{key.replace('_', '-')} {value}`" for key, value in fields.items())
+        mean = f"{statistics.mean(errors):.1f} ± {statistics.stdev(errors):.1f}"
+        lines.append(table_row(change, options, mean, ", ".join(map(str, errors))))
+        sources |= dict.fromkeys(map(provenance_of, runs))
+    columns = ("change", "options", "validation errors", "of each seed")
+    return "\n".join([*table_header(*columns), *lines, *source_list(sources)])
+
+
 def _line(name: str, runs: Sequence[Row]) -> str:
     """Renders one run, or the mean of several, with the least and the greatest accuracy."""
 
