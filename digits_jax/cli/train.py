@@ -9,6 +9,7 @@ import tyro
 
 from digits_jax.cli.evaluate import evaluate_run
 from digits_jax.data.mnist import load_mnist
+from digits_jax.runtime.distributed import is_main_process, join_processes
 from digits_jax.runtime.progress import log
 from digits_jax.train.config import CONFIGS, TrainConfig
 from digits_jax.train.loop import Diverged, train
@@ -55,6 +56,10 @@ def train_command(base: str) -> Callable[..., None]:
             Path | None,
             tyro.conf.arg(metavar="FOLDER", help_behavior_hint="(default: search as above)"),
         ] = None,
+        distributed: bool = False,
+        coordinator: Annotated[str | None, tyro.conf.arg(metavar="HOST:PORT")] = None,
+        num_processes: int | None = None,
+        process_id: int | None = None,
         fields: Annotated[TrainConfig, tyro.conf.arg(name="")] = CONFIGS[base],
     ) -> None:
         """Train the network on MNIST and count its errors on the test digits.
@@ -79,8 +84,18 @@ def train_command(base: str) -> Callable[..., None]:
                 seed.
             data_dir: This folder holds the four idx files of MNIST (raw or .gz), or mnist/3.0.1 as
                 prepared by TensorFlow Datasets.
+            distributed: Train on the devices of several processes, each started with this command
+                and the same --workdir, which all must see. SLURM, Open MPI, Kubernetes and TPU
+                pods tell the processes of each other; elsewhere use the next three options.
+            coordinator: Process 0 listens at this address, and the others connect to it. This and
+                the next two options imply --distributed.
+            num_processes: There are this many processes.
+            process_id: This is the number of this process, from 0 on.
             fields: The configuration itself, each field an option.
         """
+        cluster = (coordinator, num_processes, process_id)
+        if distributed or cluster != (None, None, None):
+            join_processes(*cluster)
         mnist = load_mnist(data_dir, log)
         try:
             train(fields, workdir, seed, mnist=mnist)
@@ -91,6 +106,8 @@ def train_command(base: str) -> Callable[..., None]:
             log(f"digits-jax: {stop}; the same command continues from there")
             sys.exit(128 + stop.signum)
         result = evaluate_run(workdir, lambda: mnist)
+        if not is_main_process():
+            return
         chosen = "" if fields.train_on_validation else ", the best on the validation digits"
         log(
             f"Test accuracy {result['test_accuracy']:.2%}: {result['errors']} errors in "

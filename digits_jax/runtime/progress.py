@@ -49,12 +49,20 @@ class ProgressBar:
       unit: the name of a unit in the singular, such as "step".
       initial: the number of units that an earlier run has done.
       line_interval_s: seconds between two lines if standard error is not a terminal.
+      hidden: whether to show nothing.
     """
 
     def __init__(
-        self, total: int, unit: str, initial: int = 0, *, line_interval_s: float = LINE_INTERVAL_S
+        self,
+        total: int,
+        unit: str,
+        initial: int = 0,
+        *,
+        line_interval_s: float = LINE_INTERVAL_S,
+        hidden: bool = False,
     ):
-        self._on_terminal = sys.stderr.isatty()
+        self._hidden = hidden
+        self._on_terminal = sys.stderr.isatty() and not hidden
         self._bar = tqdm(
             total=total,
             initial=initial,
@@ -79,7 +87,7 @@ class ProgressBar:
         if self._on_terminal:
             self._bar.set_postfix_str(text, refresh=False)
             self._bar.update(done - self._bar.n)
-        elif now - self._last_line >= self._line_interval_s:
+        elif not self._hidden and now - self._last_line >= self._line_interval_s:
             self._last_line = now
             remaining_s = (now - self._start) / (done - self._initial) * (self._total - done)
             parts = [text] if text else []

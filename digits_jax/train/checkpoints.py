@@ -259,7 +259,7 @@ def load_best(workdir: Path) -> tuple[int, Params]:
       WorkdirError: as for `load_checkpoint`.
     """
     config = read_run(workdir).config
-    sharding = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    sharding = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
     with open_checkpoints(workdir, read_only=True) as checkpoints:
         steps = checkpoints.steps()
         if not steps:

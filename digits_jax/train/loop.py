@@ -1,5 +1,6 @@
 """A whole training run: from the start, or from its last checkpoint, to the end."""
 
+import signal
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -14,6 +15,11 @@ from jax.sharding import PartitionSpec as P
 from digits_jax.data.mnist import MNIST_SHA256, Dataset, Mnist, load_mnist
 from digits_jax.models.cnn import Params
 from digits_jax.runtime.devices import data_mesh
+from digits_jax.runtime.distributed import (
+    is_main_process,
+    is_stop_requested,
+    wait_for_all_processes,
+)
 from digits_jax.runtime.errors import DigitsJaxError
 from digits_jax.runtime.progress import ProgressBar, log
 from digits_jax.train.checkpoints import Checkpoints, RunningMetrics, load_best, open_checkpoints
@@ -84,7 +90,9 @@ def train(
 
     with open_checkpoints(workdir) as checkpoints, collect_signals() as received:
         _train(run, workdir, mnist, checkpoints, received, max_steps_per_call, draw_and_record)
-    plot_training_curve(workdir)
+    if is_main_process():
+        plot_training_curve(workdir)
+    wait_for_all_processes("training_curve")  # whose file is read next
     return load_best(workdir)[1]
 
 
@@ -98,24 +106,27 @@ def _train(
     draw_pictures: Callable[[Dataset, TrainConfig], DrawnPictures],
 ) -> None:
     config = run.config
+    is_main = is_main_process()
+    report = log if is_main else _ignore
     mesh = data_mesh(config.batch_size)
     replicated = NamedSharding(mesh, P())
     init_key, run_key = jax.random.split(jax.random.key(run.seed))
-    restored = checkpoints.restore_newest(config, replicated, log)
+    restored = checkpoints.restore_newest(config, replicated, report)
     state, metrics = restored or (initial_state(config, init_key), RunningMetrics())
     step = int(state.step)
-    metrics_log = MetricsLog(workdir, until_step=step)
+    metrics_log = MetricsLog(workdir, until_step=step) if is_main else None
     if step >= config.steps:
-        log(f"{workdir} is finished: {step:,} of {config.steps:,} steps are done")
+        report(f"{workdir} is finished: {step:,} of {config.steps:,} steps are done")
         return
     devices = f"{mesh.size} × {mesh.devices.flat[0].device_kind}"
     verb = "continuing" if step else "beginning"
-    log(f"{verb} at step {step:,} of {config.steps:,} on {devices}")
+    report(f"{verb} at step {step:,} of {config.steps:,} on {devices}")
     max_steps = max_steps_per_call or steps_per_dispatch(mesh)
     multi_step = make_multi_step(config, mesh, max_steps=max_steps, draw_pictures=draw_pictures)
     mnist = mnist._replace(train=_training_digits(mnist, config))
-    state, run_key, mnist = jax.device_put((state, run_key, mnist), replicated)
-    with closing(ProgressBar(config.steps, "step", initial=step)) as bar:
+    replicate = jax.jit(lambda arrays: arrays, out_shardings=replicated)
+    state, run_key, mnist = replicate((state, run_key, mnist))
+    with closing(ProgressBar(config.steps, "step", initial=step, hidden=not is_main)) as bar:
         while step < config.steps:
             count = _steps_to_evaluation(config, step, max_steps)
             begun = time.monotonic()
@@ -123,7 +134,8 @@ def _train(
             sums = jax.device_get(sums)
             metrics = metrics.add(sums, count, time.monotonic() - begun)
             step += count
-            is_evaluation, stop = config.is_evaluation_step(step), received_signals[:1]
+            is_evaluation = config.is_evaluation_step(step)
+            stop = [signal.SIGTERM] if is_stop_requested(step) else received_signals[:1]
             if sums.bad_step >= 0:
                 raise _diverged(int(sums.bad_step), config, checkpoints)
             if (is_evaluation or stop) and not _is_finite(state.params):
@@ -135,8 +147,9 @@ def _train(
             if is_evaluation:
                 row = _evaluate(state, metrics, config, mnist)
                 metrics = RunningMetrics(seconds=row.seconds)
-                _log_evaluation(row)
-                metrics_log.append(row)
+                report(_describe(row))
+                if metrics_log:
+                    metrics_log.append(row)
                 checkpoints.save(state, metrics, row.validation_accuracy)
             if stop:
                 if not is_evaluation:
@@ -197,7 +210,11 @@ def _diverged(step: int, config: TrainConfig, checkpoints: Checkpoints) -> Diver
     )
 
 
-def _log_evaluation(row: Evaluation) -> None:
+def _ignore(_: str) -> None:
+    """Takes the place of `log` in all processes but the main one."""
+
+
+def _describe(row: Evaluation) -> str:
     accuracies = {
         "training": row.train_accuracy,
         "validation": row.validation_accuracy,
@@ -206,7 +223,7 @@ def _log_evaluation(row: Evaluation) -> None:
     text = ", ".join(
         f"{name} {value:.4f}" for name, value in accuracies.items() if value is not None
     )
-    log(
+    return (
         f"step {row.step}: loss {row.train_loss:.4f}, accuracy: {text}; "
         f"{row.images_per_second:,.0f} images/s, {row.seconds / 60:.1f} min"
     )

@@ -136,7 +136,7 @@ def make_multi_step(
                 lowered = program.lower(state, data, key, count)
             compiled = lowered.compile()
             drawn = drawing.result() if drawing else DrawnPictures()
-            drawn = jax.device_put(drawn, replicated)
+            drawn = jax.jit(lambda pictures: pictures, out_shardings=replicated)(drawn)
         return compiled, drawn
 
     def multi_step(

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+import jax
+
 from digits_jax.runtime.errors import DigitsJaxError
 
 
@@ -22,10 +24,12 @@ def collect_signals() -> Iterator[list[int]]:
     """Collects SIGINT and SIGTERM in a list, so that the run can save before it stops.
 
     Outside the main thread the list stays empty, because Python lets only the main thread handle
-    signals.
+    signals. It also stays empty if there are several processes: JAX takes their SIGTERM, and
+    `is_stop_requested` tells it to all of them.
     """
     received: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
+    is_main_thread = threading.current_thread() is threading.main_thread()
+    if not is_main_thread or jax.process_count() > 1:
         yield received
         return
 

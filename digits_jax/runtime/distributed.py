@@ -1,0 +1,90 @@
+"""Several processes that train one network, on one host or many, by `jax.distributed`.
+
+Every process runs the same program on the devices of all of them (SPMD). Only the main process
+writes files and messages; checkpoints are written by all.
+"""
+
+import jax
+from jax.experimental import multihost_utils
+
+from digits_jax.runtime.errors import DigitsJaxError
+
+START_TIMEOUT_S = 300  # that a process waits for the others
+# After that many seconds without a sign of life, a process counts as lost, and the others stop.
+HEARTBEAT_TIMEOUT_S = 20
+
+
+class ClusterError(DigitsJaxError):
+    """The processes of a distributed run did not find each other."""
+
+
+def join_processes(
+    coordinator: str | None = None,
+    num_processes: int | None = None,
+    process_id: int | None = None,
+    *,
+    start_timeout_s: int = START_TIMEOUT_S,
+) -> None:
+    """Joins the processes of a distributed run; call it before JAX does anything else.
+
+    Under SLURM, Open MPI, Kubernetes and on TPU pods, JAX finds the arguments by itself.
+
+    Args:
+      coordinator: host and port of process 0, such as "10.0.0.1:1234", to which all connect.
+      num_processes: the number of processes.
+      process_id: the number of this process, 0 to `num_processes` − 1.
+      start_timeout_s: seconds to wait for the other processes.
+
+    Raises:
+      ClusterError: some of the three arguments are given and others are not; no cluster is found;
+        or not all processes came in time.
+    """
+    given = (coordinator, num_processes, process_id)
+    if None in given and given != (None, None, None):
+        raise ClusterError(
+            "expected --coordinator, --num-processes and --process-id together, or none of them; "
+            f"got {coordinator}, {num_processes} and {process_id}"
+        )
+    if num_processes is not None and not 0 <= (process_id or 0) < num_processes:
+        raise ClusterError(
+            f"expected --process-id from 0 to --num-processes − 1, {num_processes - 1}; "
+            f"got {process_id}"
+        )
+    try:
+        jax.distributed.initialize(
+            coordinator,
+            num_processes,
+            process_id,
+            initialization_timeout=start_timeout_s,
+            heartbeat_timeout_seconds=HEARTBEAT_TIMEOUT_S,
+        )
+    except (RuntimeError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0][:300]
+        raise ClusterError(
+            f"the processes of this run did not find each other: {reason}. Outside of SLURM, Open "
+            "MPI, Kubernetes and TPU pods, give each process --coordinator HOST:PORT (of process "
+            "0), --num-processes N and --process-id K"
+        ) from error
+
+
+def is_main_process() -> bool:
+    """Returns whether this process is the one that writes files and messages."""
+    return jax.process_index() == 0
+
+
+def wait_for_all_processes(name: str) -> None:
+    """Waits until every process is at this place of the program.
+
+    Args:
+      name: of the place; the same in all processes.
+    """
+    if jax.process_count() > 1:
+        multihost_utils.sync_global_devices(name)
+
+
+def is_stop_requested(step: int) -> bool:
+    """Returns whether some process has received SIGTERM, and all are to stop after this step.
+
+    All processes must call it after every step, or after the same steps.
+    """
+    return jax.process_count() > 1 and multihost_utils.reached_preemption_sync_point(step)
