@@ -1,4 +1,4 @@
-"""A short training run on few real digits, as a process: `short_run.py WORKDIR STEPS`.
+"""A short training run on few real digits, as a process: `short_run.py WORKDIR STEPS OPTION…`.
 
 It is the real command, on few digits so that an evaluation takes no time.
 """
@@ -26,4 +26,5 @@ if __name__ == "__main__":
     setattr(train_module, "load_mnist", first_digits)  # noqa: B010
     options = {"--workdir": sys.argv[1], "--steps": sys.argv[2], "--seed": "1"}
     options |= {"--batch-size": "16", "--evaluate-every": "4"}
-    cli.main(["train", "--config", "paper", *(word for pair in options.items() for word in pair)])
+    words = [word for pair in options.items() for word in pair]
+    cli.main(["train", "--config", "paper", *words, *sys.argv[3:]])

@@ -1,7 +1,10 @@
 """Short training runs as processes, and what they leave in their work folders."""
 
+import socket
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import jax
@@ -15,12 +18,27 @@ STEPS = SHORT.steps
 
 
 def start_run(
-    workdir: Path, environment: dict[str, str], steps: int = STEPS
+    workdir: Path, environment: dict[str, str], steps: int = STEPS, *options: str
 ) -> subprocess.Popen[str]:
     """Starts a short run."""
     script = Path(__file__).with_name("short_run.py")
-    command = [sys.executable, str(script), str(workdir), str(steps)]
+    command = [sys.executable, str(script), str(workdir), str(steps), *options]
     return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+
+
+def start_processes(
+    workdir: Path, environment: dict[str, str], count: int, steps: int = STEPS
+) -> list[subprocess.Popen[str]]:
+    """Starts a short run of several processes, each with one device, on this host."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    environment = {**environment, "XLA_FLAGS": "--xla_force_host_platform_device_count=1"}
+    options = ("--coordinator", f"localhost:{port}", "--num-processes", str(count))
+    return [
+        start_run(workdir, environment, steps, *options, "--process-id", str(number))
+        for number in range(count)
+    ]
 
 
 def run_to_end(workdir: Path, environment: dict[str, str], steps: int = STEPS) -> str:
@@ -55,3 +73,22 @@ def contents(folder: Path) -> dict[Path, tuple[int, bytes]]:
     """Returns the time of change in ns and the content of every file in a folder."""
     files = (path for path in folder.rglob("*") if path.is_file())
     return {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in files}
+
+
+def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    """Waits until the condition holds, as long as the process lives."""
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+
+
+def count_evaluations(workdir: Path) -> int:
+    """Returns the number of lines of `metrics.jsonl`."""
+    return len(read_metrics(workdir / "metrics.jsonl"))
+
+
+def wait_for_evaluations(workdir: Path, rows: int, process: subprocess.Popen[str]) -> None:
+    """Waits until a run has done so many evaluations."""
+    wait_for(lambda: count_evaluations(workdir) >= rows, process)

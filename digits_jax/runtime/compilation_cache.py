@@ -31,10 +31,10 @@ def enable_compilation_cache() -> None:
 
     Programs for a CPU depend on its instruction set and on jaxlib, so each combination of CPU
     features and jaxlib version has a folder of its own. If `JAX_COMPILATION_CACHE_DIR` is set, JAX
-    uses that folder, and this function changes nothing. If the folder cannot be written, JAX warns
-    and goes on.
+    uses that folder, and this function changes nothing. If the folder cannot be written, or others
+    could write to it, programs are not stored: who can write a program there can run it.
     """
-    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ and _make_private(_programs_folder()):
         jax.config.update("jax_compilation_cache_dir", str(_programs_folder()))
         jax.config.update("jax_compilation_cache_max_size", MAX_CACHE_BYTES)
         # Programs that compile quickly are stored as well, because a command has many of them.
@@ -62,13 +62,13 @@ def aot_cached(
     Returns:
       A function of the remaining arguments, which are arrays or pytrees of arrays.
     """
-    folder = _programs_folder().with_name(f"{_programs_folder().name}-{EXECUTABLES_SUFFIX}")
+    folder = _executables_folder()
     config = jax.config.values
     is_enabled = (
         config["jax_compilation_cache_dir"] == str(_programs_folder())
         and config["jax_enable_compilation_cache"]
     )
-    if not (is_enabled and jax.device_count() == 1):
+    if not (is_enabled and jax.device_count() == 1 and _make_private(folder)):
         return lambda *args: function(*args, **static)
     programs: dict[str, Compiled] = {}
 
@@ -87,6 +87,25 @@ def aot_cached(
         return programs[name](*args)
 
     return call
+
+
+def _make_private(folder: Path) -> bool:
+    """Creates a folder for programs; returns whether only this user, or root, can write there.
+
+    A folder that all users may write to is refused, also as a parent within the cache folder. On
+    Windows, where there are no such modes, the user's profile protects the cache.
+    """
+    if os.name == "nt":
+        return True
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if folder.stat().st_uid == os.getuid():
+            folder.chmod(0o700)  # also one that an older version made
+        stats = [path.stat() for path in (folder, folder.parent, cache_folder())]
+    except OSError:
+        return False
+    own = all(stat.st_uid in (0, os.getuid()) for stat in stats)
+    return own and not stats[0].st_mode & 0o022 and not any(s.st_mode & 0o002 for s in stats)
 
 
 def _load(path: Path) -> Compiled | None:
@@ -165,6 +184,10 @@ def _source_hash(folder: Path) -> str:
 
 def _programs_folder() -> Path:
     return cache_folder() / "programs" / f"{jaxlib.version.__version__}-{_cpu_hash()}"
+
+
+def _executables_folder() -> Path:
+    return _programs_folder().with_name(f"{_programs_folder().name}-{EXECUTABLES_SUFFIX}")
 
 
 @cache

@@ -107,6 +107,9 @@ class Checkpoints:
           metrics: the run's metrics since the last evaluation.
           validation_accuracy: the accuracy of the state, 0–1, or None if it was not evaluated. Only
             checkpoints with an accuracy compete for the best one.
+
+        Raises:
+          WorkdirError: it could not be written; older checkpoints are not touched.
         """
         step, args = int(state.step), self._args
         if validation_accuracy is not None:
@@ -115,7 +118,13 @@ class Checkpoints:
             state=args.StandardSave(state),
             progress=args.JsonSave({**metrics._asdict(), "sha256": _sha256(state)}),
         )
-        self._manager.save(step, args=items, force=True)
+        try:
+            self._manager.save(step, args=items, force=True)
+        except Exception as error:  # Orbax and TensorStore raise many kinds, as for a full disk
+            raise WorkdirError(
+                f"checkpoint {step} cannot be saved: {_first_line(error)}. The checkpoints before it "
+                "are as they were: make room, and continue the run with the same command"
+            ) from error
 
     def restore(
         self, step: int, config: TrainConfig, sharding: Sharding
@@ -145,8 +154,9 @@ class Checkpoints:
             sha256 = stored.pop("sha256")
             metrics = RunningMetrics(**stored)
         except Exception as error:  # Orbax and TensorStore raise many kinds for damaged files
-            reason = (str(error).strip() or repr(error)).splitlines()[0][:200]
-            raise WorkdirError(f"checkpoint {step} cannot be read: {reason}") from error
+            raise WorkdirError(
+                f"checkpoint {step} cannot be read: {_first_line(error)}"
+            ) from error
         if _sha256(state) != sha256:
             raise WorkdirError(f"checkpoint {step} does not hold what was saved")
         return state, metrics
@@ -219,6 +229,10 @@ def open_checkpoints(workdir: Path, *, read_only: bool = False) -> Iterator[Chec
         yield checkpoints
     finally:
         checkpoints.close()
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or repr(error)).splitlines()[0][:200]
 
 
 def _sha256(state: TrainState) -> str:

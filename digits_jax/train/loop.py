@@ -3,7 +3,7 @@
 import signal
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import jax
@@ -31,7 +31,14 @@ from digits_jax.train.plots import plot_training_curve
 from digits_jax.train.schedule import learning_rate_schedule
 from digits_jax.train.signals import Interrupted, collect_signals
 from digits_jax.train.step import TrainState, initial_state
-from digits_jax.train.workdir import Evaluation, MetricsLog, RunInfo, record_pictures, start_run
+from digits_jax.train.workdir import (
+    Evaluation,
+    MetricsLog,
+    RunInfo,
+    lock_workdir,
+    record_pictures,
+    start_run,
+)
 
 
 class Diverged(DigitsJaxError):
@@ -80,7 +87,6 @@ def train(
     workdir = Path(workdir)
     mnist = mnist or load_mnist(data_dir, log)
     run = RunInfo(config, seed, MNIST_SHA256)
-    start_run(workdir, run)
 
     def draw_and_record(digits: Dataset, config: TrainConfig) -> DrawnPictures:
         pictures = draw_pictures(digits, config)
@@ -88,7 +94,12 @@ def train(
         record_pictures(workdir, run._replace(negatives_sha256=negatives, other_hands_sha256=hands))
         return pictures
 
-    with open_checkpoints(workdir) as checkpoints, collect_signals() as received:
+    with ExitStack() as stack:
+        if is_main_process():
+            stack.enter_context(lock_workdir(workdir))
+        start_run(workdir, run)
+        checkpoints = stack.enter_context(open_checkpoints(workdir))
+        received = stack.enter_context(collect_signals())
         _train(run, workdir, mnist, checkpoints, received, max_steps_per_call, draw_and_record)
     if is_main_process():
         plot_training_curve(workdir)

@@ -3,10 +3,13 @@
 import dataclasses
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from filelock import FileLock, Timeout
 
 from digits_jax.runtime.errors import DigitsJaxError
 from digits_jax.runtime.files import write_text_atomically
@@ -30,6 +33,34 @@ class RunInfo(NamedTuple):
     negatives_sha256: str | None = None
     # The hash of the digits in other hands, or None likewise.
     other_hands_sha256: str | None = None
+
+
+@contextmanager
+def lock_workdir(workdir: Path) -> Iterator[None]:
+    """Keeps other runs out of a work folder for a `with` block.
+
+    The lock is the system's, on the file `.lock`, and ends with the process, however it ends.
+
+    Args:
+      workdir: the work folder, which need not exist yet.
+
+    Raises:
+      WorkdirError: another run is using the folder, or it cannot be written.
+    """
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(workdir / ".lock", timeout=0)
+        lock.acquire()
+    except Timeout:
+        raise WorkdirError(
+            f"another run is training in {workdir}: wait for its end, or name another --workdir"
+        ) from None
+    except OSError as error:
+        raise WorkdirError(f"cannot write to the work folder {workdir}: {error}") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def read_run(workdir: Path) -> RunInfo:

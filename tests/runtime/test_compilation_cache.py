@@ -46,6 +46,26 @@ def test_programs_are_stored_for_the_next_process(tmp_path: Path) -> None:
     assert {file.name for file in folder.glob("*-cache")} == stored
 
 
+@pytest.mark.parametrize("open_to_all", [".", "programs"])
+def test_programs_are_not_stored_where_everyone_can_write(
+    open_to_all: str, tmp_path: Path
+) -> None:
+    picture, cache = tmp_path / "digit.png", tmp_path / "cache"
+    Image.fromarray(np.eye(28, dtype=np.uint8) * 255).save(picture)
+    (cache / "programs").mkdir(parents=True)
+    (cache / open_to_all).chmod(0o777)
+    assert classify(picture, cache).returncode == 0
+    assert not [path for path in cache.rglob("*") if path.is_file()]
+
+
+def test_the_folder_of_programs_is_the_user_s_alone(tmp_path: Path) -> None:
+    picture, cache = tmp_path / "digit.png", tmp_path / "cache"
+    Image.fromarray(np.eye(28, dtype=np.uint8) * 255).save(picture)
+    assert classify(picture, cache).returncode == 0
+    (folder,) = (cache / "programs").iterdir()
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
 @pytest.mark.slow
 def test_detect_is_traced_again_only_if_the_stored_program_is_damaged(tmp_path: Path) -> None:
     picture, cache = tmp_path / "bar.png", tmp_path / "cache"

@@ -2,11 +2,11 @@
 
 import dataclasses
 import random
+import re
+import resource
 import shutil
 import signal
-import subprocess
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import jax
@@ -16,11 +16,13 @@ from short_run import SHORT, first_digits
 from training_runs import (
     STEPS,
     contents,
+    count_evaluations,
     final_state,
     metrics_without_times,
     run_to_end,
     same_arrays,
     start_run,
+    wait_for,
 )
 
 from digits_jax.data.mnist import Dataset
@@ -28,19 +30,6 @@ from digits_jax.train.checkpoints import load_best, open_checkpoints
 from digits_jax.train.config import TrainConfig
 from digits_jax.train.loop import Diverged, train
 from digits_jax.train.workdir import WorkdirError, read_metrics
-
-
-def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    """Waits until the condition holds, as long as the process lives."""
-    deadline = time.monotonic() + 120
-    while not condition():
-        assert process.poll() is None, process.communicate()[1]
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
-
-
-def count_evaluations(workdir: Path) -> int:
-    return len(read_metrics(workdir / "metrics.jsonl"))
 
 
 @pytest.mark.slow
@@ -195,3 +184,39 @@ def test_divergence_stops_with_the_step_the_rate_and_the_last_good_checkpoint(
         train(diverging, tmp_path / "late", seed=1, mnist=mnist)
     with open_checkpoints(tmp_path / "late", read_only=True) as checkpoints:
         assert checkpoints.steps() == [2]
+
+
+@pytest.mark.slow
+def test_a_second_run_in_the_folder_is_refused_until_the_first_has_ended_or_was_killed(
+    tmp_path: Path, uninterrupted: Path, environment: dict[str, str]
+) -> None:
+    first = start_run(tmp_path, environment)
+    wait_for(lambda: count_evaluations(tmp_path) >= 1, first)
+    first.send_signal(signal.SIGSTOP)  # so that it does not end meanwhile
+    second = start_run(tmp_path, environment)
+    _, messages = second.communicate(timeout=120)
+    assert second.returncode == 1
+    assert f"another run is training in {tmp_path}" in messages
+    first.send_signal(signal.SIGKILL)
+    first.communicate()
+    assert "continuing at step" in run_to_end(tmp_path, environment)
+    assert same_arrays(final_state(tmp_path), final_state(uninterrupted))
+
+
+@pytest.mark.slow
+def test_a_checkpoint_that_cannot_be_written_stops_the_run_and_loses_nothing(
+    tmp_path: Path, uninterrupted: Path, environment: dict[str, str]
+) -> None:
+    """Files may no longer grow over 64 KiB, which the system reports much as a full disk."""
+    process = start_run(tmp_path, environment)
+    wait_for(lambda: count_evaluations(tmp_path) >= 1, process)
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (2**16, resource.RLIM_INFINITY))
+    _, messages = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert re.search(r"digits-jax: checkpoint \d+ cannot be saved: .*make room", messages)
+    assert "Traceback" not in messages
+    with open_checkpoints(tmp_path, read_only=True) as checkpoints:
+        saved = checkpoints.steps()[-1]
+    assert f"continuing at step {saved}" in run_to_end(tmp_path, environment)
+    assert same_arrays(final_state(tmp_path), final_state(uninterrupted))
+    assert metrics_without_times(tmp_path) == metrics_without_times(uninterrupted)

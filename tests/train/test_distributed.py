@@ -1,0 +1,111 @@
+"""Runs of several processes: real ones, that meet on this host."""
+
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from training_runs import (
+    STEPS,
+    final_state,
+    metrics_without_times,
+    run_to_end,
+    same_arrays,
+    start_processes,
+    wait_for_evaluations,
+)
+
+from digits_jax.runtime.distributed import ClusterError, join_processes
+from digits_jax.train.checkpoints import open_checkpoints
+
+
+def _end(processes: list[subprocess.Popen[str]], timeout_s: float = 300) -> list[str]:
+    """Waits for the end of all processes, and returns their messages."""
+    deadline = time.monotonic() + timeout_s
+    try:
+        return [
+            process.communicate(timeout=deadline - time.monotonic())[1] for process in processes
+        ]
+    finally:
+        for process in processes:
+            process.kill()
+
+
+@pytest.fixture(scope="module")
+def run_of_two(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) -> Path:
+    """The work folder of a run of two processes that nothing stopped."""
+    workdir = tmp_path_factory.mktemp("two") / "run"
+    processes = start_processes(workdir, environment, 2)
+    messages = _end(processes)
+    assert [process.returncode for process in processes] == [0, 0], messages
+    assert "on 2 × cpu" in messages[0]
+    assert "Test accuracy" in messages[0]
+    assert "step" not in messages[1]  # the main process alone reports
+    return workdir
+
+
+def _assert_same_curves(workdir: Path, other: Path) -> None:
+    rows, other_rows = metrics_without_times(workdir), metrics_without_times(other)
+    assert [row["step"] for row in rows] == [row["step"] for row in other_rows]
+    for row, other_row in zip(rows, other_rows, strict=True):
+        assert row == pytest.approx(other_row, abs=1e-5)
+
+
+@pytest.mark.slow
+def test_the_curves_of_1_2_and_4_processes_are_the_same(
+    tmp_path: Path, uninterrupted: Path, run_of_two: Path, environment: dict[str, str]
+) -> None:
+    _assert_same_curves(run_of_two, uninterrupted)
+    _end(start_processes(tmp_path / "four", environment, 4))
+    _assert_same_curves(tmp_path / "four", uninterrupted)
+
+
+@pytest.mark.slow
+def test_sigterm_to_one_process_saves_in_all_and_another_number_continues(
+    tmp_path: Path, uninterrupted: Path, environment: dict[str, str]
+) -> None:
+    processes = start_processes(tmp_path, environment, 2)
+    wait_for_evaluations(tmp_path, 1, processes[0])
+    processes[1].send_signal(signal.SIGTERM)
+    messages = _end(processes, timeout_s=60)
+    assert [process.returncode for process in processes] == [128 + signal.SIGTERM] * 2
+    assert all("the same command continues from there" in text for text in messages)
+    with open_checkpoints(tmp_path, read_only=True) as checkpoints:
+        saved = checkpoints.steps()[-1]
+    assert f"continuing at step {saved} of {STEPS} on 1" in run_to_end(tmp_path, environment)
+    _assert_same_curves(tmp_path, uninterrupted)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("killed", [0, 1])
+def test_a_killed_process_stops_the_others_which_name_it_and_loses_nothing(
+    killed: int, tmp_path: Path, run_of_two: Path, environment: dict[str, str]
+) -> None:
+    """The restarted run ends with the same bits as a run of two that nothing stopped."""
+    processes = start_processes(tmp_path, environment, 2)
+    wait_for_evaluations(tmp_path, 2, processes[0])
+    processes[killed].send_signal(signal.SIGKILL)
+    begun = time.monotonic()
+    messages = _end(processes, timeout_s=60)
+    assert time.monotonic() - begun < 60
+    assert processes[1 - killed].returncode not in (0, None)
+    assert f"task:{killed}" in messages[1 - killed] or "process 0" in messages[1 - killed]
+    _end(start_processes(tmp_path, environment, 2))
+    assert same_arrays(final_state(tmp_path), final_state(run_of_two))
+    assert metrics_without_times(tmp_path) == metrics_without_times(run_of_two)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("localhost:1", 2, None), "--coordinator, --num-processes and --process-id together"),
+        (("localhost:1", 2, 2), "--process-id from 0 to --num-processes − 1, 1; got 2"),
+        ((None, None, None), "give each process --coordinator HOST:PORT"),
+    ],
+)
+def test_missing_or_wrong_arguments_are_refused(
+    arguments: tuple[str | None, int | None, int | None], expected: str
+) -> None:
+    with pytest.raises(ClusterError, match=expected):
+        join_processes(*arguments)
