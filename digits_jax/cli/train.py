@@ -9,7 +9,12 @@ import tyro
 
 from digits_jax.cli.evaluate import evaluate_run
 from digits_jax.data.mnist import load_mnist
-from digits_jax.runtime.distributed import is_main_process, join_processes
+from digits_jax.runtime.distributed import (
+    ProcessLost,
+    is_main_process,
+    join_processes,
+    leave_at_once,
+)
 from digits_jax.runtime.progress import log
 from digits_jax.train.config import CONFIGS, TrainConfig
 from digits_jax.train.loop import Diverged, train
@@ -105,6 +110,9 @@ def train_command(base: str) -> Callable[..., None]:
         except Interrupted as stop:
             log(f"digits-jax: {stop}; the same command continues from there")
             sys.exit(128 + stop.signum)
+        except ProcessLost as error:
+            log(f"digits-jax: {error}")
+            leave_at_once(1)
         result = evaluate_run(workdir, lambda: mnist)
         if not is_main_process():
             return

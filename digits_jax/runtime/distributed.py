@@ -4,6 +4,13 @@ Every process runs the same program on the devices of all of them (SPMD). Only t
 writes files and messages; checkpoints are written by all.
 """
 
+import os
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NoReturn
+
 import jax
 from jax.experimental import multihost_utils
 
@@ -12,10 +19,15 @@ from digits_jax.runtime.errors import DigitsJaxError
 START_TIMEOUT_S = 300  # that a process waits for the others
 # After that many seconds without a sign of life, a process counts as lost, and the others stop.
 HEARTBEAT_TIMEOUT_S = 20
+ROLL_CALL_TIMEOUT_S = 10  # in which the processes that are left answer
 
 
 class ClusterError(DigitsJaxError):
     """The processes of a distributed run did not find each other."""
+
+
+class ProcessLost(DigitsJaxError):
+    """Another process of a distributed run has stopped, so that this one cannot go on."""
 
 
 def join_processes(
@@ -88,3 +100,58 @@ def is_stop_requested(step: int) -> bool:
     All processes must call it after every step, or after the same steps.
     """
     return jax.process_count() > 1 and multihost_utils.reached_preemption_sync_point(step)
+
+
+@contextmanager
+def detect_lost_processes() -> Iterator[None]:
+    """Turns JAX's error into a `ProcessLost` that names the process, if there are several.
+
+    An exchange of arrays by TCP fails at once. Where it does not notice, it ends this
+    process itself, `HEARTBEAT_TIMEOUT_S` after the other's last sign of life, and at once if the
+    other is process 0, the coordinator; its message then speaks of the coordination service.
+    """
+    try:
+        yield
+    except Exception as error:
+        if jax.process_count() == 1 or not _is_failed_exchange(error):
+            raise
+        raise ProcessLost(
+            f"{_name_lost_processes()} stopped, and this process cannot go on without. Start all "
+            "processes again with the same commands: they continue from the last checkpoint"
+        ) from error
+
+
+def _is_failed_exchange(error: BaseException | None) -> bool:
+    """Returns whether an error, or one from which it came, is that of a failed exchange.
+
+    JAX raises a JaxRuntimeError from compiled programs, and a plain ValueError elsewhere.
+    """
+    while error is not None:
+        if isinstance(error, jax.errors.JaxRuntimeError) or "Gloo" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _name_lost_processes() -> str:
+    """Calls the roll at the coordinator, whose error names the processes that do not answer.
+
+    Orbax's barrier is JAX's own, which JAX has no public function for.
+    """
+    from orbax.checkpoint import multihost  # late, since Orbax takes seconds to import
+
+    try:
+        multihost.get_barrier_sync_fn()(key="roll_call", timeout_ms=1000 * ROLL_CALL_TIMEOUT_S)
+    except Exception as error:  # JAX and Orbax wrap it in several kinds
+        _, _, absent = str(error).partition("timed out task names:\n")
+        numbers = re.findall(r"(\d+)$", absent.partition("\n\n")[0], re.MULTILINE)
+        if numbers:
+            return " and ".join(f"process {number}" for number in sorted(numbers, key=int))
+    return "another process"
+
+
+def leave_at_once(exit_code: int) -> NoReturn:
+    """Ends this process without JAX's farewell, which would wait for the process that was lost."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(exit_code)

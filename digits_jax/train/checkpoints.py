@@ -122,8 +122,8 @@ class Checkpoints:
             self._manager.save(step, args=items, force=True)
         except Exception as error:  # Orbax and TensorStore raise many kinds, as for a full disk
             raise WorkdirError(
-                f"checkpoint {step} cannot be saved: {_first_line(error)}. The checkpoints before it "
-                "are as they were: make room, and continue the run with the same command"
+                f"checkpoint {step} cannot be saved: {_first_line(error)}. The checkpoints before "
+                "it are as they were: make room, and continue the run with the same command"
             ) from error
 
     def restore(
@@ -154,9 +154,7 @@ class Checkpoints:
             sha256 = stored.pop("sha256")
             metrics = RunningMetrics(**stored)
         except Exception as error:  # Orbax and TensorStore raise many kinds for damaged files
-            raise WorkdirError(
-                f"checkpoint {step} cannot be read: {_first_line(error)}"
-            ) from error
+            raise WorkdirError(f"checkpoint {step} cannot be read: {_first_line(error)}") from error
         if _sha256(state) != sha256:
             raise WorkdirError(f"checkpoint {step} does not hold what was saved")
         return state, metrics

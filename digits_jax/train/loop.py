@@ -16,6 +16,7 @@ from digits_jax.data.mnist import MNIST_SHA256, Dataset, Mnist, load_mnist
 from digits_jax.models.cnn import Params
 from digits_jax.runtime.devices import data_mesh
 from digits_jax.runtime.distributed import (
+    detect_lost_processes,
     is_main_process,
     is_stop_requested,
     wait_for_all_processes,
@@ -82,6 +83,7 @@ def train(
       DataError: MNIST could not be loaded.
       Diverged: the loss or the parameters were not finite.
       Interrupted: a SIGINT or SIGTERM came during training; the state was saved.
+      ProcessLost: there are several processes, and another one stopped.
     """
     config = config if isinstance(config, TrainConfig) else get_config(config)
     workdir = Path(workdir)
@@ -100,6 +102,7 @@ def train(
         start_run(workdir, run)
         checkpoints = stack.enter_context(open_checkpoints(workdir))
         received = stack.enter_context(collect_signals())
+        stack.enter_context(detect_lost_processes())
         _train(run, workdir, mnist, checkpoints, received, max_steps_per_call, draw_and_record)
     if is_main_process():
         plot_training_curve(workdir)

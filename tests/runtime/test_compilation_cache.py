@@ -47,9 +47,7 @@ def test_programs_are_stored_for_the_next_process(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("open_to_all", [".", "programs"])
-def test_programs_are_not_stored_where_everyone_can_write(
-    open_to_all: str, tmp_path: Path
-) -> None:
+def test_programs_are_not_stored_where_everyone_can_write(open_to_all: str, tmp_path: Path) -> None:
     picture, cache = tmp_path / "digit.png", tmp_path / "cache"
     Image.fromarray(np.eye(28, dtype=np.uint8) * 255).save(picture)
     (cache / "programs").mkdir(parents=True)
