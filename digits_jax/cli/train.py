@@ -90,12 +90,11 @@ def train_command(base: str) -> Callable[..., None]:
             data_dir: This folder holds the four idx files of MNIST (raw or .gz), or mnist/3.0.1 as
                 prepared by TensorFlow Datasets.
             distributed: Train on the devices of several processes, each started with this command
-                and the same --workdir, which all must see. SLURM, Open MPI, Kubernetes and TPU
-                pods tell the processes of each other; elsewhere use the next three options.
-            coordinator: Process 0 listens at this address, and the others connect to it. This and
-                the next two options imply --distributed.
-            num_processes: There are this many processes.
-            process_id: This is the number of this process, from 0 on.
+                and the same --workdir, which all must see. SLURM, Kubernetes and TPU pods tell the
+                processes of each other; elsewhere use the next three options instead.
+            coordinator: Process 0 listens at this address, and the others connect to it.
+            num_processes: There are this many processes. Open MPI tells it.
+            process_id: This is the number of this process, from 0 on. Open MPI tells it.
             fields: The configuration itself, each field an option.
         """
         cluster = (coordinator, num_processes, process_id)

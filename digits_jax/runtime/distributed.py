@@ -19,6 +19,7 @@ from digits_jax.runtime.errors import DigitsJaxError
 START_TIMEOUT_S = 300  # that a process waits for the others
 # After that many seconds without a sign of life, a process counts as lost, and the others stop.
 HEARTBEAT_TIMEOUT_S = 20
+MPI_SIZE, MPI_RANK = "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK"
 ROLL_CALL_TIMEOUT_S = 10  # in which the processes that are left answer
 
 
@@ -39,18 +40,21 @@ def join_processes(
 ) -> None:
     """Joins the processes of a distributed run; call it before JAX does anything else.
 
-    Under SLURM, Open MPI, Kubernetes and on TPU pods, JAX finds the arguments by itself.
+    Under SLURM, Kubernetes and on TPU pods, JAX finds the arguments by itself. Open MPI tells the
+    numbers, and up to version 4 the coordinator.
 
     Args:
       coordinator: host and port of process 0, such as "10.0.0.1:1234", to which all connect.
-      num_processes: the number of processes.
-      process_id: the number of this process, 0 to `num_processes` − 1.
+      num_processes: the number of processes; by default Open MPI's.
+      process_id: the number of this process, 0 to `num_processes` − 1; by default Open MPI's.
       start_timeout_s: seconds to wait for the other processes.
 
     Raises:
       ClusterError: some of the three arguments are given and others are not; no cluster is found;
         or not all processes came in time.
     """
+    if coordinator and (num_processes, process_id) == (None, None) and MPI_SIZE in os.environ:
+        num_processes, process_id = int(os.environ[MPI_SIZE]), int(os.environ[MPI_RANK])
     given = (coordinator, num_processes, process_id)
     if None in given and given != (None, None, None):
         raise ClusterError(
@@ -73,9 +77,10 @@ def join_processes(
     except (RuntimeError, ValueError) as error:
         reason = str(error).strip().splitlines()[0][:300]
         raise ClusterError(
-            f"the processes of this run did not find each other: {reason}. Outside of SLURM, Open "
-            "MPI, Kubernetes and TPU pods, give each process --coordinator HOST:PORT (of process "
-            "0), --num-processes N and --process-id K"
+            f"the processes of this run did not find each other: {reason}. Under SLURM, "
+            "Kubernetes and on TPU pods, --distributed is enough. Under Open MPI, give "
+            "--coordinator HOST:PORT (of process 0); elsewhere also --num-processes N and "
+            "--process-id K"
         ) from error
 
 

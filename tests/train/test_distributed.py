@@ -1,5 +1,6 @@
 """Runs of several processes: real ones, that meet on this host."""
 
+import os
 import signal
 import subprocess
 import time
@@ -13,6 +14,7 @@ from training_runs import (
     run_to_end,
     same_arrays,
     start_processes,
+    start_run,
     wait_for_evaluations,
 )
 
@@ -62,6 +64,30 @@ def test_the_curves_of_1_2_and_4_processes_are_the_same(
 
 
 @pytest.mark.slow
+def test_under_slurm_the_processes_find_each_other(
+    tmp_path: Path, uninterrupted: Path, environment: dict[str, str]
+) -> None:
+    """With the variables that `srun` sets in its tasks; the port comes from the job's number."""
+    job = {
+        "SLURM_JOB_ID": str(os.getpid()),
+        "SLURM_STEP_NODELIST": "localhost",
+        "SLURM_NTASKS": "2",
+    }
+    processes = [
+        start_run(
+            tmp_path,
+            {**environment, **job, "SLURM_PROCID": number, "SLURM_LOCALID": number},
+            STEPS,
+            "--distributed",
+        )
+        for number in ("0", "1")
+    ]
+    messages = _end(processes)
+    assert "on 2 × cpu" in messages[0]
+    _assert_same_curves(tmp_path, uninterrupted)
+
+
+@pytest.mark.slow
 def test_sigterm_to_one_process_saves_in_all_and_another_number_continues(
     tmp_path: Path, uninterrupted: Path, environment: dict[str, str]
 ) -> None:
@@ -102,7 +128,7 @@ def test_a_killed_process_stops_the_others_which_name_it_and_loses_nothing(
     [
         (("localhost:1", 2, None), "--coordinator, --num-processes and --process-id together"),
         (("localhost:1", 2, 2), "--process-id from 0 to --num-processes − 1, 1; got 2"),
-        ((None, None, None), "give each process --coordinator HOST:PORT"),
+        ((None, None, None), "give --coordinator HOST:PORT"),
     ],
 )
 def test_missing_or_wrong_arguments_are_refused(
