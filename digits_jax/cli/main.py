@@ -32,6 +32,11 @@ COMMANDS = (
     "export",
     "demo",
 )
+# What each command tells the user to do if a device has too little memory.
+LESS_MEMORY = {
+    "train": "lower --batch-size",
+    "benchmark": "lower --batch-size and --image-size",
+}
 DESCRIPTION = (
     "Find and read handwritten digits with a small convolutional network.\n\n"
     "Type `digits-jax COMMAND --help` for the options of a command, and `digits-jax --version` for "
@@ -67,6 +72,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     except (DigitsJaxError, OSError) as error:  # anything else is a bug and shows its traceback
         log(f"digits-jax: {error}")
         sys.exit(error.exit_code if isinstance(error, DigitsJaxError) else 1)
+    except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        remedy = LESS_MEMORY.get(arguments[0], "give smaller pictures, or set JAX_PLATFORMS=cpu")
+        reason = str(error).splitlines()[0].removeprefix("RESOURCE_EXHAUSTED: ")
+        log(f"digits-jax: the device has too little memory: {reason} To need less, {remedy}")
+        sys.exit(1)
     except KeyboardInterrupt:
         log("digits-jax: interrupted")
         sys.exit(130)

@@ -37,6 +37,19 @@ def test_help_of_train_shows_the_defaults_of_the_named_configuration(
 
 
 @pytest.mark.slow
+def test_too_little_memory_is_a_line_that_names_the_option_to_lower(tmp_path: Path) -> None:
+    """A batch of which one array alone would take over a hundred gigabytes, in 12 of memory."""
+    options = ("--config", "quick", "--workdir", str(tmp_path), "--batch-size", "2000000")
+    executable = str(Path(sys.executable).with_name("digits-jax"))
+    limited = ["prlimit", "--as=12000000000", executable, "train", *options]
+    train = subprocess.run(limited, capture_output=True, text=True, timeout=300)
+    assert train.returncode == 1
+    last = train.stderr.splitlines()[-1]
+    assert "digits-jax: the device has too little memory: Out of memory allocating" in last
+    assert last.endswith("To need less, lower --batch-size")
+
+
+@pytest.mark.slow
 def test_evaluate_repeats_the_test_accuracy_of_a_finished_training_run(tmp_path: Path) -> None:
     """Ten steps on the real digits, each command in a process of its own."""
     workdir = tmp_path / "run"
