@@ -73,6 +73,7 @@ def join_processes(
             process_id,
             initialization_timeout=start_timeout_s,
             heartbeat_timeout_seconds=HEARTBEAT_TIMEOUT_S,
+            shutdown_timeout_seconds=HEARTBEAT_TIMEOUT_S,
         )
     except (RuntimeError, ValueError) as error:
         reason = str(error).strip().splitlines()[0][:300]
@@ -111,9 +112,9 @@ def is_stop_requested(step: int) -> bool:
 def detect_lost_processes() -> Iterator[None]:
     """Turns JAX's error into a `ProcessLost` that names the process, if there are several.
 
-    An exchange of arrays by TCP fails at once. Where it does not notice, it ends this
-    process itself, `HEARTBEAT_TIMEOUT_S` after the other's last sign of life, and at once if the
-    other is process 0, the coordinator; its message then speaks of the coordination service.
+    An exchange of arrays by TCP fails at once. Where none fails, JAX ends this process itself,
+    `HEARTBEAT_TIMEOUT_S` after the other's last sign of life. If the other is process 0, the
+    coordinator, JAX does so at once, and its message speaks of the leader.
     """
     try:
         yield
@@ -129,9 +130,12 @@ def detect_lost_processes() -> Iterator[None]:
 def _is_failed_exchange(error: BaseException | None) -> bool:
     """Returns whether an error, or one from which it came, is that of a failed exchange.
 
-    JAX raises a JaxRuntimeError from compiled programs, and a plain ValueError elsewhere.
+    JAX raises a JaxRuntimeError from compiled programs, also where memory is short, and a plain
+    ValueError elsewhere.
     """
     while error is not None:
+        if "RESOURCE_EXHAUSTED" in str(error):
+            return False
         if isinstance(error, jax.errors.JaxRuntimeError) or "Gloo" in str(error):
             return True
         error = error.__cause__ or error.__context__
