@@ -75,7 +75,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     except jax.errors.JaxRuntimeError as error:
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
-        remedy = LESS_MEMORY.get(arguments[0], "give smaller pictures, or set JAX_PLATFORMS=cpu")
+        remedy = LESS_MEMORY.get(
+            arguments[0], "give smaller pictures, or use a device with more memory"
+        )
         reason = str(error).splitlines()[0].removeprefix("RESOURCE_EXHAUSTED: ")
         log(f"digits-jax: the device has too little memory: {reason} To need less, {remedy}")
         sys.exit(1)

@@ -11,6 +11,7 @@ from digits_jax.cli.evaluate import evaluate_run
 from digits_jax.data.mnist import load_mnist
 from digits_jax.runtime.distributed import (
     ProcessLost,
+    detect_lost_processes,
     is_main_process,
     join_processes,
     leave_at_once,
@@ -102,7 +103,9 @@ def train_command(base: str) -> Callable[..., None]:
             join_processes(*cluster)
         mnist = load_mnist(data_dir, log)
         try:
-            train(fields, workdir, seed, mnist=mnist)
+            with detect_lost_processes():
+                train(fields, workdir, seed, mnist=mnist)
+                result = evaluate_run(workdir, lambda: mnist)
         except Diverged as error:
             log(f"digits-jax: {error}")
             sys.exit(1)
@@ -112,7 +115,6 @@ def train_command(base: str) -> Callable[..., None]:
         except ProcessLost as error:
             log(f"digits-jax: {error}")
             leave_at_once(1)
-        result = evaluate_run(workdir, lambda: mnist)
         if not is_main_process():
             return
         chosen = "" if fields.train_on_validation else ", the best on the validation digits"

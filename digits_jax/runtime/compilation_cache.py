@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
+from stat import S_ISVTX
 from typing import Any
 
 import flax
@@ -19,6 +20,7 @@ from jax.stages import Compiled, Lowered
 from digits_jax.runtime.files import atomic_write, cache_folder
 from digits_jax.runtime.hardware import cpu_features
 from digits_jax.runtime.jax_config import temporary_jax_config
+from digits_jax.runtime.progress import log
 
 PACKAGE_FOLDER = Path(__file__).parents[1]
 MAX_CACHE_BYTES = 2**30  # of JAX's cache; the least recently used programs are deleted first
@@ -32,9 +34,15 @@ def enable_compilation_cache() -> None:
     Programs for a CPU depend on its instruction set and on jaxlib, so each combination of CPU
     features and jaxlib version has a folder of its own. If `JAX_COMPILATION_CACHE_DIR` is set, JAX
     uses that folder, and this function changes nothing. If the folder cannot be written, or others
-    could write to it, programs are not stored: who can write a program there can run it.
+    could write to it, programs are not stored, and a message says so: who can write a program there
+    can make this user run it.
     """
-    if "JAX_COMPILATION_CACHE_DIR" not in os.environ and _make_private(_programs_folder()):
+    if "JAX_COMPILATION_CACHE_DIR" in os.environ:
+        return
+    if not _make_private(_programs_folder()):
+        folder = _programs_folder()
+        log(f"compiled programs are not stored: {folder} must be writable for you, and you alone")
+    else:
         jax.config.update("jax_compilation_cache_dir", str(_programs_folder()))
         jax.config.update("jax_compilation_cache_max_size", MAX_CACHE_BYTES)
         # Programs that compile quickly are stored as well, because a command has many of them.
@@ -92,20 +100,22 @@ def aot_cached(
 def _make_private(folder: Path) -> bool:
     """Creates a folder for programs; returns whether only this user, or root, can write there.
 
-    A folder that all users may write to is refused, also as a parent within the cache folder. On
+    The folder above has to be as private, and the cache folder at least not open to all. On
     Windows, where there are no such modes, the user's profile protects the cache.
     """
     if os.name == "nt":
         return True
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if folder.stat().st_uid == os.getuid():
-            folder.chmod(0o700)  # also one that an older version made
-        stats = [path.stat() for path in (folder, folder.parent, cache_folder())]
+        for path in (folder.parent, folder):
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # lstat, since a link may lead to a folder that someone else prepared
+        stats = [path.lstat() for path in (folder, folder.parent)]
+        cache_mode = cache_folder().stat().st_mode
     except OSError:
         return False
-    own = all(stat.st_uid in (0, os.getuid()) for stat in stats)
-    return own and not stats[0].st_mode & 0o022 and not any(s.st_mode & 0o002 for s in stats)
+    is_own = all(stat.st_uid in (0, os.getuid()) for stat in stats)
+    is_closed = not any(stat.st_mode & 0o022 for stat in stats)
+    return is_own and is_closed and (not cache_mode & 0o002 or bool(cache_mode & S_ISVTX))
 
 
 def _load(path: Path) -> Compiled | None:
@@ -183,7 +193,7 @@ def _source_hash(folder: Path) -> str:
 
 
 def _programs_folder() -> Path:
-    return cache_folder() / "programs" / f"{jaxlib.version.__version__}-{_cpu_hash()}"
+    return cache_folder() / "compiled" / f"{jaxlib.version.__version__}-{_cpu_hash()}"
 
 
 def _executables_folder() -> Path:

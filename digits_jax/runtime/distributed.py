@@ -1,7 +1,7 @@
 """Several processes that train one network, on one host or many, by `jax.distributed`.
 
-Every process runs the same program on the devices of all of them (SPMD). Only the main process
-writes files and messages; checkpoints are written by all.
+Every process runs the same program on the devices of all of them (SPMD). The main process, number
+0, alone writes `run.json`, `metrics.jsonl` and messages; checkpoints are written by all.
 """
 
 import os
@@ -12,19 +12,19 @@ from contextlib import contextmanager
 from typing import NoReturn
 
 import jax
+import numpy as np
 from jax.experimental import multihost_utils
 
 from digits_jax.runtime.errors import DigitsJaxError
 
-START_TIMEOUT_S = 300  # that a process waits for the others
 # After that many seconds without a sign of life, a process counts as lost, and the others stop.
 HEARTBEAT_TIMEOUT_S = 20
-MPI_SIZE, MPI_RANK = "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK"
 ROLL_CALL_TIMEOUT_S = 10  # in which the processes that are left answer
+MPI_SIZE, MPI_RANK = "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK"
 
 
 class ClusterError(DigitsJaxError):
-    """The processes of a distributed run did not find each other."""
+    """The processes of a distributed run did not find each other, or do not agree."""
 
 
 class ProcessLost(DigitsJaxError):
@@ -35,8 +35,6 @@ def join_processes(
     coordinator: str | None = None,
     num_processes: int | None = None,
     process_id: int | None = None,
-    *,
-    start_timeout_s: int = START_TIMEOUT_S,
 ) -> None:
     """Joins the processes of a distributed run; call it before JAX does anything else.
 
@@ -47,11 +45,10 @@ def join_processes(
       coordinator: host and port of process 0, such as "10.0.0.1:1234", to which all connect.
       num_processes: the number of processes; by default Open MPI's.
       process_id: the number of this process, 0 to `num_processes` − 1; by default Open MPI's.
-      start_timeout_s: seconds to wait for the other processes.
 
     Raises:
-      ClusterError: some of the three arguments are given and others are not; no cluster is found;
-        or not all processes came in time.
+      ClusterError: some of the three arguments are given and others are not, or no cluster is
+        found.
     """
     if coordinator and (num_processes, process_id) == (None, None) and MPI_SIZE in os.environ:
         num_processes, process_id = int(os.environ[MPI_SIZE]), int(os.environ[MPI_RANK])
@@ -71,15 +68,13 @@ def join_processes(
             coordinator,
             num_processes,
             process_id,
-            initialization_timeout=start_timeout_s,
             heartbeat_timeout_seconds=HEARTBEAT_TIMEOUT_S,
             shutdown_timeout_seconds=HEARTBEAT_TIMEOUT_S,
         )
     except (RuntimeError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0][:300]
         raise ClusterError(
-            f"the processes of this run did not find each other: {reason}. Under SLURM, "
-            "Kubernetes and on TPU pods, --distributed is enough. Under Open MPI, give "
+            f"the processes of this run did not find each other: {_first_line(error)} Under "
+            "SLURM, Kubernetes and on TPU pods, --distributed is enough. Under Open MPI, give "
             "--coordinator HOST:PORT (of process 0); elsewhere also --num-processes N and "
             "--process-id K"
         ) from error
@@ -100,12 +95,51 @@ def wait_for_all_processes(name: str) -> None:
         multihost_utils.sync_global_devices(name)
 
 
-def is_stop_requested(step: int) -> bool:
-    """Returns whether some process has received SIGTERM, and all are to stop after this step.
+def raise_in_all_processes(error: DigitsJaxError | None) -> None:
+    """Raises the main process's error, and a `ClusterError` in the others.
 
-    All processes must call it after every step, or after the same steps.
+    All processes must call it at the same place.
+
+    Args:
+      error: why the main process cannot go on, or None if it can. That of others is ignored.
     """
-    return jax.process_count() > 1 and multihost_utils.reached_preemption_sync_point(step)
+    is_well = error is None
+    if jax.process_count() > 1:
+        is_well = bool(multihost_utils.broadcast_one_to_all(np.array(is_well)))
+    if error is not None:
+        raise error
+    if not is_well:
+        raise ClusterError("process 0 could not begin: its message says why")
+
+
+def check_same_in_all_processes(number: int, meaning: str) -> None:
+    """Checks that a number is the same in all processes, which must all call this.
+
+    Args:
+      number: a whole number.
+      meaning: what the number is and why it may differ, for the message.
+
+    Raises:
+      ClusterError: it is not.
+    """
+    if jax.process_count() > 1:
+        numbers = multihost_utils.process_allgather(np.array(number)).tolist()
+        if len(set(numbers)) > 1:
+            raise ClusterError(f"expected {meaning}; got {numbers}, in the order of the processes")
+
+
+def is_stop_requested(steps: range) -> bool:
+    """Returns whether some process has received SIGTERM, and all are to stop after these steps.
+
+    JAX chooses the step after which all stop, and tells it for that step alone: ask for each step
+    once, from 0 on, in all processes alike.
+
+    Args:
+      steps: the steps since the last call.
+    """
+    if jax.process_count() == 1:
+        return False
+    return any(multihost_utils.reached_preemption_sync_point(step) for step in steps)
 
 
 @contextmanager
@@ -121,16 +155,20 @@ def detect_lost_processes() -> Iterator[None]:
     except Exception as error:
         if jax.process_count() == 1 or not _is_failed_exchange(error):
             raise
+        lost = _name_lost_processes()
+        if not lost:
+            raise
         raise ProcessLost(
-            f"{_name_lost_processes()} stopped, and this process cannot go on without. Start all "
-            "processes again with the same commands: they continue from the last checkpoint"
+            f"{lost} did not answer, and this process cannot go on without ({_first_line(error)}). "
+            "Start all processes again with the same commands: they continue from the last "
+            "checkpoint"
         ) from error
 
 
 def _is_failed_exchange(error: BaseException | None) -> bool:
-    """Returns whether an error, or one from which it came, is that of a failed exchange.
+    """Returns whether an error, or one from which it came, may be that of a failed exchange.
 
-    JAX raises a JaxRuntimeError from compiled programs, also where memory is short, and a plain
+    JAX raises a JaxRuntimeError from large programs, also where memory is short, and a plain
     ValueError elsewhere.
     """
     while error is not None:
@@ -143,7 +181,7 @@ def _is_failed_exchange(error: BaseException | None) -> bool:
 
 
 def _name_lost_processes() -> str:
-    """Calls the roll at the coordinator, whose error names the processes that do not answer.
+    """Calls the roll at the coordinator; returns the processes that do not answer, or "".
 
     Orbax's barrier is JAX's own, which JAX has no public function for.
     """
@@ -154,9 +192,12 @@ def _name_lost_processes() -> str:
     except Exception as error:  # JAX and Orbax wrap it in several kinds
         _, _, absent = str(error).partition("timed out task names:\n")
         numbers = re.findall(r"(\d+)$", absent.partition("\n\n")[0], re.MULTILINE)
-        if numbers:
-            return " and ".join(f"process {number}" for number in sorted(numbers, key=int))
-    return "another process"
+        return " and ".join(f"process {number}" for number in sorted(numbers, key=int))
+    return ""
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or repr(error)).splitlines()[0][:300]
 
 
 def leave_at_once(exit_code: int) -> NoReturn:

@@ -16,9 +16,10 @@ from digits_jax.data.mnist import MNIST_SHA256, Dataset, Mnist, load_mnist
 from digits_jax.models.cnn import Params
 from digits_jax.runtime.devices import data_mesh
 from digits_jax.runtime.distributed import (
-    detect_lost_processes,
+    check_same_in_all_processes,
     is_main_process,
     is_stop_requested,
+    raise_in_all_processes,
     wait_for_all_processes,
 )
 from digits_jax.runtime.errors import DigitsJaxError
@@ -36,6 +37,7 @@ from digits_jax.train.workdir import (
     Evaluation,
     MetricsLog,
     RunInfo,
+    WorkdirError,
     lock_workdir,
     record_pictures,
     start_run,
@@ -83,28 +85,36 @@ def train(
       DataError: MNIST could not be loaded.
       Diverged: the loss or the parameters were not finite.
       Interrupted: a SIGINT or SIGTERM came during training; the state was saved.
-      ProcessLost: there are several processes, and another one stopped.
+      ClusterError: there are several processes, and the first could not begin, or they do not see
+        the same checkpoints.
     """
     config = config if isinstance(config, TrainConfig) else get_config(config)
     workdir = Path(workdir)
     mnist = mnist or load_mnist(data_dir, log)
     run = RunInfo(config, seed, MNIST_SHA256)
+    is_main = is_main_process()
 
     def draw_and_record(digits: Dataset, config: TrainConfig) -> DrawnPictures:
         pictures = draw_pictures(digits, config)
         negatives, hands = pictures_sha256(pictures)
-        record_pictures(workdir, run._replace(negatives_sha256=negatives, other_hands_sha256=hands))
+        drawn = run._replace(negatives_sha256=negatives, other_hands_sha256=hands)
+        if is_main:
+            record_pictures(workdir, drawn)
         return pictures
 
     with ExitStack() as stack:
-        if is_main_process():
-            stack.enter_context(lock_workdir(workdir))
-        start_run(workdir, run)
+        refusal = None
+        if is_main:
+            try:
+                stack.enter_context(lock_workdir(workdir))
+                start_run(workdir, run)
+            except WorkdirError as error:
+                refusal = error
+        raise_in_all_processes(refusal)
         checkpoints = stack.enter_context(open_checkpoints(workdir))
         received = stack.enter_context(collect_signals())
-        stack.enter_context(detect_lost_processes())
         _train(run, workdir, mnist, checkpoints, received, max_steps_per_call, draw_and_record)
-    if is_main_process():
+    if is_main:
         plot_training_curve(workdir)
     wait_for_all_processes("training_curve")  # whose file is read next
     return load_best(workdir)[1]
@@ -128,6 +138,8 @@ def _train(
     restored = checkpoints.restore_newest(config, replicated, report)
     state, metrics = restored or (initial_state(config, init_key), RunningMetrics())
     step = int(state.step)
+    check_same_in_all_processes(step, "a work folder that all processes see, and the same step")
+    asked = 0  # up to which step `is_stop_requested` was asked
     metrics_log = MetricsLog(workdir, until_step=step) if is_main else None
     if step >= config.steps:
         report(f"{workdir} is finished: {step:,} of {config.steps:,} steps are done")
@@ -138,6 +150,7 @@ def _train(
     max_steps = max_steps_per_call or steps_per_dispatch(mesh)
     multi_step = make_multi_step(config, mesh, max_steps=max_steps, draw_pictures=draw_pictures)
     mnist = mnist._replace(train=_training_digits(mnist, config))
+    # Unlike device_put, a program takes arrays of this process to the devices of all.
     replicate = jax.jit(lambda arrays: arrays, out_shardings=replicated)
     state, run_key, mnist = replicate((state, run_key, mnist))
     with closing(ProgressBar(config.steps, "step", initial=step, hidden=not is_main)) as bar:
@@ -149,7 +162,9 @@ def _train(
             metrics = metrics.add(sums, count, time.monotonic() - begun)
             step += count
             is_evaluation = config.is_evaluation_step(step)
-            stop = [signal.SIGTERM] if is_stop_requested(step) else received_signals[:1]
+            is_stop = is_stop_requested(range(asked, step + 1))
+            asked = step + 1
+            stop = [signal.SIGTERM] if is_stop else received_signals[:1]
             if sums.bad_step >= 0:
                 raise _diverged(int(sums.bad_step), config, checkpoints)
             if (is_evaluation or stop) and not _is_finite(state.params):

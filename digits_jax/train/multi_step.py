@@ -136,6 +136,7 @@ def make_multi_step(
                 lowered = program.lower(state, data, key, count)
             compiled = lowered.compile()
             drawn = drawing.result() if drawing else DrawnPictures()
+            # Unlike device_put, a program takes arrays of this process to the devices of all.
             drawn = jax.jit(lambda pictures: pictures, out_shardings=replicated)(drawn)
         return compiled, drawn
 

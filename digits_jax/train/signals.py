@@ -1,5 +1,6 @@
 """Signals that ask a run to stop: SIGINT (Ctrl-C) and SIGTERM."""
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -24,19 +25,25 @@ def collect_signals() -> Iterator[list[int]]:
     """Collects SIGINT and SIGTERM in a list, so that the run can save before it stops.
 
     Outside the main thread the list stays empty, because Python lets only the main thread handle
-    signals. It also stays empty if there are several processes: JAX takes their SIGTERM, and
-    `is_stop_requested` tells it to all of them.
+    signals. It also stays empty if there are several processes: JAX takes their SIGTERM, to which
+    SIGINT is turned here, and `is_stop_requested` tells it to all of them.
     """
     received: list[int] = []
-    is_main_thread = threading.current_thread() is threading.main_thread()
-    if not is_main_thread or jax.process_count() > 1:
+    if threading.current_thread() is not threading.main_thread():
         yield received
         return
 
     def handle(signum: int, frame: FrameType | None) -> None:
         received.append(signum)
 
-    previous = {signum: signal.signal(signum, handle) for signum in (signal.SIGINT, signal.SIGTERM)}
+    def turn_to_sigterm(signum: int, frame: FrameType | None) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    if jax.process_count() > 1:
+        handlers = {signal.SIGINT: turn_to_sigterm}
+    else:
+        handlers = {signal.SIGINT: handle, signal.SIGTERM: handle}
+    previous = {signum: signal.signal(signum, handler) for signum, handler in handlers.items()}
     try:
         yield received
     finally:

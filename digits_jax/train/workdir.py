@@ -39,7 +39,8 @@ class RunInfo(NamedTuple):
 def lock_workdir(workdir: Path) -> Iterator[None]:
     """Keeps other runs out of a work folder for a `with` block.
 
-    The lock is the system's, on the file `.lock`, and ends with the process, however it ends.
+    The lock is the system's, on the file `.lock`, and ends with the process, however it ends. Some
+    network disks have no locks. There filelock leaves a marker, which a killed run does not remove.
 
     Args:
       workdir: the work folder, which need not exist yet.
@@ -47,13 +48,14 @@ def lock_workdir(workdir: Path) -> Iterator[None]:
     Raises:
       WorkdirError: another run is using the folder, or it cannot be written.
     """
+    lock = FileLock(workdir / ".lock", timeout=0)
     try:
         workdir.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(workdir / ".lock", timeout=0)
         lock.acquire()
     except Timeout:
         raise WorkdirError(
-            f"another run is training in {workdir}: wait for its end, or name another --workdir"
+            f"another run is training in {workdir}: wait for its end, or name another --workdir. "
+            f"If none is, delete {workdir / '.lock'}"
         ) from None
     except OSError as error:
         raise WorkdirError(f"cannot write to the work folder {workdir}: {error}") from error
@@ -207,11 +209,21 @@ class MetricsLog:
         write_text_atomically(self._path, "".join(_to_line(row) for row in rows))
 
     def append(self, row: Evaluation) -> None:
-        """Appends an evaluation and makes sure that it is on the disk."""
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(_to_line(row))
-            file.flush()
-            os.fsync(file.fileno())
+        """Appends an evaluation and makes sure that it is on the disk.
+
+        Raises:
+          WorkdirError: it could not be written.
+        """
+        try:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(_to_line(row))
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise WorkdirError(
+                f"{self._path} cannot be written: {error}. The checkpoints are as they were: make "
+                "room, and continue the run with the same command"
+            ) from error
 
 
 def _to_line(row: Evaluation) -> str:

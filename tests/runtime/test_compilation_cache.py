@@ -38,7 +38,7 @@ def test_programs_are_stored_for_the_next_process(tmp_path: Path) -> None:
     Image.fromarray(np.eye(28, dtype=np.uint8) * 255).save(picture)
     first = classify(picture, cache)
     assert first.returncode == 0
-    (folder,) = (cache / "programs").iterdir()
+    (folder,) = (cache / "compiled").iterdir()
     stored = {file.name for file in folder.glob("*-cache")}
     assert any("predict" in name for name in stored)
     second = classify(picture, cache)
@@ -46,13 +46,15 @@ def test_programs_are_stored_for_the_next_process(tmp_path: Path) -> None:
     assert {file.name for file in folder.glob("*-cache")} == stored
 
 
-@pytest.mark.parametrize("open_to_all", [".", "programs"])
+@pytest.mark.parametrize("open_to_all", [".", "compiled"])
 def test_programs_are_not_stored_where_everyone_can_write(open_to_all: str, tmp_path: Path) -> None:
     picture, cache = tmp_path / "digit.png", tmp_path / "cache"
     Image.fromarray(np.eye(28, dtype=np.uint8) * 255).save(picture)
-    (cache / "programs").mkdir(parents=True)
+    (cache / "compiled").mkdir(mode=0o700, parents=True)
     (cache / open_to_all).chmod(0o777)
-    assert classify(picture, cache).returncode == 0
+    result = classify(picture, cache)
+    assert result.returncode == 0
+    assert "compiled programs are not stored" in result.stderr
     assert not [path for path in cache.rglob("*") if path.is_file()]
 
 
@@ -60,7 +62,7 @@ def test_the_folder_of_programs_is_the_user_s_alone(tmp_path: Path) -> None:
     picture, cache = tmp_path / "digit.png", tmp_path / "cache"
     Image.fromarray(np.eye(28, dtype=np.uint8) * 255).save(picture)
     assert classify(picture, cache).returncode == 0
-    (folder,) = (cache / "programs").iterdir()
+    (folder,) = (cache / "compiled").iterdir()
     assert folder.stat().st_mode & 0o777 == 0o700
 
 
@@ -73,7 +75,7 @@ def test_detect_is_traced_again_only_if_the_stored_program_is_damaged(tmp_path: 
     one_device = {"XLA_FLAGS": "", "JAX_LOG_COMPILES": "1"}
     first = run("detect", picture, cache, **one_device)
     assert first.returncode == 0
-    files = {*cache.glob("programs/*-whole/*")}
+    files = {*cache.glob("compiled/*-whole/*")}
     file = min(files)
     whole = file.read_bytes()
     second = run("detect", picture, cache, **one_device)
@@ -191,5 +193,5 @@ def test_the_folder_in_jax_compilation_cache_dir_is_used(tmp_path: Path) -> None
     }
     done = classify(picture, tmp_path / "cache", **variables)
     assert done.returncode == 0
-    assert not (tmp_path / "cache" / "programs").exists()
+    assert not (tmp_path / "cache" / "compiled").exists()
     assert any(folder.iterdir())

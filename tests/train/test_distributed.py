@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from training_runs import (
     STEPS,
+    count_evaluations,
     final_state,
     metrics_without_times,
-    run_to_end,
     same_arrays,
     start_processes,
     start_run,
@@ -20,6 +20,7 @@ from training_runs import (
 
 from digits_jax.runtime.distributed import ClusterError, join_processes
 from digits_jax.train.checkpoints import open_checkpoints
+from digits_jax.train.workdir import lock_workdir
 
 
 def _end(processes: list[subprocess.Popen[str]], timeout_s: float = 300) -> list[str]:
@@ -34,13 +35,17 @@ def _end(processes: list[subprocess.Popen[str]], timeout_s: float = 300) -> list
             process.kill()
 
 
+def _end_well(processes: list[subprocess.Popen[str]]) -> list[str]:
+    messages = _end(processes)
+    assert all(process.returncode == 0 for process in processes), messages
+    return messages
+
+
 @pytest.fixture(scope="module")
 def run_of_two(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) -> Path:
     """The work folder of a run of two processes that nothing stopped."""
     workdir = tmp_path_factory.mktemp("two") / "run"
-    processes = start_processes(workdir, environment, 2)
-    messages = _end(processes)
-    assert [process.returncode for process in processes] == [0, 0], messages
+    messages = _end_well(start_processes(workdir, environment, 2))
     assert "on 2 × cpu" in messages[0]
     assert "Test accuracy" in messages[0]
     assert "step" not in messages[1]  # the main process alone reports
@@ -59,7 +64,7 @@ def test_the_curves_of_1_2_and_4_processes_are_the_same(
     tmp_path: Path, uninterrupted: Path, run_of_two: Path, environment: dict[str, str]
 ) -> None:
     _assert_same_curves(run_of_two, uninterrupted)
-    _end(start_processes(tmp_path / "four", environment, 4))
+    _end_well(start_processes(tmp_path / "four", environment, 4))
     _assert_same_curves(tmp_path / "four", uninterrupted)
 
 
@@ -82,25 +87,37 @@ def test_under_slurm_the_processes_find_each_other(
         )
         for number in ("0", "1")
     ]
-    messages = _end(processes)
-    assert "on 2 × cpu" in messages[0]
+    assert "on 2 × cpu" in _end_well(processes)[0]
     _assert_same_curves(tmp_path, uninterrupted)
 
 
 @pytest.mark.slow
-def test_sigterm_to_one_process_saves_in_all_and_another_number_continues(
-    tmp_path: Path, uninterrupted: Path, environment: dict[str, str]
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_one_process_saves_in_all_and_another_number_continues(
+    signum: signal.Signals, tmp_path: Path, uninterrupted: Path, environment: dict[str, str]
 ) -> None:
-    processes = start_processes(tmp_path, environment, 2)
-    wait_for_evaluations(tmp_path, 1, processes[0])
-    processes[1].send_signal(signal.SIGTERM)
-    messages = _end(processes, timeout_s=60)
-    assert [process.returncode for process in processes] == [128 + signal.SIGTERM] * 2
-    assert all("the same command continues from there" in text for text in messages)
-    with open_checkpoints(tmp_path, read_only=True) as checkpoints:
-        saved = checkpoints.steps()[-1]
-    assert f"continuing at step {saved} of {STEPS} on 1" in run_to_end(tmp_path, environment)
-    _assert_same_curves(tmp_path, uninterrupted)
+    """Twice, since JAX counts steps anew in a run that is continued."""
+    steps, saved = 5000, 0  # more than are done before the signal arrives
+    for number in (0, 1):
+        processes = start_processes(tmp_path, environment, 2, steps)
+        begun = count_evaluations(tmp_path)
+        wait_for_evaluations(tmp_path, begun + 1, processes[0])
+        processes[number].send_signal(signum)
+        messages = _end(processes, timeout_s=60)
+        assert [process.returncode for process in processes] == [128 + signal.SIGTERM] * 2
+        assert all("the same command continues from there" in text for text in messages)
+        with open_checkpoints(tmp_path, read_only=True) as checkpoints:
+            before, saved = saved, checkpoints.steps()[-1]
+        assert before < saved < steps
+    alone = start_run(tmp_path, environment, steps)
+    wait_for_evaluations(tmp_path, count_evaluations(tmp_path) + 1, alone)
+    alone.kill()
+    assert f"continuing at step {saved} of 5,000 on 1" in alone.communicate()[1].replace(
+        f"{saved:,}", str(saved)
+    )
+    rows, expected = metrics_without_times(tmp_path), metrics_without_times(uninterrupted)
+    for row, other in zip(rows, expected, strict=False):
+        assert row == pytest.approx(other, abs=1e-5)
 
 
 @pytest.mark.slow
@@ -116,11 +133,34 @@ def test_a_killed_process_stops_the_others_which_name_it_and_loses_nothing(
     messages = _end(processes, timeout_s=60)
     assert time.monotonic() - begun < 60
     assert processes[1 - killed].returncode not in (0, None)
-    lost = "process 1 stopped" if killed == 1 else "the leader task was preempted/died"
+    lost = "process 1 did not answer" if killed == 1 else "the leader task was preempted/died"
     assert lost in messages[1 - killed]
-    _end(start_processes(tmp_path, environment, 2))
+    _end_well(start_processes(tmp_path, environment, 2))
     assert same_arrays(final_state(tmp_path), final_state(run_of_two))
     assert metrics_without_times(tmp_path) == metrics_without_times(run_of_two)
+
+
+@pytest.mark.slow
+def test_a_second_run_of_two_in_the_same_folder_is_refused_in_both(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    with lock_workdir(tmp_path):
+        processes = start_processes(tmp_path, environment, 2)
+        messages = _end(processes, timeout_s=120)
+    assert [process.returncode for process in processes] == [1, 1]
+    assert "another run is training" in messages[0]
+    assert "process 0 could not begin" in messages[1]
+
+
+@pytest.mark.slow
+def test_without_a_cluster_the_message_says_what_to_give(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    process = start_run(tmp_path, environment, STEPS, "--distributed")
+    _, messages = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "coordinator_address should be defined" in messages
+    assert "give --coordinator HOST:PORT" in messages
 
 
 @pytest.mark.parametrize(
@@ -128,7 +168,6 @@ def test_a_killed_process_stops_the_others_which_name_it_and_loses_nothing(
     [
         (("localhost:1", 2, None), "--coordinator, --num-processes and --process-id together"),
         (("localhost:1", 2, 2), "--process-id from 0 to --num-processes − 1, 1; got 2"),
-        ((None, None, None), "give --coordinator HOST:PORT"),
     ],
 )
 def test_missing_or_wrong_arguments_are_refused(
