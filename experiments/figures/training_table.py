@@ -59,7 +59,8 @@ def render_ensemble(results: Path = RESULTS) -> str:
 def render_ablation(results: Path = RESULTS) -> str:
     """Renders the validation errors of `accurate` with each change: mean ± standard deviation."""
     result = read_result("accurate_ablation", results)
-    lines, sources = [], {}
+    lines: list[str] = []
+    sources: dict[str, None] = {}  # in the order in which they come
     for change, fields in result["changes"].items():
         runs = [run for run in result["runs"] if run["change"] == change]
         errors = [run["validation_errors"] for run in runs]
