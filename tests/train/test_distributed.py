@@ -92,13 +92,12 @@ def test_under_slurm_the_processes_find_each_other(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_to_one_process_saves_in_all_and_another_number_continues(
-    signum: signal.Signals, tmp_path: Path, uninterrupted: Path, environment: dict[str, str]
+    tmp_path: Path, uninterrupted: Path, environment: dict[str, str]
 ) -> None:
     """Twice, since JAX counts steps anew in a run that is continued."""
     steps, saved = 5000, 0  # more than are done before the signal arrives
-    for number in (0, 1):
+    for number, signum in ((0, signal.SIGTERM), (1, signal.SIGINT)):
         processes = start_processes(tmp_path, environment, 2, steps)
         begun = count_evaluations(tmp_path)
         wait_for_evaluations(tmp_path, begun + 1, processes[0])
