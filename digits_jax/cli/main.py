@@ -16,7 +16,7 @@ import jax
 import tyro
 
 from digits_jax.runtime.compilation_cache import enable_compilation_cache
-from digits_jax.runtime.errors import DigitsJaxError
+from digits_jax.runtime.errors import DigitsJaxError, first_line
 from digits_jax.runtime.progress import log
 from digits_jax.version import __version__
 
@@ -75,10 +75,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     except jax.errors.JaxRuntimeError as error:
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
-        remedy = LESS_MEMORY.get(
-            arguments[0], "give smaller pictures, or use a device with more memory"
-        )
-        reason = str(error).splitlines()[0].removeprefix("RESOURCE_EXHAUSTED: ")
+        remedy = LESS_MEMORY.get(arguments[0], "give smaller pictures")
+        reason = first_line(error).removeprefix("RESOURCE_EXHAUSTED: ")
         log(f"digits-jax: the device has too little memory: {reason} To need less, {remedy}")
         sys.exit(1)
     except KeyboardInterrupt:

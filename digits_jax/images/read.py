@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.TiffImagePlugin import PHOTOMETRIC_INTERPRETATION
 
-from digits_jax.runtime.errors import DigitsJaxError
+from digits_jax.runtime.errors import DigitsJaxError, first_line
 
 # Pillow's modes of one channel with more than 8 bits.
 DEEP_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")
@@ -121,7 +121,7 @@ def _raise_as_image_error(name: str) -> Iterator[None]:
             f"{name} is a folder: expected an image file; name a file that is in it"
         ) from error
     except Exception as error:  # Pillow's decoders raise many types for damaged files
-        reason = (str(error).strip() or repr(error)).splitlines()[0][:200]
+        reason = first_line(error)
         raise ImageError(
             f"{name} cannot be read as an image: expected a complete, undamaged file, got: "
             f"{reason}; get it again, or convert it to PNG"

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Float16
 from safetensors import SafetensorError, safe_open
 
 from digits_jax.models.cnn import Params, init
-from digits_jax.runtime.errors import DigitsJaxError
+from digits_jax.runtime.errors import DigitsJaxError, first_line
 from digits_jax.runtime.files import atomic_write
 
 PRETRAINED = "pretrained.safetensors"  # file in this package
@@ -147,7 +147,7 @@ def _unreadable_error(path: Path, error: Exception) -> WeightsError:
     elif not path.exists():
         reason = "it does not exist"
     else:
-        reason = (str(error).strip() or repr(error)).splitlines()[0][:200]
+        reason = first_line(error)
     return WeightsError(
         f"{path} cannot be read as weights: expected a safetensors file, but {reason}. Check the "
         f"path or get the file again; {REMEDY}"

@@ -15,7 +15,7 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
-from digits_jax.runtime.errors import DigitsJaxError
+from digits_jax.runtime.errors import DigitsJaxError, first_line
 
 # After that many seconds without a sign of life, a process counts as lost, and the others stop.
 HEARTBEAT_TIMEOUT_S = 20
@@ -73,7 +73,7 @@ def join_processes(
         )
     except (RuntimeError, ValueError) as error:
         raise ClusterError(
-            f"the processes of this run did not find each other: {_first_line(error)} Under "
+            f"the processes of this run did not find each other: {first_line(error)} Under "
             "SLURM, Kubernetes and on TPU pods, --distributed is enough. Under Open MPI, give "
             "--coordinator HOST:PORT (of process 0); elsewhere also --num-processes N and "
             "--process-id K"
@@ -159,7 +159,7 @@ def detect_lost_processes() -> Iterator[None]:
         if not lost:
             raise
         raise ProcessLost(
-            f"{lost} did not answer, and this process cannot go on without ({_first_line(error)}). "
+            f"{lost} did not answer, and this process cannot go on without ({first_line(error)}). "
             "Start all processes again with the same commands: they continue from the last "
             "checkpoint"
         ) from error
@@ -194,10 +194,6 @@ def _name_lost_processes() -> str:
         numbers = re.findall(r"(\d+)$", absent.partition("\n\n")[0], re.MULTILINE)
         return " and ".join(f"process {number}" for number in sorted(numbers, key=int))
     return ""
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or repr(error)).splitlines()[0][:300]
 
 
 def leave_at_once(exit_code: int) -> NoReturn:

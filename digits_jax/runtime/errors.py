@@ -12,3 +12,8 @@ class DigitsJaxError(Exception):
 
 class ArgumentError(DigitsJaxError, ValueError):
     """An argument of a function or an option of a command is not allowed."""
+
+
+def first_line(error: BaseException) -> str:
+    """Returns the first 300 characters of the first line of an error's text."""
+    return (str(error).strip() or repr(error)).splitlines()[0][:300]

@@ -14,6 +14,7 @@ import numpy as np
 from jax.sharding import Sharding
 
 from digits_jax.models.cnn import Params
+from digits_jax.runtime.errors import first_line
 from digits_jax.train.config import TrainConfig
 from digits_jax.train.step import Metrics, TrainState, initial_state
 from digits_jax.train.workdir import WorkdirError, read_metrics, read_run
@@ -122,7 +123,7 @@ class Checkpoints:
             self._manager.save(step, args=items, force=True)
         except Exception as error:  # Orbax and TensorStore raise many kinds, as for a full disk
             raise WorkdirError(
-                f"checkpoint {step} cannot be saved: {_first_line(error)}. The checkpoints before "
+                f"checkpoint {step} cannot be saved: {first_line(error)}. The checkpoints before "
                 "it are as they were: make room, and continue the run with the same command"
             ) from error
 
@@ -154,7 +155,7 @@ class Checkpoints:
             sha256 = stored.pop("sha256")
             metrics = RunningMetrics(**stored)
         except Exception as error:  # Orbax and TensorStore raise many kinds for damaged files
-            raise WorkdirError(f"checkpoint {step} cannot be read: {_first_line(error)}") from error
+            raise WorkdirError(f"checkpoint {step} cannot be read: {first_line(error)}") from error
         if _sha256(state) != sha256:
             raise WorkdirError(f"checkpoint {step} does not hold what was saved")
         return state, metrics
@@ -227,10 +228,6 @@ def open_checkpoints(workdir: Path, *, read_only: bool = False) -> Iterator[Chec
         yield checkpoints
     finally:
         checkpoints.close()
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or repr(error)).splitlines()[0][:200]
 
 
 def _sha256(state: TrainState) -> str:

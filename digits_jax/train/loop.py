@@ -116,7 +116,7 @@ def train(
         _train(run, workdir, mnist, checkpoints, received, max_steps_per_call, draw_and_record)
     if is_main:
         plot_training_curve(workdir)
-    wait_for_all_processes("training_curve")  # whose file is read next
+    wait_for_all_processes("last evaluation")  # all read metrics.jsonl, which one has written
     return load_best(workdir)[1]
 
 
@@ -139,7 +139,7 @@ def _train(
     state, metrics = restored or (initial_state(config, init_key), RunningMetrics())
     step = int(state.step)
     check_same_in_all_processes(step, "a work folder that all processes see, and the same step")
-    asked = 0  # up to which step `is_stop_requested` was asked
+    asked = 0  # the first step for which `is_stop_requested` was not asked yet
     metrics_log = MetricsLog(workdir, until_step=step) if is_main else None
     if step >= config.steps:
         report(f"{workdir} is finished: {step:,} of {config.steps:,} steps are done")
