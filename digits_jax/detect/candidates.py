@@ -51,3 +51,4 @@ class Cluster(NamedTuple):
 
     ink_px: int  # how many pixels of ink the components have
     candidates: list[Candidate]
+    boxes: tuple[Box, ...] = ()  # of the components, px of the image

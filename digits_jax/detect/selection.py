@@ -43,16 +43,10 @@ from jaxtyping import Bool, Float
 from digits_jax.detect.candidates import Candidate, Cluster
 from digits_jax.detect.components import Box
 from digits_jax.detect.steps import SelectionConfig
+from digits_jax.detect.surroundings import ClusterInk, surroundings
 from digits_jax.images.box_iou import box_iou
 
 MIN_PROBABILITY = 1e-4  # bounds the logarithm of the odds
-
-
-class Surroundings(NamedTuple):
-    """What is around the candidates of a cluster, a number for each."""
-
-    clutter: list[float]  # c, 0–1
-    support: list[float]  # n, ≥ 0
 
 
 class Visit(NamedTuple):
@@ -73,7 +67,7 @@ def select(clusters: Sequence[Cluster], config: SelectionConfig) -> list[Candida
       config: the constants of the formulas above.
     """
     visits = [soft_nms(cluster, config) for cluster in clusters]
-    all_around = surroundings(clusters, visits, config)
+    all_around = surroundings(explained_ink(clusters, visits), config.similar_ink)
     selected = []
     for cluster, own, around in zip(clusters, visits, all_around, strict=True):
         for visit, clutter, support in zip(own, *around, strict=True):
@@ -90,35 +84,26 @@ def select(clusters: Sequence[Cluster], config: SelectionConfig) -> list[Candida
     return selected
 
 
-def surroundings(
-    clusters: Sequence[Cluster], visits: Sequence[Sequence[Visit]], config: SelectionConfig
-) -> list[Surroundings]:
-    """Returns the clutter and the support around each visited candidate of each cluster.
+def explained_ink(
+    clusters: Sequence[Cluster], visits: Sequence[Sequence[Visit]]
+) -> list[ClusterInk]:
+    """Returns how much of each cluster's ink its selected candidates explain.
 
     Args:
       clusters: all of an image.
       visits: what soft-NMS found in each.
-      config: says which ink is similar.
     """
-    total = np.array([cluster.ink_px for cluster in clusters], np.float64)
-    explained = np.zeros(len(clusters))
-    for k, (cluster, own) in enumerate(zip(clusters, visits, strict=True)):
-        for visit in own:
-            if visit.selected:
-                new = (1 - visit.explained) * _ink_px(cluster.candidates[visit.candidate])
-                explained[k] += _sigmoid(visit.log_odds) * new
-    unexplained = 1 - np.minimum(explained / np.maximum(total, 1), 1)
-    around = []
-    for k, (cluster, own) in enumerate(zip(clusters, visits, strict=True)):
-        ink = np.array([_ink_px(cluster.candidates[visit.candidate]) for visit in own], np.float64)
-        weights = np.minimum(total / np.maximum(ink, 1)[:, None], 1)
-        weights[:, k] = 1
-        clutter = (weights @ unexplained - unexplained[k]) / weights.sum(axis=1)
-        ratio = np.minimum(total, ink[:, None]) / np.maximum(np.maximum(total, ink[:, None]), 1)
-        similar = np.minimum(ratio / config.similar_ink, 1) ** 2
-        similar[:, k] = 0
-        around.append(Surroundings(clutter.tolist(), (similar @ (1 - unexplained)).tolist()))
-    return around
+    found = []
+    for cluster, own in zip(clusters, visits, strict=True):
+        inks = [_ink_px(cluster.candidates[visit.candidate]) for visit in own]
+        explained = sum(
+            _sigmoid(visit.log_odds) * (1 - visit.explained) * ink
+            for visit, ink in zip(own, inks, strict=True)
+            if visit.selected
+        )
+        unexplained = 1 - min(explained / max(cluster.ink_px, 1), 1)
+        found.append(ClusterInk(cluster.ink_px, unexplained, inks))
+    return found
 
 
 def soft_nms(cluster: Cluster, config: SelectionConfig) -> list[Visit]:

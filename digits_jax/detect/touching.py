@@ -6,6 +6,7 @@ segmentation of touching characters (Casey and Lecolinet, 1996).
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -20,8 +21,29 @@ MIN_COVERED = 0.3  # share of a pixel of the scaled mask, 0–1, that is ink: th
 LEAST_WEIGHT = 0.01  # of a component that the network does not see a digit in
 
 
+class InkSum(NamedTuple):
+    """Sums over the components of an image, each weighted by its margin plus 0.01."""
+
+    count: int
+    weights: float
+    weighted_ink: float  # of the weight times ln of the ink in px
+
+    @classmethod
+    def of(cls, digits: Sequence[Candidate]) -> "InkSum":
+        """Returns the sums over some components."""
+        weights, inks = _weights_and_ink(digits)
+        return cls(len(digits), float(weights.sum()), float((weights * inks).sum()))
+
+    def __add__(self, other: "InkSum") -> "InkSum":  # type: ignore[override]
+        """Returns the sums over the components of both."""
+        return InkSum(*(a + b for a, b in zip(self, other, strict=True)))
+
+
 def touching_probabilities(
-    digits: Sequence[Candidate | None], crossings: Sequence[int], config: TouchingConfig
+    digits: Sequence[Candidate | None],
+    crossings: Sequence[int],
+    relative_inks: Sequence[float],
+    config: TouchingConfig,
 ) -> list[float]:
     """Returns the probability of each component of an image, 0–1, that it is several digits.
 
@@ -36,28 +58,43 @@ def touching_probabilities(
     term is 0.
 
     Args:
-      digits: all components of an image, each read as one digit; None for those that cannot be one,
+      digits: components of an image, each read as one digit; None for those that cannot be one,
         whose probability is 1.
       crossings: what `stroke_crossings` returns of each.
+      relative_inks: what `relative_ink` returns of each.
       config: the coefficients.
     """
-    read = [(digit, count) for digit, count in zip(digits, crossings, strict=True) if digit]
-    margins = np.array([digit.margin for digit, _ in read])
+    columns = zip(digits, crossings, relative_inks, strict=True)
+    read = [(digit.margin, *others) for digit, *others in columns if digit]
+    margins, counts, inks = np.array(read, float).reshape(-1, 3).T
     log_odds = config.offset + config.margin_slope * margin_log_odds(margins)
-    log_odds += config.crossings_slope * np.array([count for _, count in read])
-    log_odds += config.ink_slope * relative_ink([digit for digit, _ in read])
+    log_odds += config.crossings_slope * counts
+    log_odds += config.ink_slope * inks
     probabilities = iter((1 / (1 + np.exp(-log_odds))).tolist())
     return [1.0 if digit is None else next(probabilities) for digit in digits]
 
 
-def relative_ink(digits: Sequence[Candidate]) -> Float[np.ndarray, " n"]:
-    """Returns ln a less the weighted mean ln a of the other components, for each component."""
-    if len(digits) < 2:
-        return np.zeros(len(digits))
-    inks = np.log([np.count_nonzero(digit.mask) for digit in digits])
-    weights = np.array([digit.margin for digit in digits]) + LEAST_WEIGHT
-    weighted = weights * inks
-    return np.asarray(inks - (weighted.sum() - weighted) / (weights.sum() - weights))
+def relative_ink(digits: Sequence[Candidate | None], ink_sum: InkSum) -> list[float]:
+    """Returns ln a less the weighted mean ln a of the image's other components, for each one.
+
+    Args:
+      digits: components of an image, each read as one digit, or None.
+      ink_sum: the sums over all components of the image that are not None.
+    """
+    if ink_sum.count < 2:
+        return [0.0] * len(digits)
+    weights, inks = _weights_and_ink([digit for digit in digits if digit])
+    others = (ink_sum.weighted_ink - weights * inks) / (ink_sum.weights - weights)
+    relative = iter((inks - others).tolist())
+    return [0.0 if digit is None else next(relative) for digit in digits]
+
+
+def _weights_and_ink(
+    digits: Sequence[Candidate],
+) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
+    """Returns the weight of each component, and ln of its ink in px."""
+    weights = np.array([digit.margin for digit in digits], float) + LEAST_WEIGHT
+    return weights, np.log([float(np.count_nonzero(digit.mask)) for digit in digits])
 
 
 def stroke_crossings(mask: Bool[np.ndarray, "h w"]) -> int:

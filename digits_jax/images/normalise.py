@@ -1,8 +1,10 @@
 """Photo normalisation: ink of any colour on paper of any colour becomes bright ink on black."""
 
+from typing import NamedTuple
+
 import cv2
 import numpy as np
-from jaxtyping import Float32, Int32, UInt8, UInt16
+from jaxtyping import Float32, Int32, Int64, Integer, UInt8, UInt16
 
 # px between the samples of local medians: this in pictures of 105 to 359 px, less in smaller ones,
 # and in larger ones in proportion, so that a picture's size does not change what is ink
@@ -51,8 +53,11 @@ def normalise(image: UInt8[np.ndarray, "h w *channels"]) -> UInt8[np.ndarray, "h
       `[h, w]` uint8, 0 paper, 255 ink.
     """
     height, width = image.shape[:2]
-    ink = _ink(_distinct_channels(image.reshape(height, width, -1)))
-    return np.asarray(cv2.convertScaleAbs(ink, alpha=255 / _white_level(ink)))
+    pixels = _distinct_channels(image.reshape(height, width, -1))
+    grid = sample_grid(height, width)
+    background = estimate_background(pixels[grid.rows, grid.columns], grid)
+    ink = ink_shares(pixels, 0, background)
+    return to_ink(ink, white_level(*_level_counts(ink), ink.size))
 
 
 def is_ink_on_black(image: UInt8[np.ndarray, "h w *channels"]) -> bool:
@@ -75,33 +80,92 @@ def _distinct_channels(image: UInt8[np.ndarray, "h w c"]) -> UInt8[np.ndarray, "
     return np.ascontiguousarray(image[..., :1] if equal else image)
 
 
-def _ink(pixels: UInt8[np.ndarray, "h w c"]) -> UInt16[np.ndarray, "h w"]:
-    """Returns y · 65535, in strips of rows: no array of floats is as large as the image."""
-    height, width, channels = pixels.shape
-    step = _sample_step_px(min(height, width))
-    first = step // 2
-    paper, noise = _paper_and_noise(pixels[first::step, first::step].astype(np.int32))
-    paper_rows = _interpolate_columns(paper.astype(np.float32) - MIDDLE, step, width)
+class SampleGrid(NamedTuple):
+    """Where an image is sampled to estimate its paper."""
+
+    step: int  # px from one sample to the next
+    height: int  # px of the image
+    width: int
+
+    @property
+    def rows(self) -> slice:
+        """The rows of samples."""
+        return slice(self.step // 2, self.height, self.step)
+
+    @property
+    def columns(self) -> slice:
+        """The columns of samples."""
+        return slice(self.step // 2, self.width, self.step)
+
+
+class Background(NamedTuple):
+    """The paper of an image: for each row of samples, the values of all columns and channels."""
+
+    paper: Float32[np.ndarray, "n wc"]  # grey levels less 127.5: a negative changes signs alone
+    limit: Float32[np.ndarray, "n wc"]  # grey levels: 3 g
+    grid: SampleGrid
+
+
+def sample_grid(height: int, width: int) -> SampleGrid:
+    """Returns where an image of this size is sampled."""
+    return SampleGrid(_sample_step_px(min(height, width)), height, width)
+
+
+def estimate_background(samples: UInt8[np.ndarray, "n m c"], grid: SampleGrid) -> Background:
+    """Estimates the paper p and the limit 3 g of every pixel from the samples of a whole image.
+
+    Args:
+      samples: the pixels at the grid's rows and columns, with their channels.
+      grid: as `sample_grid` returns it.
+    """
+    paper, noise = _paper_and_noise(samples.astype(np.int32))
     sigmas = np.float32(NOISE_SIGMAS * 1.4826)  # 1.4826: of Gaussian noise
-    limit_rows = _interpolate_columns(noise.astype(np.float32) * sigmas, step, width)
+    return Background(
+        _interpolate_columns(paper.astype(np.float32) - MIDDLE, grid.step, grid.width),
+        _interpolate_columns(noise.astype(np.float32) * sigmas, grid.step, grid.width),
+        grid,
+    )
+
+
+def ink_shares(
+    pixels: UInt8[np.ndarray, "h w c"], top: int, background: Background
+) -> UInt16[np.ndarray, "h w"]:
+    """Returns y · 65535 of some rows of an image, a few at a time: no array of floats is as large.
+
+    Args:
+      pixels: the rows.
+      top: the first of them, counted from the image's first row, px.
+      background: that of the whole image.
+    """
+    height, width, channels = pixels.shape
+    step = background.grid.step
+    first = step // 2
     values = pixels.reshape(height, -1)
     ink = np.empty((height, width), np.uint16)
-    count = max(STRIP_VALUES // (step * width * channels), 1)  # rows of samples in a strip
-    for k in range(0, len(paper) - 1, count):
-        top = first + (k - 1) * step  # the first row of samples lies above the image
-        start, stop = max(top, 0), min(top + count * step, height)
-        rows = slice(start - top, stop - top)
+    # The first row of samples lies above the image, and each begins a block of `step` rows.
+    begin, end = ((row - first) // step + 1 for row in (top, top + height - 1))
+    count = max(STRIP_VALUES // (step * width * channels), 1)  # blocks in a strip
+    for k in range(begin, end + 1, count):
+        stop_block = min(k + count, end + 1)
+        block_top = first + (k - 1) * step
+        start, stop = max(block_top, top), min(first + (stop_block - 1) * step, top + height)
+        rows = slice(start - block_top, stop - block_top)
         share = _share(
-            values[start:stop],
-            _interpolate(paper_rows[k : k + count + 1], step)[rows],
-            _interpolate(limit_rows[k : k + count + 1], step)[rows],
+            values[start - top : stop - top],
+            _interpolate(background.paper[k : stop_block + 1], step)[rows],
+            _interpolate(background.limit[k : stop_block + 1], step)[rows],
         )
         levels = (FULL * share + np.float32(0.5)).astype(np.uint16)
-        strip = ink[start:stop]
+        strip = ink[start - top : stop - top]
         strip[:] = levels[:, ::channels]
         for c in range(1, channels):
             np.maximum(strip, levels[:, c::channels], out=strip)
     return ink
+
+
+def to_ink(ink: UInt16[np.ndarray, "h w"], white: float) -> UInt8[np.ndarray, "h w"]:
+    """Scales shares of `ink_shares` so that the level `white` becomes 255."""
+    return np.asarray(cv2.convertScaleAbs(ink, alpha=255 / white))
 
 
 def _share(
@@ -197,22 +261,38 @@ def _interpolate(
     return values.reshape(-1, *samples.shape[1:])
 
 
-def _white_level(ink: UInt16[np.ndarray, "h w"]) -> float:
-    """Returns the level, of 65535, that becomes white."""
+def _level_counts(
+    ink: UInt16[np.ndarray, "h w"],
+) -> tuple[UInt16[np.ndarray, " n"], Int64[np.ndarray, " n"]]:
     # A histogram of all levels takes far longer on small images.
-    levels = np.sort(ink[ink > 0])
-    total, blank = ink.size, ink.size - len(levels)
+    return np.unique(ink[ink > 0], return_counts=True)
+
+
+def white_level(
+    levels: Integer[np.ndarray, " n"], counts: Integer[np.ndarray, " n"], total: int
+) -> float:
+    """Returns the level, of 65535, that becomes white.
+
+    Args:
+      levels: the levels of ink in a whole image, each once, ascending, without 0.
+      counts: how many pixels have each of them.
+      total: how many pixels the image has.
+    """
+    if not len(levels):
+        return float(FULL)
+    ends = np.cumsum(counts)
+    inked = int(ends[-1])
+    blank = total - inked
 
     def level_at(rank: int) -> int:
         """Returns the level of the pixel of that rank, from 0, the faintest."""
-        return int(levels[rank - blank]) if rank >= blank else 0
+        return int(levels[np.searchsorted(ends, rank - blank, "right")]) if rank >= blank else 0
 
-    if not len(levels):
-        return float(FULL)
     # A thin line or a speck has fewer pixels than that: its stronger half sets the contrast.
-    strong = level_at(total - min(STRONGEST_PIXELS, max(len(levels) // 2, 1)))
+    strong = level_at(total - min(STRONGEST_PIXELS, max(inked // 2, 1)))
     # How many pixels have less than half of that.
-    weak_count = blank + int(np.searchsorted(levels, (strong + 1) // 2))
+    fainter = int(np.searchsorted(levels, (strong + 1) // 2))
+    weak_count = blank + (int(ends[fainter - 1]) if fainter else 0)
     rank, fraction = divmod(weak_count + WHITE_QUANTILE * (total - 1 - weak_count), 1)
     low, high = (level_at(min(int(rank) + k, total - 1)) for k in range(2))
     return max(low + fraction * (high - low), MIN_WHITE_CONTRAST * FULL)

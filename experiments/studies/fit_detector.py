@@ -32,7 +32,7 @@ from digits_jax.detect.config import HEADER_KEY, DetectorConfig
 from digits_jax.detect.crop_classifier import classify_block, crop_classifier
 from digits_jax.detect.selection import log_odds, soft_nms
 from digits_jax.detect.steps import OddsConfig
-from digits_jax.detect.touching import relative_ink, stroke_crossings
+from digits_jax.detect.touching import InkSum, relative_ink, stroke_crossings
 from digits_jax.models.weights import save_weights
 from experiments.common.fit_examples import (
     Example,
@@ -182,7 +182,9 @@ def fit_touching(examples: Sequence[Example], config: DetectorConfig) -> Detecto
     features = [margin_log_odds(margins), np.ones(len(digits)), crossings]
     fitted = _logistic_regression(np.stack(features, axis=1), truths)
     # The other coefficients are those of a component by itself, where the ink says nothing.
-    inks = np.concatenate([relative_ink(components) for components, _ in images])
+    inks = np.concatenate(
+        [relative_ink(components, InkSum.of(components)) for components, _ in images]
+    )
     log_odds = np.stack(features, axis=1) @ np.array(fitted)
     (ink_slope,) = _logistic_regression(inks[:, None], truths, log_odds)
     names = ("margin_slope", "offset", "crossings_slope")

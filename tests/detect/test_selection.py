@@ -9,7 +9,8 @@ import pytest
 from candidates import make_candidate
 
 from digits_jax.detect.candidates import Candidate, Cluster
-from digits_jax.detect.selection import select, soft_nms, surroundings
+from digits_jax.detect.selection import explained_ink, select, soft_nms
+from digits_jax.detect.surroundings import surroundings
 from digits_jax.detect.steps import SelectionConfig
 
 CONFIG = SelectionConfig(
@@ -177,7 +178,8 @@ def test_similar_digits_around_support_a_component() -> None:
 def test_a_cluster_s_own_ink_is_no_clutter_around_its_digits() -> None:
     cluster, far = Cluster(1000, [LEFT, RIGHT]), Cluster(200, [candidate((0, 9), (90, 99), 0.7)])
     visits = [soft_nms(one, CONFIG) for one in (cluster, far)]
-    own, others = (around.clutter for around in surroundings([cluster, far], visits, CONFIG))
+    around = surroundings(explained_ink([cluster, far], visits), CONFIG.similar_ink)
+    own, others = (one.clutter for one in around)
     unexplained = 1 - 0.7 * 81 / 200
     assert own == pytest.approx([unexplained / 2] * 2)
     left_over = 1 - (0.9 + 0.8) * 200 / 1000
@@ -197,9 +199,8 @@ def test_ink_that_two_candidates_explain_counts_once() -> None:
     first, second = candidate((0, 20), (0, 20), 0.9), candidate((0, 20), (10, 30), 0.8)
     pair, apart = Cluster(1000, [first, second]), Cluster(200, [candidate((0, 9), (90, 99), 0.7)])
     explained = 0.9 * 400 + from_odds(4 * math.exp(-6 * 200 / 600)) * 200
-    _, around = surroundings(
-        [pair, apart], [soft_nms(one, CONFIG) for one in (pair, apart)], CONFIG
-    )
+    visits = [soft_nms(one, CONFIG) for one in (pair, apart)]
+    _, around = surroundings(explained_ink([pair, apart], visits), CONFIG.similar_ink)
     assert around.clutter == pytest.approx([(1 - explained / 1000) / 2])
 
 

@@ -16,7 +16,12 @@ from digits_jax.detect.components import Component, find_components
 from digits_jax.detect.config import DEFAULT_CONFIG
 from digits_jax.detect.crop_classifier import Classify, Crops, Readings
 from digits_jax.detect.steps import TouchingConfig
-from digits_jax.detect.touching import relative_ink, stroke_crossings, touching_probabilities
+from digits_jax.detect.touching import (
+    InkSum,
+    relative_ink,
+    stroke_crossings,
+    touching_probabilities,
+)
 
 E = """
 #####
@@ -76,13 +81,19 @@ def test_the_log_odds_are_linear_in_those_of_the_margin_in_crossings_and_relativ
     crossings = [stroke_crossings(digit.mask) for digit in digits]
     assert crossings == [4, 4, 8]
     more = [-np.log(3) * 0.91 / (0.91 + 0.91), -np.log(3) * 0.91 / (0.91 + 0.51), np.log(3)]
-    np.testing.assert_allclose(relative_ink(digits), more, rtol=1e-5)
-    found = touching_probabilities([None, *digits], [0, *crossings], config)
+    inks = relative_ink([None, *digits], InkSum.of(digits))
+    np.testing.assert_allclose(inks, [0.0, *more], rtol=1e-5)
+    # Sums over parts of the image add up.
+    in_parts = InkSum.of(digits[:1]) + InkSum.of(digits[1:])
+    np.testing.assert_allclose(relative_ink([None, *digits], in_parts), inks, rtol=1e-12)
+    found = touching_probabilities([None, *digits], [0, *crossings], inks, config)
     expected = 1 / (1 + np.exp(-own - 1.5 * np.array(more)))
     assert found == pytest.approx([1.0, *expected], rel=1e-4)
-    (alone,) = touching_probabilities(digits[:1], crossings[:1], config)
+    assert relative_ink(digits[:1], InkSum.of(digits[:1])) == [0.0]
+    (alone,) = touching_probabilities(digits[:1], crossings[:1], [0.0], config)
     assert alone == pytest.approx(1 / (1 + np.exp(-own[0])), rel=1e-4)
-    assert touching_probabilities([], [], config) == []
+    assert relative_ink([], InkSum.of([])) == []
+    assert touching_probabilities([], [], [], config) == []
 
 
 def test_pairs_that_touch_are_told_from_single_digits(
@@ -103,7 +114,7 @@ def test_pairs_that_touch_are_told_from_single_digits(
 def probability(digit: Candidate | None) -> float:
     """Returns the probability that a component by itself is several digits."""
     crossings = [0 if digit is None else stroke_crossings(digit.mask)]
-    (found,) = touching_probabilities([digit], crossings, DEFAULT_CONFIG.touching)
+    (found,) = touching_probabilities([digit], crossings, [0.0], DEFAULT_CONFIG.touching)
     return found
 
 
