@@ -24,9 +24,10 @@ def results() -> list[Result]:
     """Returns the results of four pages: one is unreadable, and one has no detections."""
     two = digits([[2, 4, 12, 24], [20, 5, 26, 25]], [7, 1], [0.9, 0.1])
     one = digits([[1, 2, 3, 4]], [0], [0.75])
+    none = digits(np.zeros((0, 4)), [], [])
     return [
-        page_result(Page(Path("a.png")), PIXELS, two, read=False),
+        page_result(Page(Path("a.png")), PIXELS.shape, two, read=False),
         page_error(Page(Path("b.png")), ImageError("b.png is empty")),
-        page_result(Page(Path("c.tif"), 0), PIXELS, digits(np.zeros((0, 4)), [], []), read=False),
-        page_result(Page(Path("c.tif"), 1), PIXELS, one, read=False),
+        page_result(Page(Path("c.tif"), 0), PIXELS.shape, none, read=False),
+        page_result(Page(Path("c.tif"), 1), PIXELS.shape, one, read=False),
     ]

@@ -3,6 +3,7 @@
 import dataclasses
 import sys
 from collections.abc import Iterable, Iterator
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -16,7 +17,15 @@ from digits_jax.detect.annotated_paths import AnnotatedPaths
 from digits_jax.detect.config import DEFAULT_CONFIG, MIN_SIZE_LIMIT, DetectorConfig
 from digits_jax.detect.detections import Detections
 from digits_jax.detect.detector import Detector
-from digits_jax.detect.inputs import Ink, Picture, default_min_score, detect_readable, read_pages
+from digits_jax.detect.inputs import (
+    Ink,
+    LargeInk,
+    Picture,
+    default_min_score,
+    detect_large,
+    detect_readable,
+    read_pages,
+)
 from digits_jax.detect.output_formats import (
     Format,
     Result,
@@ -38,7 +47,7 @@ from digits_jax.runtime.progress import log, progress
 # px; the search of all windows pads an image by about this much on each side.
 MAX_SIZE_LIMIT = 10_000
 
-SearchedPage = tuple[tuple[Page, Picture | None], tuple[Ink, Detections] | ImageError]
+SearchedPage = tuple[tuple[Page, Picture | None], tuple[Ink | LargeInk, Detections] | ImageError]
 
 
 def detect(
@@ -100,6 +109,10 @@ def detect(
     Digits of any size from --min-size up are found, and any number of them. Only the first frame of
     an animation is searched.
 
+    TIFF files of any size, .npy files and zarr arrays are read in strips of rows, so that the
+    memory does not grow with their height; the extra [large] reads them. Name .npy files and zarr
+    arrays themselves, since folders are not searched for them.
+
     Args:
         path: An image file, or a folder. A folder is searched for images, with its subfolders.
             Hidden files and links to folders are left out.
@@ -148,7 +161,9 @@ def detect(
         log(f"{len(images) - len(remaining)} of {len(images)} images are finished; continuing")
     pages = (page for page in list_pages(remaining) if not finished.holds(page))
     detector = Detector(params, config, log=log)
-    searched = detect_readable(detector.detect_each, read_pages(pages, normalised=normalise))
+    in_strips = partial(detect_large, detector, normalised=normalise, show_progress=True)
+    pictures = read_pages(pages, normalised=normalise)
+    searched = detect_readable(detector.detect_each, pictures, in_strips)
     unreadable = {str(image) for image in images} & finished.unreadable
 
     def results() -> Iterator[Result]:
@@ -159,15 +174,17 @@ def detect(
                 yield page_error(page, outcome)
                 continue
             ink, detections = outcome
-            assert picture is not None  # a page that could be read has one
             if min_score is None:
-                threshold = default_min_score(picture, normalised=normalise, config=config)
+                shown = ink if picture is None else picture
+                threshold = default_min_score(shown, normalised=normalise, config=config)
                 detections = detections.from_score(threshold)
             if detections.truncated:
                 _warn_of_truncation(page, ink, config)
-            if annotated_paths:
+            if annotated_paths and picture is None:
+                log(f"digits-jax: {page.image} is too large to be drawn with its detections")
+            elif annotated_paths and picture is not None:
                 _annotate(annotated_paths.path(page.image, page.number), picture, detections)
-            result = page_result(page, ink, detections, read=read)
+            result = page_result(page, ink.shape, detections, read=read)
             if probabilities:
                 _add_probabilities(result, detections.probabilities)
             yield result
@@ -227,7 +244,7 @@ def _with_progress(searched: Iterable[SearchedPage], images: int) -> Iterator[Se
         yield from pages
 
 
-def _warn_of_truncation(page: Page, ink: Ink, config: DetectorConfig) -> None:
+def _warn_of_truncation(page: Page, ink: Ink | LargeInk, config: DetectorConfig) -> None:
     """Logs that digits may be missing; without a limit in the config only windows have one."""
     if config.method == "windows":
         count = config.max_detections or default_max_detections(bucket_shape(*ink.shape))

@@ -129,7 +129,7 @@ def display(result: SearchResult, min_score: Number) -> tuple[Image.Image, str, 
     elif detections.truncated:
         sentence += " There may be more: not all candidates were examined."
     page = Page(Path(result.source.name))
-    json = page_result(page, result.ink, detections, read=False)
+    json = page_result(page, result.ink.shape, detections, read=False)
     drawn = draw_detections(result.picture, detections)
     drawn.thumbnail((MAX_DISPLAY_SIDE_PX, MAX_DISPLAY_SIDE_PX), Image.Resampling.BOX)
     return drawn, sentence, json

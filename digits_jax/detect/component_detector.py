@@ -15,6 +15,7 @@ from digits_jax.detect.component_search import search_images
 from digits_jax.detect.config import DetectorConfig
 from digits_jax.detect.crop_classifier import classify_block, crop_classifier
 from digits_jax.detect.detections import BatchDetections, Detections
+from digits_jax.detect.strips import InkRows, search_in_strips
 from digits_jax.models.cnn import NUM_CLASSES, Params
 from digits_jax.runtime.compilation_cache import aot_cached
 
@@ -59,6 +60,14 @@ class ComponentDetector:
             found = self._detect([image for _, image in batch], program)
             for (name, image), detections in zip(batch, found, strict=True):
                 yield name, image, detections
+
+    def detect_rows(self, image: InkRows, *, strip_pixels: int) -> Detections:
+        """Finds every digit in an image larger than memory, as `Detector.detect_rows`."""
+        program = aot_cached(classify_block, on_compile=self._log_compilation, **self._static)
+        classify = crop_classifier(self.params, program)
+        options: dict[str, Any] = {"log": self._log, "strip_pixels": strip_pixels}
+        found = search_in_strips(image, classify, self.config, **options)
+        return to_detections(found, self.config.min_score, self.config.max_detections)
 
     def _detect(
         self, images: Sequence[UInt8[np.ndarray, "_ _"]], program: Callable[..., Any]

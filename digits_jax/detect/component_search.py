@@ -31,9 +31,8 @@ from digits_jax.detect.components import (
 from digits_jax.detect.config import DetectorConfig
 from digits_jax.detect.crop_classifier import Classify, Crops, Readings
 from digits_jax.detect.punctuation import remove_punctuation
-from digits_jax.detect.rulings import erase_rulings
+from digits_jax.detect.rulings import pieces_on_rulings
 from digits_jax.detect.selection import remove_ink, select, soft_nms
-from digits_jax.detect.steps import RulingConfig
 from digits_jax.detect.touching import (
     InkSum,
     relative_ink,
@@ -139,15 +138,15 @@ class ComponentSearch:
         self._ruled = set[int]()
 
     def ink_sum(self, rows: slice = slice(None)) -> InkSum:
-        """Returns the sums over the parts read so far, or those whose first row is within rows."""
+        """Returns the sums over the parts read so far of the components that begin in some rows.
+
+        Args:
+          rows: rows of the image, by default all.
+        """
         begin, end, _ = rows.indices(self._page.image.shape[0])
-        return InkSum.of(
-            [
-                digit
-                for part, digit in zip(self.parts, self.digits, strict=True)
-                if digit is not None and begin <= part.box[1] < end
-            ]
-        )
+        tops = [self.parts[source].box[1] for source in self._sources]
+        pairs = zip(tops, self.digits, strict=True)
+        return InkSum.of([digit for top, digit in pairs if digit and begin <= top < end])
 
     def read_components(self) -> Generator[Crops, Readings, None]:
         """Reads each component by itself: the first stage."""
@@ -163,7 +162,7 @@ class ComponentSearch:
         config = self._config
         count = len(self.digits)
         for k in self._find_doubtful(range(count), relative_ink(self.digits, ink_sum)):
-            pieces, is_ruling = _pieces_on_rulings(self.parts[k], self._min_side, config.rulings)
+            pieces, is_ruling = pieces_on_rulings(self.parts[k], self._min_side, config.rulings)
             if is_ruling:
                 self._ruled.add(k)
                 self._doubtful += range(len(self.parts), len(self.parts) + len(pieces))
@@ -192,7 +191,8 @@ class ComponentSearch:
             digits[k] = digit
 
         # Strokes that do not touch may be one digit, and one component may be several digits.
-        groups = near_groups([part.box for part in parts], doubtful, config.components.max_gap)
+        boxes, constants = [part.box for part in parts], config.components
+        groups = near_groups(boxes, doubtful, constants.max_gap, constants.max_aspect)
         pairs = [join([parts[k] for k in group]) for group in groups]
         joined = yield from read_components(pairs, page, config)
         probabilities = self._touching_probabilities(relative_inks)
@@ -284,20 +284,3 @@ def _unexplained_pieces(
         return []
     min_side = max(min_side, config.components.min_rest * part.side)
     return list(split_mask(part.ink, unexplained, part.box[:2], min_side))
-
-
-def _pieces_on_rulings(
-    part: Component, min_side: float, config: RulingConfig
-) -> tuple[list[Component], bool]:
-    """Returns what is left of a component without its rulings, and whether they surely are some.
-
-    There are no pieces if the component has nothing that looks like a ruling.
-    """
-    without = erase_rulings(part.mask, config)
-    if without is None:
-        return [], False
-    pieces = list(split_mask(part.ink, without, part.box[:2], min_side))
-    rows, columns = np.nonzero(part.mask & ~without)
-    length = max(np.ptp(rows), np.ptp(columns)) + 1
-    largest = max((piece.side for piece in pieces), default=0)
-    return pieces, bool(length >= config.min_length_per_piece * largest)

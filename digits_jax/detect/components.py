@@ -86,13 +86,16 @@ def join(components: Sequence[Component]) -> Component:
     return Component((x0, y0, x1, y1), ink, mask)
 
 
-def near_groups(boxes: Sequence[Box], indices: Sequence[int], max_gap: float) -> list[list[int]]:
+def near_groups(
+    boxes: Sequence[Box], indices: Sequence[int], max_gap: float, max_aspect: float
+) -> list[list[int]]:
     """Returns pairs of components that may be strokes of one digit.
 
     Args:
       boxes: of all components.
       indices: the components for which partners are sought.
       max_gap: the widest gap between the boxes, as a share of the longer side of the larger box.
+      max_aspect: the box around both is at most this many times as wide as high.
 
     Returns:
       Pairs of indices, each once.
@@ -109,6 +112,8 @@ def near_groups(boxes: Sequence[Box], indices: Sequence[int], max_gap: float) ->
         gap = np.maximum(np.maximum(gap_x, gap_y), 0)
         near = gap <= max_gap * np.maximum(sides, sides[k])
         near &= np.minimum(sides, sides[k]) * 8 >= np.maximum(sides, sides[k])
+        width = np.maximum(edges[:, 2], x1) - np.minimum(edges[:, 0], x0)
+        near &= width <= max_aspect * (np.maximum(edges[:, 3], y1) - np.minimum(edges[:, 1], y0))
         pairs |= {(min(k, j), max(k, j)) for j in np.flatnonzero(near).tolist() if j != k}
     return [list(pair) for pair in sorted(pairs)]
 

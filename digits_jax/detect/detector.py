@@ -18,6 +18,7 @@ from digits_jax.detect.component_detector import ComponentDetector
 from digits_jax.detect.config import DEFAULT_CONFIG, UNCALIBRATED, DetectorConfig
 from digits_jax.detect.detections import BatchDetections, Detections
 from digits_jax.detect.padding import MIN_BUCKET
+from digits_jax.detect.strips import STRIP_PIXELS, InkRows
 from digits_jax.detect.window_detector import WindowDetector
 from digits_jax.images.pixels import uint8_to_float
 from digits_jax.models.cnn import Params
@@ -117,6 +118,28 @@ class Detector:
         """
         for name, image, found in self._search.detect_each(images, batch_size=batch_size):
             yield name, image, found._replace(scores=self._calibrate(found.scores))
+
+    def detect_rows(self, image: InkRows, *, strip_pixels: int = STRIP_PIXELS) -> Detections:
+        """Finds every digit in an image larger than memory, of which rows are read in strips.
+
+        The digits are those of the whole image. Components of ink are the exception that are higher
+        than a strip: they are searched in parts, and `log` receives a line that says so. With
+        `log`, progress is shown on standard error.
+
+        Args:
+          image: reads rows of the image: `NormalisedRows` or `GreyRows` of `images.ink_rows`.
+          strip_pixels: how many pixels a strip usually has.
+
+        Raises:
+          ArgumentError: the config's method is "windows".
+        """
+        if not isinstance(self._search, ComponentDetector):
+            raise ArgumentError(
+                'expected method "components" for an image larger than memory; got "windows"; '
+                "leave the method out, or cut the image into parts"
+            )
+        found = self._search.detect_rows(image, strip_pixels=strip_pixels)
+        return found._replace(scores=self._calibrate(found.scores))
 
     def _calibrate(self, search_scores: Float32[np.ndarray, "*k"]) -> Float32[np.ndarray, "*k"]:
         return calibrate_scores(search_scores, self.config.reliability)

@@ -4,24 +4,35 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from jaxtyping import UInt8
 
 from digits_jax.detect.config import DEFAULT_CONFIG, DetectorConfig
 from digits_jax.detect.detections import Detections
+from digits_jax.detect.detector import Detector
 from digits_jax.images.folders import Page
+from digits_jax.images.ink_rows import GreyRows, NormalisedRows
+from digits_jax.images.large import count_tiff_pages, is_read_by_rows, open_large_image
 from digits_jax.images.mnist_format import frame_digit, normalise_stroke_width
 from digits_jax.images.normalise import is_ink_on_black, normalise
-from digits_jax.images.read import ImageError, Source, read_image
+from digits_jax.images.read import ImageError, Source, TooLargeError, read_image
 from digits_jax.runtime.prefetch import prefetch
 
 Picture = UInt8[np.ndarray, "_ _ *channels"]
 Ink = UInt8[np.ndarray, "_ _"]
 Digit = UInt8[np.ndarray, "28 28"]
+LargeInk = NormalisedRows | GreyRows
 Name = TypeVar("Name")
 Value = TypeVar("Value")
+
+
+class LargePage(NamedTuple):
+    """A page whose rows are read in strips, since it is larger than memory or a stored array."""
+
+    path: Path
+    number: int  # from 0
 
 
 def read_ink(source: Source, *, page: int = 0, normalised: bool) -> tuple[Picture, Ink]:
@@ -40,7 +51,7 @@ def read_ink(source: Source, *, page: int = 0, normalised: bool) -> tuple[Pictur
 
 
 def default_min_score(
-    picture: Picture, *, normalised: bool, config: DetectorConfig = DEFAULT_CONFIG
+    picture: Picture | LargeInk, *, normalised: bool, config: DetectorConfig = DEFAULT_CONFIG
 ) -> float:
     """Returns the score threshold that suits a picture, for commands to which none is given.
 
@@ -48,18 +59,22 @@ def default_min_score(
     digit looks like one.
 
     Args:
-      picture: as `read_ink` returns it.
+      picture: as `read_ink` returns it, or the rows of ink of a large one.
       normalised: whether the picture is normalised before it is searched.
       config: holds the two thresholds.
     """
-    is_photo = normalised and not is_ink_on_black(picture)
+    is_large = isinstance(picture, NormalisedRows | GreyRows)
+    on_black = picture.is_ink_on_black if is_large else is_ink_on_black(picture)
+    is_photo = normalised and not on_black
     return config.photo_min_score if is_photo else config.min_score
 
 
 def read_pages(
     pages: Iterable[Page], *, normalised: bool
-) -> Iterator[tuple[tuple[Page, Picture | None], Ink | ImageError]]:
+) -> Iterator[tuple[tuple[Page, Picture | None], Ink | LargePage | ImageError]]:
     """Yields each page with its picture, and with its ink or the error that reading it raised.
+
+    A page larger than memory comes without a picture and as a `LargePage`.
 
     Threads read the next pages in the meantime.
 
@@ -68,7 +83,7 @@ def read_pages(
       normalised: as for `read_ink`.
     """
     for page, result in prefetch(partial(_read_page, normalised=normalised), pages):
-        if isinstance(result, ImageError):
+        if isinstance(result, ImageError | LargePage):
             yield (page, None), result
         else:
             picture, ink = result
@@ -93,44 +108,88 @@ def read_single_digits(
     return prefetch(read, paths)
 
 
+def detect_large(
+    detector: Detector, page: LargePage, *, normalised: bool, show_progress: bool = False
+) -> tuple[LargeInk, Detections]:
+    """Finds every digit in a page whose rows are read in strips.
+
+    Args:
+      detector: the detector.
+      page: the page.
+      normalised: whether to normalise. If not, the ink has to be bright on black.
+      show_progress: whether to show on standard error how much is read.
+
+    Returns:
+      The page's ink, whose rows can no longer be read, and the detections.
+
+    Raises:
+      ImageError: the file cannot be read in strips, as for `open_large_image`.
+      ArgumentError: the detector's method is "windows".
+    """
+    with open_large_image(page.path, page.number) as image:
+        rows: LargeInk = GreyRows(image)
+        if normalised:
+            rows = NormalisedRows(image, show_progress=show_progress)
+        return rows, detector.detect_rows(rows)
+
+
 def detect_readable(
     detect_each: Callable[
         [Iterator[tuple[tuple[int, Name], Ink]]],
         Iterator[tuple[tuple[int, Name], Ink, Detections]],
     ],
-    images: Iterable[tuple[Name, Ink | ImageError]],
-) -> Iterator[tuple[Name, tuple[Ink, Detections] | ImageError]]:
+    images: Iterable[tuple[Name, Ink | LargePage | ImageError]],
+    detect_large: Callable[[LargePage], tuple[LargeInk, Detections]],
+) -> Iterator[tuple[Name, tuple[Ink | LargeInk, Detections] | ImageError]]:
     """Runs a detection on the images that could be read, and passes the errors of the others on.
 
     Args:
       detect_each: `Detector.detect_each`.
-      images: names, each with its image or with the error that reading it raised.
+      images: names, each with its image, or where its rows are, or the error that reading it
+        raised.
+      detect_large: runs a detection on an image whose rows are read in strips.
 
     Yields:
       Each name with its image and detections, or with its error, in the order given.
     """
-    unreadable: deque[tuple[int, Name, ImageError]] = deque()
+    apart: deque[tuple[int, Name, LargePage | ImageError]] = deque()
 
     def readable() -> Iterator[tuple[tuple[int, Name], Ink]]:
         for k, (name, image) in enumerate(images):
-            if isinstance(image, ImageError):
-                unreadable.append((k, name, image))
+            if isinstance(image, LargePage | ImageError):
+                apart.append((k, name, image))
             else:
                 yield (k, name), image
 
+    def outcome(image: LargePage | ImageError) -> tuple[LargeInk, Detections] | ImageError:
+        if isinstance(image, ImageError):
+            return image
+        return _value_or_error(partial(detect_large, image))
+
     for (k, name), image, detections in detect_each(readable()):
-        while unreadable and unreadable[0][0] < k:
-            yield unreadable.popleft()[1:]
+        while apart and apart[0][0] < k:
+            _, other, large = apart.popleft()
+            yield other, outcome(large)
         yield name, (image, detections)
-    for _, name, error in unreadable:
-        yield name, error
+    for _, name, large in apart:
+        yield name, outcome(large)
 
 
-def _read_page(page: Page, *, normalised: bool) -> tuple[Picture, Ink] | ImageError:
+def _read_page(page: Page, *, normalised: bool) -> tuple[Picture, Ink] | LargePage | ImageError:
     if page.error:
         return page.error
     number = page.number or 0
-    return _value_or_error(lambda: read_ink(page.image, page=number, normalised=normalised))
+    if is_read_by_rows(page.image):
+        return LargePage(page.image, number)
+    try:
+        return read_ink(page.image, page=number, normalised=normalised)
+    except TooLargeError as error:
+        is_tiff = _value_or_error(partial(count_tiff_pages, page.image))
+        if isinstance(is_tiff, ImageError):
+            return is_tiff
+        return error if is_tiff is None else LargePage(page.image, number)
+    except ImageError as error:
+        return error
 
 
 def _read_digit(path: Path, normalised: bool) -> Digit:

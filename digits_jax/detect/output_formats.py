@@ -7,7 +7,6 @@ from json import dumps
 from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import UInt8
 
 from digits_jax.detect.detections import Detections
 from digits_jax.detect.reading_order import read_lines
@@ -21,17 +20,17 @@ COLUMNS = ("image", "page", "label", "score", "x0", "y0", "x1", "y1")
 
 
 def page_result(
-    page: Page, pixels: UInt8[np.ndarray, "h w"], detections: Detections, *, read: bool
+    page: Page, shape: tuple[int, int], detections: Detections, *, read: bool
 ) -> Result:
     """Returns the JSON object of a page: its detections and, if `read`, its lines of digits.
 
     Args:
       page: the file, and the number of the page in it.
-      pixels: the page's image.
+      shape: the page's height and width, px.
       detections: what was detected in it, by descending score.
       read: whether to add `lines`, the digits in reading order.
     """
-    height, width = pixels.shape
+    height, width = shape
     digits = zip(detections.labels, detections.scores, detections.boxes_xyxy, strict=True)
     rows = [
         {"label": int(label), "score": round_float32(score), "box": box.tolist()}

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool
 
+from digits_jax.detect.components import Component, split_mask
 from digits_jax.detect.steps import RulingConfig
 
 
@@ -26,6 +27,23 @@ def erase_rulings(
     if not (horizontal.any() or vertical.any()):
         return None
     return mask & ~horizontal & ~vertical
+
+
+def pieces_on_rulings(
+    part: Component, min_side: float, config: RulingConfig
+) -> tuple[list[Component], bool]:
+    """Returns what is left of a component without its rulings, and whether they surely are some.
+
+    There are no pieces if the component has nothing that looks like a ruling.
+    """
+    without = erase_rulings(part.mask, config)
+    if without is None:
+        return [], False
+    pieces = list(split_mask(part.ink, without, part.box[:2], min_side))
+    rows, columns = np.nonzero(part.mask & ~without)
+    length = max(np.ptp(rows), np.ptp(columns)) + 1
+    largest = max((piece.side for piece in pieces), default=0)
+    return pieces, bool(length >= config.min_length_per_piece * largest)
 
 
 def _long_runs(mask: Bool[np.ndarray, "h w"], config: RulingConfig) -> Bool[np.ndarray, "h w"]:

@@ -9,7 +9,8 @@ from typing import NamedTuple
 from PIL import Image
 from PIL.ImageFile import StubImageFile
 
-from digits_jax.images.read import ImageError, count_pages
+from digits_jax.images.large import count_tiff_pages, is_read_by_rows
+from digits_jax.images.read import ImageError, TooLargeError, count_pages
 
 
 class Page(NamedTuple):
@@ -27,7 +28,7 @@ def list_images(paths: Sequence[Path], *, exclude: Path | None = None) -> list[P
     in a hidden or linked folder, and those whose suffix belongs to no format that Pillow reads.
 
     Args:
-      paths: files, which are listed whatever their suffix, and folders.
+      paths: files and zarr arrays, which are listed whatever their suffix, and folders.
       exclude: a subfolder to leave out.
 
     Raises:
@@ -53,15 +54,24 @@ def list_pages(images: Iterable[Path]) -> Iterator[Page]:
     """
     for image in images:
         try:
-            count = count_pages(image)
+            count = _count_pages(image)
         except ImageError as error:
             yield Page(image, error=error)
         else:
             yield from [Page(image)] if count == 1 else (Page(image, k) for k in range(count))
 
 
+def _count_pages(image: Path) -> int:
+    try:
+        if not is_read_by_rows(image):
+            return count_pages(image)
+    except TooLargeError:  # TIFF, or the error is raised again when the page is read
+        pass
+    return count_tiff_pages(image) or 1
+
+
 def _images_in(path: Path, exclude: Path | None) -> list[Path]:
-    if not path.is_dir():
+    if not path.is_dir() or is_read_by_rows(path):
         return [path]
     excluded = exclude.resolve() if exclude else None
     images = []

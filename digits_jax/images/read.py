@@ -26,6 +26,10 @@ class ImageError(DigitsJaxError):
     """An image cannot be read; the message says why, and what to do."""
 
 
+class TooLargeError(ImageError):
+    """An image has more pixels than are read at once."""
+
+
 def read_image(
     source: Source, *, page: int = 0, colour: bool = False
 ) -> UInt8[np.ndarray, "h w *channels"]:
@@ -60,7 +64,7 @@ def read_image(
     if isinstance(source, bytes | bytearray | memoryview):
         return _read_file("the data", lambda: BytesIO(source), page, colour)
     if isinstance(source, Image.Image):
-        with _raise_as_image_error("the image"):
+        with raise_as_image_error("the image"):
             return _upright_pixels(source, colour)
     return _read_array(source, colour)
 
@@ -84,13 +88,13 @@ def _read_file(
         if page:
             image.seek(page)
         if image.width * image.height > (Image.MAX_IMAGE_PIXELS or float("inf")):
-            raise ImageError(_too_large_message(name, f"{image.width * image.height:,}"))
+            raise TooLargeError(_too_large_message(name, f"{image.width * image.height:,}"))
         return _upright_pixels(image, colour)
 
 
 @contextmanager
 def _open_image(name: str, open_file: Callable[[], BinaryIO]) -> Iterator[Image.Image]:
-    with _raise_as_image_error(name):
+    with raise_as_image_error(name):
         try:
             # Given a path, Pillow 13 memory-maps uncompressed TIFF files, and scrambles those whose
             # orientation is sideways.
@@ -102,7 +106,7 @@ def _open_image(name: str, open_file: Callable[[], BinaryIO]) -> Iterator[Image.
 
 
 @contextmanager
-def _raise_as_image_error(name: str) -> Iterator[None]:
+def raise_as_image_error(name: str) -> Iterator[None]:
     """Raises any error of the `with` block as an `ImageError`."""
     try:
         yield
@@ -111,7 +115,7 @@ def _raise_as_image_error(name: str) -> Iterator[None]:
     except Image.DecompressionBombError as error:
         pixels = re.search(r"\d+", str(error))  # only the message holds the number of pixels
         size = f"{int(pixels[0]):,}" if pixels else str(error)
-        raise ImageError(_too_large_message(name, size)) from error
+        raise TooLargeError(_too_large_message(name, size)) from error
     except FileNotFoundError as error:
         raise ImageError(
             f"{name} does not exist: expected an image file; check the path"

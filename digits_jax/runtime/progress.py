@@ -24,15 +24,18 @@ def emit(text: str) -> None:
     sys.stdout.flush()
 
 
-def progress(items: Iterable[Item], unit: str, total: int) -> Iterator[Item]:
+def progress(
+    items: Iterable[Item], unit: str, total: int, *, hidden: bool = False
+) -> Iterator[Item]:
     """Yields items, and shows how many are done unless there is only one.
 
     Args:
       items: the items to yield.
       unit: the name of an item in the singular, such as "image".
       total: how many items there are.
+      hidden: whether to show nothing.
     """
-    if total <= 1:
+    if total <= 1 or hidden:
         yield from items
         return
     with closing(ProgressBar(total, unit)) as bar:

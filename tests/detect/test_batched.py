@@ -111,6 +111,10 @@ def test_detect_each_equals_detect_on_each_image(native: Detector, mnist: Mnist)
         np.testing.assert_allclose(detections.windows_xyxy, expected.windows_xyxy, atol=1e-4)
 
 
+def no_large_page(page: Any) -> Any:
+    raise AssertionError(page)
+
+
 def test_an_unreadable_image_keeps_its_place_however_far_ahead_images_are_read() -> None:
     image, error = np.zeros((30, 30), np.uint8), ImageError("torn")
 
@@ -118,7 +122,9 @@ def test_an_unreadable_image_keeps_its_place_however_far_ahead_images_are_read()
         yield from fake_detect_each(one_digit())(None, list(images))
 
     inputs = [image if letter in "bce" else error for letter in "abcdef"]
-    results = list(detect_readable(read_all_first, zip("abcdef", inputs, strict=True)))
+    results = list(
+        detect_readable(read_all_first, zip("abcdef", inputs, strict=True), no_large_page)
+    )
     assert [letter for letter, _ in results] == list("abcdef")
     for (_, result), given in zip(results, inputs, strict=True):
         assert result is error if given is error else result[0] is image  # type: ignore[index]

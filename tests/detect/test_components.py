@@ -136,9 +136,17 @@ def test_components_are_near_by_the_gap_between_their_boxes(
     """The gap is at most 0.15 of the larger one's longer side; one is 8 times as long at most."""
     box, far = (0, 0, 10, 20), (300, 300, 310, 320)
     expected = [[0, 1]] if is_near else []
-    assert near_groups([box, other, far], [0], 0.15) == expected
-    assert near_groups([box, other, far], [0, 1, 2], 0.15) == expected
-    assert near_groups([box, other, far], [2], 0.15) == near_groups([box], [], 0.15) == []
+    assert near_groups([box, other, far], [0], 0.15, 2.0) == expected
+    assert near_groups([box, other, far], [0, 1, 2], 0.15, 2.0) == expected
+    assert near_groups([box, other, far], [2], 0.15, 2.0) == []
+    assert near_groups([box], [], 0.15, 2.0) == []
+
+
+def test_what_is_together_wider_than_a_digit_is_no_pair() -> None:
+    """Such as rulings and words. Together, the pairs are 2 and 2.1 times as wide as high."""
+    left, near, far = (0, 0, 9, 10), (11, 0, 20, 10), (11, 0, 21, 10)
+    assert near_groups([left, near], [0], 0.2, 2.0) == [[0, 1]]
+    assert near_groups([left, far], [0], 0.2, 2.0) == []
 
 
 def test_links_put_components_into_clusters() -> None:

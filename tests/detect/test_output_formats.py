@@ -35,10 +35,10 @@ def test_jsonl_holds_one_object_for_each_page() -> None:
 
 def test_a_page_result_holds_lines_of_digits_if_read() -> None:
     three = digits([[20, 5, 26, 25], [2, 4, 12, 24], [3, 60, 9, 80]], [1, 7, 2], 3 * [0.9])
-    result = page_result(Page(Path("a.png")), PIXELS, three, read=True)
+    result = page_result(Page(Path("a.png")), PIXELS.shape, three, read=True)
     assert result["lines"] == ["71", "2"]
     none = digits(np.zeros((0, 4)), [], [])
-    assert page_result(Page(Path("a.png")), PIXELS, none, read=True)["lines"] == []
+    assert page_result(Page(Path("a.png")), PIXELS.shape, none, read=True)["lines"] == []
 
 
 def test_pycocotools_reads_and_scores_the_results(capsys: pytest.CaptureFixture[str]) -> None:
@@ -78,7 +78,7 @@ def test_without_pages_coco_is_an_empty_list_and_csv_a_header() -> None:
 def test_csv_holds_one_row_for_each_detection() -> None:
     name = 'a "b",\nc.png'
     one = digits([[1, 2, 3, 4]], [0], [1 / 3])
-    named = page_result(Page(Path(name)), PIXELS, one, read=False)
+    named = page_result(Page(Path(name)), PIXELS.shape, one, read=False)
     rows = list(csv.DictReader(io.StringIO("\n".join(to_csv([*results(), named])))))
     values = [list(row.values()) for row in rows]
     assert values == [

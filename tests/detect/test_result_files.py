@@ -21,7 +21,7 @@ from digits_jax.runtime.resumable_output import ResumableLines
 
 def test_a_file_name_that_is_not_utf_8_is_written_and_resumed(tmp_path: Path) -> None:
     page = Page(Path("a\udcff.png"))  # as Python names the byte FF
-    result = page_result(page, PIXELS, digits([[1, 2, 3, 4]], [0], [0.5]), read=False)
+    result = page_result(page, PIXELS.shape, digits([[1, 2, 3, 4]], [0], [0.5]), read=False)
     write_results([result], tmp_path / "jsonl", "jsonl")
     write_results([result], tmp_path / "csv", "csv")
     assert "a�.png,0,0" in (tmp_path / "csv").read_text(encoding="utf-8")

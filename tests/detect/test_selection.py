@@ -10,8 +10,8 @@ from candidates import make_candidate
 
 from digits_jax.detect.candidates import Candidate, Cluster
 from digits_jax.detect.selection import explained_ink, select, soft_nms
-from digits_jax.detect.surroundings import surroundings
 from digits_jax.detect.steps import SelectionConfig
+from digits_jax.detect.surroundings import surroundings
 
 CONFIG = SelectionConfig(
     ink_weight=1.5,
