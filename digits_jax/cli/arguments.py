@@ -4,10 +4,13 @@ from pathlib import Path
 from typing import Annotated, NamedTuple
 
 import tyro
+from PIL import Image
 
 from digits_jax.detect.config import DEFAULT_CONFIG, DetectorConfig, config_of_weights
+from digits_jax.images import read
 from digits_jax.models.cnn import Params
 from digits_jax.models.weights import load_pretrained, load_weights
+from digits_jax.runtime.checks import check_range
 from digits_jax.runtime.progress import log
 
 PRETRAINED = "pretrained"
@@ -27,6 +30,16 @@ DataDirArgument = Annotated[
         help_behavior_hint="(default: search as `digits-jax train --help` describes)",
     ),
 ]
+MaxMegapixelsArgument = Annotated[
+    float | None,
+    tyro.conf.arg(metavar="FLOAT", help_behavior_hint="(default: 89.5, the limit of Pillow)"),
+]
+MaxFileMibArgument = Annotated[
+    float | None,
+    tyro.conf.arg(
+        metavar="FLOAT", help_behavior_hint=f"(default: {read.MAX_FILE_BYTES / 2**20:.0f})"
+    ),
+]
 
 
 class LoadedModel(NamedTuple):
@@ -34,6 +47,24 @@ class LoadedModel(NamedTuple):
 
     params: Params
     config: DetectorConfig
+
+
+def set_read_limits(max_megapixels: float | None, max_file_mib: float | None) -> None:
+    """Sets how large a picture may be that this process reads whole; None leaves a limit as it is.
+
+    Args:
+      max_megapixels: millions of pixels.
+      max_file_mib: size of the file in MiB.
+
+    Raises:
+      ArgumentError: a limit is not above 0.
+    """
+    if max_megapixels is not None:
+        check_range("--max-megapixels", max_megapixels, 1e-6)
+        Image.MAX_IMAGE_PIXELS = round(max_megapixels * 1e6)
+    if max_file_mib is not None:
+        check_range("--max-file-mib", max_file_mib, 1e-6)
+        read.MAX_FILE_BYTES = round(max_file_mib * 2**20)
 
 
 def load_model(weights: str) -> LoadedModel:

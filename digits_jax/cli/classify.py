@@ -14,9 +14,12 @@ from jaxtyping import Float, Float32, UInt8
 from digits_jax.cli.arguments import (
     PRETRAINED,
     ImageArgument,
+    MaxFileMibArgument,
+    MaxMegapixelsArgument,
     MoreImagesArgument,
     WeightsArgument,
     load_model,
+    set_read_limits,
 )
 from digits_jax.detect.calibration import single_digit_scores, to_search_score
 from digits_jax.detect.config import DEFAULT_CONFIG, DetectorConfig
@@ -52,6 +55,8 @@ def classify(
         ),
     ] = None,
     normalise: bool = True,
+    max_megapixels: MaxMegapixelsArgument = None,
+    max_file_mib: MaxFileMibArgument = None,
     probabilities: bool = False,
     json: bool = False,
 ) -> None:
@@ -72,11 +77,15 @@ def classify(
             `digits-jax detect` corrects it for ink by itself. With 0 everything is a digit.
         normalise: Accept ink of any colour on paper of any colour, in uneven light. With
             --no-normalise the ink has to be bright on a black background.
+        max_megapixels: Largest picture that is read whole, in millions of pixels. It guards against
+            files that unpack into more than the memory holds.
+        max_file_mib: Largest file of a picture that is read whole, in MiB.
         probabilities: Add the probabilities of the digits 0 to 9, in percent. JSON objects hold
             them in any case.
         json: Print one JSON object an image instead: {"image", "label", "score", "probabilities"},
             with the probabilities of the digits 0 to 9. The label is null if it is not a digit.
     """
+    set_read_limits(max_megapixels, max_file_mib)
     if min_score is not None:
         check_range("--min-score", min_score, 0, 1)
     params, config = load_model(weights)

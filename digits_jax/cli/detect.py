@@ -12,7 +12,14 @@ import numpy as np
 import tyro
 from jaxtyping import Float
 
-from digits_jax.cli.arguments import PRETRAINED, WeightsArgument, load_model
+from digits_jax.cli.arguments import (
+    PRETRAINED,
+    MaxFileMibArgument,
+    MaxMegapixelsArgument,
+    WeightsArgument,
+    load_model,
+    set_read_limits,
+)
 from digits_jax.detect.annotated_paths import AnnotatedPaths
 from digits_jax.detect.config import DEFAULT_CONFIG, MIN_SIZE_LIMIT, DetectorConfig
 from digits_jax.detect.detections import Detections
@@ -86,6 +93,8 @@ def detect(
         ),
     ] = None,
     normalise: bool = True,
+    max_megapixels: MaxMegapixelsArgument = None,
+    max_file_mib: MaxFileMibArgument = None,
     read: bool = False,
     probabilities: bool = False,
     format: Format = "jsonl",
@@ -131,6 +140,10 @@ def detect(
             line on standard error names a page with more.
         normalise: Accept ink of any colour on paper of any colour, in uneven light. With
             --no-normalise the ink has to be bright on a black background.
+        max_megapixels: Largest picture that is read whole, in millions of pixels. It guards against
+            files that unpack into more than the memory holds. Larger TIFF files are read in
+            strips.
+        max_file_mib: Largest file of a picture that is read whole, in MiB.
         read: Add "lines" to each JSON object: one string a line of text, with its digits from left
             to right. Lines may slope by up to 20 degrees.
         probabilities: Add "probabilities" to each detection in JSON lines: those of the digits 0 to
@@ -144,6 +157,7 @@ def detect(
             arguments as in the first run.
         annotate: Folder for a PNG picture of each page with boxes, labels and scores.
     """
+    set_read_limits(max_megapixels, max_file_mib)
     check_output_options(output, format, read=read, resume=resume)
     _check_ranges(min_score, min_size, max_size)
     params, config = load_model(weights)

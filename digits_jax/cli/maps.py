@@ -7,7 +7,15 @@ import jax.numpy as jnp
 import numpy as np
 import tyro
 
-from digits_jax.cli.arguments import PRETRAINED, ImageArgument, WeightsArgument, resolve_weights
+from digits_jax.cli.arguments import (
+    PRETRAINED,
+    ImageArgument,
+    MaxFileMibArgument,
+    MaxMegapixelsArgument,
+    WeightsArgument,
+    resolve_weights,
+    set_read_limits,
+)
 from digits_jax.detect.inputs import read_ink
 from digits_jax.detect.visualize import draw_response_maps
 from digits_jax.images.pixels import uint8_to_float
@@ -25,6 +33,8 @@ def maps(
     output: Annotated[Path, tyro.conf.arg(metavar="FOLDER")],
     weights: WeightsArgument = PRETRAINED,
     normalise: bool = True,
+    max_megapixels: MaxMegapixelsArgument = None,
+    max_file_mib: MaxFileMibArgument = None,
 ) -> None:
     """Write the network's output for every 28×28 window of an image, as arrays and as pictures.
 
@@ -41,7 +51,11 @@ def maps(
             `digits-jax train` has written, or a .safetensors file.
         normalise: Accept ink of any colour on paper of any colour, in uneven light. With
             --no-normalise the ink has to be bright on a black background.
+        max_megapixels: Largest picture that is read whole, in millions of pixels. It guards against
+            files that unpack into more than the memory holds.
+        max_file_mib: Largest file of a picture that is read whole, in MiB.
     """
+    set_read_limits(max_megapixels, max_file_mib)
     _, ink = read_ink(image, normalised=normalise)
     height, width = ink.shape
     if min(height, width) < INPUT_SIDE:

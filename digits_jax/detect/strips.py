@@ -25,7 +25,7 @@ from digits_jax.detect.crop_classifier import Classify, Crops, Readings
 from digits_jax.detect.touching import InkSum
 from digits_jax.runtime.progress import progress
 
-STRIP_PIXELS = 48 * 2**20  # of a strip; the search takes about ten bytes a pixel
+STRIP_PIXELS = 32 * 2**20  # of a strip; the search takes about ten bytes a pixel
 MAX_GROWTH = 4 / 3  # of a strip where components are high
 # px: ink farther away does not change how a component is read. Strokes of one digit are no farther
 # apart either, unless one is higher than 850 px.
@@ -65,7 +65,11 @@ def fits_in_one_strip(shape: tuple[int, int]) -> bool:
 
 
 def plan_strips(
-    image: InkRows, threshold: float, *, strip_pixels: int = STRIP_PIXELS
+    image: InkRows,
+    threshold: float,
+    *,
+    strip_pixels: int = STRIP_PIXELS,
+    min_rows: int = 2 * REACH_PX,
 ) -> Iterator[Strip]:
     """Yields strips that own all rows of an image, and that hold whole what they own.
 
@@ -75,9 +79,11 @@ def plan_strips(
       image: the image.
       threshold: pixels brighter than this share of 255 are ink, 0–1.
       strip_pixels: how many pixels a strip usually has.
+      min_rows: the fewest rows that a strip owns, also where the image is so wide that it then has
+        more pixels.
     """
     height, width = image.shape
-    rows = max(strip_pixels // width - 4 * REACH_PX, 1)
+    rows = max(strip_pixels // width - 4 * REACH_PX, min_rows)
     cut_above = None
     for begin in range(0, height, rows):
         end = min(begin + rows, height)

@@ -19,6 +19,10 @@ from digits_jax.runtime.errors import DigitsJaxError, first_line
 DEEP_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")
 WHITE_IS_ZERO = 0  # a value of TIFF's tag PhotometricInterpretation
 
+# Larger files are not opened. Pillow's own limit, of pixels, is `PIL.Image.MAX_IMAGE_PIXELS`. Set
+# both to read more.
+MAX_FILE_BYTES = 2**30
+
 Source = str | Path | bytes | bytearray | memoryview | Image.Image | ArrayLike
 
 
@@ -55,11 +59,13 @@ def read_image(
       `[h, w, 3]` uint8, RGB.
 
     Raises:
-      ImageError: the file does not exist, is damaged or larger than Pillow allows, or the array has
-        another shape, type or range.
+      TooLargeError: the image has more pixels than Pillow's limit.
+      ImageError: the file does not exist, is damaged or larger than `MAX_FILE_BYTES`, or the array
+        has another shape, type or range.
     """
     if isinstance(source, str | Path):
         path = Path(source)
+        _check_file_size(path)
         return _read_file(str(path), lambda: path.open("rb"), page, colour)
     if isinstance(source, bytes | bytearray | memoryview):
         return _read_file("the data", lambda: BytesIO(source), page, colour)
@@ -79,6 +85,16 @@ def count_pages(path: Path) -> int:
         return 1
     with _open_image(str(path), lambda: path.open("rb")) as image:
         return int(image.n_frames) if image.format == "TIFF" else 1  # type: ignore[attr-defined]
+
+
+def _check_file_size(path: Path) -> None:
+    size = path.stat().st_size if path.is_file() else 0  # what is missing is reported later
+    if size > MAX_FILE_BYTES:
+        raise ImageError(
+            f"{path} is too large: expected a file of at most {MAX_FILE_BYTES / 2**20:,.0f} MiB, "
+            f"got {size / 2**20:,.0f} MiB; raise the limit with --max-file-mib (in Python: "
+            "digits_jax.images.read.MAX_FILE_BYTES)"
+        )
 
 
 def _read_file(
@@ -145,7 +161,8 @@ def _unidentified_message(name: str, first_bytes: bytes) -> str:
 def _too_large_message(name: str, size: str) -> str:
     return (
         f"{name} is too large: expected at most {Image.MAX_IMAGE_PIXELS:,} pixels, got {size}; "
-        "scale it down or cut it into parts"
+        "convert it to TIFF for `digits-jax detect`, which reads that in strips; scale it down; or "
+        "raise the limit with --max-megapixels (in Python: PIL.Image.MAX_IMAGE_PIXELS)"
     )
 
 

@@ -78,7 +78,6 @@ def load_weights(path: str | Path) -> Params:
       WeightsError: the file is missing, damaged, or belongs to another network.
     """
     flat = _read_arrays(Path(path))
-    _check_shapes({name: array.shape for name, array in flat.items()}, str(path))
     _check_finite(flat, str(path))
     params: Params = {}
     for name, array in flat.items():
@@ -132,11 +131,14 @@ def load_pretrained(path: str | Path | None = None) -> Params:
 def _read_arrays(path: Path) -> dict[str, Float16[np.ndarray, "..."]]:
     try:
         with safe_open(path, framework="numpy") as file:
-            dtypes = {name: file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118
+            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
+            dtypes = {name: part.get_dtype() for name, part in slices.items()}
             wrong = [f"{name} is {dtype}" for name, dtype in dtypes.items() if dtype != "F16"]
             if wrong:
                 raise WeightsError(_mismatch_message(str(path), wrong, "F16 everywhere"))
-            return {name: file.get_tensor(name) for name in dtypes}
+            # Before anything is read: a file may declare any size.
+            _check_shapes({n: tuple(part.get_shape()) for n, part in slices.items()}, str(path))
+            return {name: file.get_tensor(name) for name in slices}
     except (OSError, SafetensorError) as error:
         raise _unreadable_error(path, error) from error
 

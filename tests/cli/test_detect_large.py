@@ -12,6 +12,7 @@ from PIL import Image
 
 from digits_jax.cli.detect import detect
 from digits_jax.data.scenes import compose
+from digits_jax.images import read
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +53,29 @@ def test_a_tiff_file_over_pillow_s_limit_is_read_by_rows(
     assert (first["page"], second["page"]) == (0, 1)
     assert first["detections"] == second["detections"] != []
     assert "too large" in refused["error"]
+
+
+def test_the_limits_of_a_picture_can_be_raised(
+    tmp_path: Path,
+    picture: np.ndarray,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """By two options, which `detect`, `classify` and `maps` have."""
+    path = tmp_path / "a.png"
+    Image.fromarray(picture).save(path)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 89_999)
+    monkeypatch.setattr(read, "MAX_FILE_BYTES", path.stat().st_size - 1)
+    mib = path.stat().st_size / 2**20
+    for command in (("detect", path), ("classify", path), ("maps", path, "--output", tmp_path)):
+        assert exit_status(*command) == 1
+        assert "raise the limit with --max-file-mib" in capsys.readouterr().err
+        assert exit_status(*command, "--max-file-mib", mib) == 1
+        assert "raise the limit with --max-megapixels" in capsys.readouterr().err
+        assert exit_status(*command, "--max-file-mib", mib, "--max-megapixels", 0.09) == 0
+        assert exit_status(*command, "--max-file-mib", 0) == 1
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 89_999)
+        monkeypatch.setattr(read, "MAX_FILE_BYTES", path.stat().st_size - 1)
 
 
 def test_a_large_image_is_not_drawn_and_a_line_says_so(
