@@ -1,6 +1,7 @@
 """Runs that are stopped, killed, continued, refused or diverge."""
 
 import dataclasses
+import itertools
 import random
 import re
 import resource
@@ -126,6 +127,31 @@ def test_muon_s_state_is_saved_and_continued(tmp_path: Path) -> None:
     parts, whole = (metrics_without_times(tmp_path / name) for name in ("parts", "whole"))
     assert [row["step"] for row in parts] == [4, 8]
     assert parts == whole
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("optax_promotion")
+def test_a_clock_that_goes_backwards_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is a day behind when a run is continued, and goes back by a second at each look."""
+    steps = 8
+    config = dataclasses.replace(SHORT, steps=steps)
+    half, mnist = dataclasses.replace(SHORT, steps=steps // 2), first_digits()
+    train(config, tmp_path / "whole", seed=1, mnist=mnist)
+    train(half, tmp_path / "parts", seed=1, mnist=mnist)
+    looks = itertools.count()
+    begin = time.time() - 24 * 3600
+    monkeypatch.setattr(time, "time", lambda: begin - next(looks))
+    monkeypatch.setattr(time, "time_ns", lambda: int(1e9 * (begin - next(looks))))
+    train(config, tmp_path / "parts", seed=1, mnist=mnist)
+    assert next(looks) > 0
+    assert same_arrays(final_state(tmp_path / "parts"), final_state(tmp_path / "whole"))
+    rows = read_metrics(tmp_path / "parts" / "metrics.jsonl")
+    assert [row.step for row in rows][-2:] == [4, 8]
+    assert all(row.seconds > 0 and row.images_per_second > 0 for row in rows)
+    seconds = [row.seconds for row in rows]
+    assert seconds == sorted(seconds)
 
 
 @pytest.mark.slow
