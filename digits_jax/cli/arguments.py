@@ -1,5 +1,6 @@
 """Arguments that several commands share, and the weights that `--weights` names."""
 
+import dataclasses
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -11,6 +12,7 @@ from digits_jax.images import read
 from digits_jax.models.cnn import Params
 from digits_jax.models.weights import load_pretrained, load_weights
 from digits_jax.runtime.checks import check_range
+from digits_jax.runtime.distributed import join_processes
 from digits_jax.runtime.progress import log
 
 PRETRAINED = "pretrained"
@@ -40,6 +42,37 @@ MaxFileMibArgument = Annotated[
         metavar="FLOAT", help_behavior_hint=f"(default: {read.MAX_FILE_BYTES / 2**20:.0f})"
     ),
 ]
+
+
+@dataclasses.dataclass(frozen=True)
+class Processes:
+    """The processes of a distributed run; the comment above a field is its text in `--help`."""
+
+    # Run as one of several processes, each started with this command and the same folders, which
+    # all must see. SLURM, Kubernetes and TPU pods tell the processes of each other; elsewhere use
+    # the next three options instead.
+    distributed: bool = False
+    # Process 0 listens at this address, and the others connect to it.
+    coordinator: Annotated[str | None, tyro.conf.arg(metavar="HOST:PORT")] = None
+    # There are this many processes. Open MPI tells it.
+    num_processes: int | None = None
+    # This is the number of this process, from 0 on. Open MPI tells it.
+    process_id: int | None = None
+
+    @property
+    def are_several(self) -> bool:
+        """Whether an option says that this process is one of several."""
+        return self != Processes()
+
+    def join(self, *, outlive_lost: bool = False) -> None:
+        """Joins the others, if there are any, before JAX does anything else (`join_processes`)."""
+        if self.are_several:
+            join_processes(
+                self.coordinator, self.num_processes, self.process_id, outlive_lost=outlive_lost
+            )
+
+
+ProcessesArgument = Annotated[Processes, tyro.conf.arg(name="")]
 
 
 class LoadedModel(NamedTuple):

@@ -16,6 +16,8 @@ from digits_jax.cli.arguments import (
     PRETRAINED,
     MaxFileMibArgument,
     MaxMegapixelsArgument,
+    Processes,
+    ProcessesArgument,
     WeightsArgument,
     load_model,
     set_read_limits,
@@ -43,10 +45,16 @@ from digits_jax.detect.output_formats import (
 from digits_jax.detect.padding import bucket_shape
 from digits_jax.detect.peaks import default_max_detections
 from digits_jax.detect.result_files import check_output_options, prepare_output, write_results
+from digits_jax.detect.result_parts import merge_parts, share_of_process
 from digits_jax.detect.visualize import draw_detections
 from digits_jax.images.folders import Page, list_images, list_pages
 from digits_jax.images.read import ImageError
 from digits_jax.runtime.checks import check_range
+from digits_jax.runtime.distributed import (
+    detect_lost_processes,
+    fail_together,
+    is_main_process,
+)
 from digits_jax.runtime.errors import ArgumentError
 from digits_jax.runtime.files import atomic_write
 from digits_jax.runtime.progress import log, progress
@@ -106,6 +114,7 @@ def detect(
     annotate: Annotated[
         Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="(default: no pictures)")
     ] = None,
+    processes: ProcessesArgument = Processes(),  # noqa: B008
 ) -> None:
     """Find all digits in images, and print the detections of each page as soon as it is searched.
 
@@ -152,27 +161,31 @@ def detect(
             and `csv` has one row a detection. A COCO file without detections is an empty list,
             which pycocotools' loadRes cannot read; a line on standard error says so.
         output: File to write. JSON lines are written to FILE.part, which is renamed to FILE after
-            the last page; an interrupted run leaves FILE.part.
-        resume: Continue FILE.part of an interrupted run, or add new images to FILE. Give the other
-            arguments as in the first run.
+            the last page; an interrupted run leaves FILE.part. Process K of several writes
+            FILE.part-K, and process 0 merges these.
+        resume: Continue the parts of an interrupted run, or add new images to FILE, with any number
+            of processes. Give the other arguments as in the first run.
         annotate: Folder for a PNG picture of each page with boxes, labels and scores.
+        processes: Several processes, which share the images out and write one file of JSON lines.
     """
     set_read_limits(max_megapixels, max_file_mib)
-    check_output_options(output, format, read=read, resume=resume)
+    several = processes.are_several
+    check_output_options(output, format, read=read, resume=resume, several=several)
     _check_ranges(min_score, min_size, max_size)
+    processes.join(outlive_lost=True)
     params, config = load_model(weights)
     config = _override(
         config, min_score=min_score, min_size=min_size, max_size=max_size, method=method
     )
     if probabilities:
         _check_holds_probabilities(format, config.method)
-    images = list_images([path, *more], exclude=annotate)
-    finished = prepare_output(output, format, resume=resume)
-    annotated_paths = AnnotatedPaths(images, annotate) if annotate else None
+    with detect_lost_processes():
+        with fail_together():
+            images = list_images([path, *more], exclude=annotate)
+            annotated_paths = AnnotatedPaths(images, annotate) if annotate else None
+        finished = prepare_output(output, format, resume=resume)
+        remaining = share_of_process(images, finished)
 
-    remaining = [image for image in images if not finished.holds(Page(image))]
-    if resume and len(remaining) < len(images):
-        log(f"{len(images) - len(remaining)} of {len(images)} images are finished; continuing")
     pages = (page for page in list_pages(remaining) if not finished.holds(page))
     detector = Detector(params, config, log=log)
     in_strips = partial(detect_large, detector, normalised=normalise, show_progress=True)
@@ -204,7 +217,9 @@ def detect(
             yield result
 
     write_results(results(), output, format)
-    if unreadable:
+    if output and format == "jsonl":
+        unreadable |= merge_parts(output, images)
+    if unreadable and is_main_process():
         if len(images) > 1:
             log(f"digits-jax: {len(unreadable)} of {len(images)} images could not be read")
         sys.exit(1)
@@ -252,9 +267,9 @@ def _override(config: DetectorConfig, **options: float | str | None) -> Detector
 
 
 def _with_progress(searched: Iterable[SearchedPage], images: int) -> Iterator[SearchedPage]:
-    """Yields the searched pages, and shows how many of the images are done."""
+    """Yields the searched pages, and shows in process 0 how many of its images are done."""
     by_image = groupby(searched, key=lambda searched_page: searched_page[0][0].image)
-    for _, pages in progress(by_image, "image", images):
+    for _, pages in progress(by_image, "image", images if is_main_process() else 0):
         yield from pages
 
 

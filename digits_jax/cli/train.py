@@ -7,13 +7,13 @@ from typing import Annotated, Literal
 
 import tyro
 
+from digits_jax.cli.arguments import Processes, ProcessesArgument
 from digits_jax.cli.evaluate import evaluate_run
 from digits_jax.data.mnist import load_mnist
 from digits_jax.runtime.distributed import (
     ProcessLost,
     detect_lost_processes,
     is_main_process,
-    join_processes,
     leave_at_once,
 )
 from digits_jax.runtime.progress import log
@@ -62,10 +62,7 @@ def train_command(base: str) -> Callable[..., None]:
             Path | None,
             tyro.conf.arg(metavar="FOLDER", help_behavior_hint="(default: search as above)"),
         ] = None,
-        distributed: bool = False,
-        coordinator: Annotated[str | None, tyro.conf.arg(metavar="HOST:PORT")] = None,
-        num_processes: int | None = None,
-        process_id: int | None = None,
+        processes: ProcessesArgument = Processes(),  # noqa: B008
         fields: Annotated[TrainConfig, tyro.conf.arg(name="")] = CONFIGS[base],
     ) -> None:
         """Train the network on MNIST and count its errors on the test digits.
@@ -90,17 +87,10 @@ def train_command(base: str) -> Callable[..., None]:
                 seed.
             data_dir: This folder holds the four idx files of MNIST (raw or .gz), or mnist/3.0.1 as
                 prepared by TensorFlow Datasets.
-            distributed: Train on the devices of several processes, each started with this command
-                and the same --workdir, which all must see. SLURM, Kubernetes and TPU pods tell the
-                processes of each other; elsewhere use the next three options instead.
-            coordinator: Process 0 listens at this address, and the others connect to it.
-            num_processes: There are this many processes. Open MPI tells it.
-            process_id: This is the number of this process, from 0 on. Open MPI tells it.
+            processes: Several processes train on the devices of all of them.
             fields: The configuration itself, each field an option.
         """
-        cluster = (coordinator, num_processes, process_id)
-        if distributed or cluster != (None, None, None):
-            join_processes(*cluster)
+        processes.join()
         mnist = load_mnist(data_dir, log)
         try:
             with detect_lost_processes():
@@ -113,7 +103,7 @@ def train_command(base: str) -> Callable[..., None]:
             log(f"digits-jax: {stop}; the same command continues from there")
             sys.exit(128 + stop.signum)
         except ProcessLost as error:
-            log(f"digits-jax: {error}")
+            log(f"digits-jax: {error}: they continue from the last checkpoint")
             leave_at_once(1)
         if not is_main_process():
             return

@@ -7,13 +7,16 @@ from typing import NamedTuple
 
 from digits_jax.detect.output_formats import FORMATTERS, Format, Result
 from digits_jax.images.folders import Page
+from digits_jax.runtime.distributed import fail_together, is_main_process, own_number
 from digits_jax.runtime.errors import ArgumentError
 from digits_jax.runtime.files import atomic_write, check_output_file
 from digits_jax.runtime.progress import emit, log
 from digits_jax.runtime.resumable_output import ResumableLines
 
 
-def check_output_options(output: Path | None, format: Format, *, read: bool, resume: bool) -> None:
+def check_output_options(
+    output: Path | None, format: Format, *, read: bool, resume: bool, several: bool = False
+) -> None:
     """Checks that the options of a command can be combined.
 
     Args:
@@ -21,10 +24,11 @@ def check_output_options(output: Path | None, format: Format, *, read: bool, res
       format: the output format.
       read: whether each result is to hold lines of digits.
       resume: whether an interrupted run is to be continued.
+      several: whether this process is one of several that write the file.
 
     Raises:
-      ArgumentError: the format cannot hold lines of digits or cannot be resumed, or there is no
-        file to resume.
+      ArgumentError: the format cannot hold lines of digits, be resumed or be written by several
+        processes; or there is no file, which these need.
     """
     if format != "jsonl" and (read or resume):
         raise ArgumentError(
@@ -33,6 +37,11 @@ def check_output_options(output: Path | None, format: Format, *, read: bool, res
         )
     if resume and not output:
         raise ArgumentError("expected --output with --resume, the file to continue; got none")
+    if several and (format != "jsonl" or not output):
+        raise ArgumentError(
+            "expected --format jsonl and --output FILE in each of several processes; got "
+            f"--format {format} and {f'--output {output}' if output else 'no --output'}"
+        )
 
 
 class FinishedPages(NamedTuple):
@@ -46,29 +55,54 @@ class FinishedPages(NamedTuple):
         return (str(page.image), page.number) in self.pages
 
 
-def read_finished_pages(lines: ResumableLines) -> FinishedPages:
-    """Reads which pages the JSON lines of an earlier run hold.
+class FinishedPage(NamedTuple):
+    """What one JSON line of a part says, without the detections."""
+
+    offset: int  # of the line in the part, bytes
+    image: str
+    page: int | None
+    is_unreadable: bool
+
+
+def read_part(part: Path) -> Iterator[FinishedPage]:
+    """Yields what each JSON line of a part says.
+
+    Raises:
+      ArgumentError: a line is not the result of a page.
+    """
+    with part.open("rb") as lines:
+        offset = 0
+        for number, line in enumerate(lines, start=1):
+            try:
+                result = loads(line)
+                yield FinishedPage(offset, result["image"], result.get("page"), "error" in result)
+            except (ValueError, KeyError, TypeError) as error:
+                raise ArgumentError(
+                    f"{part} cannot be continued: expected a JSON object of an image in line "
+                    f"{number}, got {line[:60]!r}; remove the file, or name another"
+                ) from error
+            offset += len(line)
+
+
+def read_finished_pages(parts: Iterable[Path]) -> FinishedPages:
+    """Reads which pages the parts of an earlier run hold.
 
     Raises:
       ArgumentError: a line is not the result of a page.
     """
     pages, unreadable = set(), set()
-    for number, line in enumerate(lines, start=1):
-        try:
-            result = loads(line)
-            pages.add((result["image"], result.get("page")))
-            if "error" in result:
-                unreadable.add(result["image"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise ArgumentError(
-                f"{lines.part_path} cannot be continued: expected a JSON object of an image in "
-                f"line {number}, got {line[:60]!r}; remove the file, or name another"
-            ) from error
+    for part in parts:
+        for page in read_part(part):
+            pages.add((page.image, page.page))
+            if page.is_unreadable:
+                unreadable.add(page.image)
     return FinishedPages(frozenset(pages), frozenset(unreadable))
 
 
 def prepare_output(output: Path | None, format: Format, *, resume: bool) -> FinishedPages:
     """Checks that the output file can be written, and reads what an earlier run has finished.
+
+    Of several processes, all must call it.
 
     Args:
       output: the file to write, or None for standard output.
@@ -82,11 +116,15 @@ def prepare_output(output: Path | None, format: Format, *, resume: bool) -> Fini
       FileExistsError: the file cannot be written, or an interrupted run has left results that
         only `resume` may continue.
       ArgumentError: a line to be continued is not the result of a page.
+      ClusterError: one of these has been raised in another process.
     """
     if output and format == "jsonl":
         lines = ResumableLines(output)
-        lines.prepare(resume=resume)
-        return read_finished_pages(lines)
+        with fail_together():
+            if is_main_process():
+                lines.prepare(resume=resume)
+        with fail_together():
+            return read_finished_pages(lines.parts)
     if output:
         check_output_file(output)
     return FinishedPages()
@@ -95,8 +133,9 @@ def prepare_output(output: Path | None, format: Format, *, resume: bool) -> Fini
 def write_results(results: Iterable[Result], output: Path | None, format: Format) -> None:
     """Writes results as they come, to a file or to standard output.
 
-    JSON lines can be continued after an interruption (`ResumableLines`). Files of other formats are
-    written completely or not at all. A COCO file without detections is logged.
+    JSON lines can be continued after an interruption (`ResumableLines`); `merge_parts` has to merge
+    them where there are several parts. Files of other formats are written completely or not at all.
+    A COCO file without detections is logged.
     """
     if format == "coco":
         results = _log_if_empty(results, output)
@@ -105,7 +144,7 @@ def write_results(results: Iterable[Result], output: Path | None, format: Format
         for line in lines:
             emit(line)
     elif format == "jsonl":
-        resumable = ResumableLines(output)
+        resumable = ResumableLines(output, own_number())
         try:
             resumable.write(lines)
         except KeyboardInterrupt:

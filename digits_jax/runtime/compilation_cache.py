@@ -24,7 +24,7 @@ from digits_jax.runtime.progress import log
 
 PACKAGE_FOLDER = Path(__file__).parents[1]
 MAX_CACHE_BYTES = 2**30  # of JAX's cache; the least recently used programs are deleted first
-MAX_EXECUTABLES = 64  # programs of about 3 MB that `aot_cached` stores
+MAX_EXECUTABLES = 128  # programs of 0.2 to 3 MB that `aot_cached` stores
 EXECUTABLES_SUFFIX = "whole"  # of the folder, beside JAX's, that `aot_cached` uses
 
 
@@ -57,9 +57,10 @@ def aot_cached(
     JAX's own cache looks programs up by their lowered form, and lowering takes as long as importing
     JAX. Here the key is the shapes of the arguments and the source of the package.
 
-    Programs are stored only if `enable_compilation_cache` has been called and there is one device.
-    Otherwise the function is called as it is. The result must not be called from several threads
-    at once.
+    Programs are stored only if `enable_compilation_cache` has been called and this process has one
+    device. Otherwise the function is called as it is. Of several processes each stores programs of
+    its own, since a program belongs to a device's number; JAX's cache stores those of process 0
+    alone. The result must not be called from several threads at once.
 
     Args:
       function: a function that `jax.jit` returned.
@@ -76,7 +77,7 @@ def aot_cached(
         config["jax_compilation_cache_dir"] == str(_programs_folder())
         and config["jax_enable_compilation_cache"]
     )
-    if not (is_enabled and jax.device_count() == 1 and _make_private(folder)):
+    if not (is_enabled and jax.local_device_count() == 1 and _make_private(folder)):
         return lambda *args: function(*args, **static)
     programs: dict[str, Compiled] = {}
 
@@ -123,7 +124,9 @@ def _load(path: Path) -> Compiled | None:
         checksum, program = path.read_bytes().split(b"\n", 1)
         if checksum != _checksum(program):
             return None
-        return deserialize_and_load(*pickle.loads(program))
+        return deserialize_and_load(
+            *pickle.loads(program), execution_devices=jax.local_devices()[:1]
+        )
     except Exception:  # missing, damaged or of another version: the caller compiles it again
         return None
 
@@ -179,7 +182,7 @@ def _environment_hash(source_folder: Path = PACKAGE_FOLDER) -> str:
     (device,) = jax.local_devices()[:1]
     versions = jax.__version__, flax.__version__, device.client.platform_version
     options = jax.config.values, os.environ.get("XLA_FLAGS")
-    text = str((options, versions, device.device_kind))
+    text = str((options, versions, device.device_kind, device.id))
     return hashlib.sha256(f"{text} {_source_hash(source_folder)}".encode()).hexdigest()
 
 

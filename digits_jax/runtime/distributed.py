@@ -1,14 +1,15 @@
-"""Several processes that train one network, on one host or many, by `jax.distributed`.
+"""Several processes of one run, on one host or many, by `jax.distributed`.
 
-Every process runs the same program on the devices of all of them (SPMD). The main process, number
-0, alone writes `run.json`, `metrics.jsonl` and messages; checkpoints are written by all.
+In training every process runs the same program on the devices of all of them (SPMD), and none can
+go on without the others. In detection each searches its share of the images on its own devices, and
+the loss of one stops no other. The main process is number 0.
 """
 
 import os
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import NoReturn
 
 import jax
@@ -16,6 +17,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from digits_jax.runtime.errors import DigitsJaxError, first_line
+from digits_jax.runtime.jax_config import temporary_jax_config
 
 # After that many seconds without a sign of life, a process counts as lost, and the others stop.
 HEARTBEAT_TIMEOUT_S = 20
@@ -35,6 +37,8 @@ def join_processes(
     coordinator: str | None = None,
     num_processes: int | None = None,
     process_id: int | None = None,
+    *,
+    outlive_lost: bool = False,
 ) -> None:
     """Joins the processes of a distributed run; call it before JAX does anything else.
 
@@ -45,6 +49,9 @@ def join_processes(
       coordinator: host and port of process 0, such as "10.0.0.1:1234", to which all connect.
       num_processes: the number of processes; by default Open MPI's.
       process_id: the number of this process, 0 to `num_processes` − 1; by default Open MPI's.
+      outlive_lost: whether the other processes go on when one is lost, unless it is process 0. They
+        may then exchange nothing any more, but meet in `meet_live_processes`. If False, all stop;
+        and SIGTERM ends no process, but is known to `is_stop_requested`.
 
     Raises:
       ClusterError: some of the three arguments are given and others are not, or no cluster is
@@ -64,13 +71,17 @@ def join_processes(
             f"got {process_id}"
         )
     try:
-        jax.distributed.initialize(
-            coordinator,
-            num_processes,
-            process_id,
-            heartbeat_timeout_seconds=HEARTBEAT_TIMEOUT_S,
-            shutdown_timeout_seconds=HEARTBEAT_TIMEOUT_S,
-        )
+        # JAX reads these two options here and nowhere else.
+        with temporary_jax_config(
+            jax_enable_recoverability=outlive_lost, jax_enable_preemption_service=not outlive_lost
+        ):
+            jax.distributed.initialize(
+                coordinator,
+                num_processes,
+                process_id,
+                heartbeat_timeout_seconds=HEARTBEAT_TIMEOUT_S,
+                shutdown_timeout_seconds=HEARTBEAT_TIMEOUT_S,
+            )
     except (RuntimeError, ValueError) as error:
         raise ClusterError(
             f"the processes of this run did not find each other: {first_line(error)} Under "
@@ -81,8 +92,13 @@ def join_processes(
 
 
 def is_main_process() -> bool:
-    """Returns whether this process is the one that writes files and messages."""
+    """Returns whether this process is the one that speaks for all."""
     return jax.process_index() == 0
+
+
+def own_number() -> int | None:
+    """Returns the number of this process, or None if it is alone."""
+    return jax.process_index() if jax.process_count() > 1 else None
 
 
 def wait_for_all_processes(name: str) -> None:
@@ -95,21 +111,37 @@ def wait_for_all_processes(name: str) -> None:
         multihost_utils.sync_global_devices(name)
 
 
-def raise_in_all_processes(error: DigitsJaxError | None) -> None:
-    """Raises the main process's error, and a `ClusterError` in the others.
+def raise_in_all_processes(error: Exception | None) -> None:
+    """Raises this process's own error, and a `ClusterError` where only others have one.
 
     All processes must call it at the same place.
 
     Args:
-      error: why the main process cannot go on, or None if it can. That of others is ignored.
+      error: why this process cannot go on, or None if it can.
     """
-    is_well = error is None
+    failed = [error is not None]
     if jax.process_count() > 1:
-        is_well = bool(multihost_utils.broadcast_one_to_all(np.array(is_well)))
+        failed = multihost_utils.process_allgather(np.array(failed)).ravel().tolist()
     if error is not None:
         raise error
-    if not is_well:
-        raise ClusterError("process 0 could not begin: its message says why")
+    if any(failed):
+        numbers = [number for number, has_failed in enumerate(failed) if has_failed]
+        raise ClusterError(f"{_processes(numbers)} could not begin: its message says why")
+
+
+@contextmanager
+def fail_together() -> Iterator[None]:
+    """Ends a `with` block with an error in all processes if it raises one in some of them.
+
+    All processes must enter it at the same place. It catches what a command expects: the package's
+    own errors and those of the system.
+    """
+    failure: Exception | None = None
+    try:
+        yield
+    except (DigitsJaxError, OSError) as error:
+        failure = error
+    raise_in_all_processes(failure)
 
 
 def check_same_in_all_processes(number: int, meaning: str) -> None:
@@ -143,6 +175,36 @@ def is_stop_requested(steps: range) -> bool:
 
 
 @contextmanager
+def meet_live_processes() -> Iterator[list[int]]:
+    """Waits at both ends of a `with` block for all processes that are not lost, however long.
+
+    All processes, joined with `outlive_lost`, call it once, as their last meeting. A process whose
+    heartbeat stops during it no longer counts. At the end the main process waits until the others
+    have left, since it runs the service that connects them, without which JAX ends them.
+
+    Yields:
+      The numbers of the processes that were lost before; those that have ended count as such.
+    """
+    if jax.process_count() == 1:
+        yield []
+        return
+    live_devices = multihost_utils.live_devices
+    failure: Exception | None = None
+    # A process that is lost within the block had done all its work.
+    with suppress(multihost_utils.ProcessFailureError), live_devices(jax.devices()) as devices:
+        live = {device.process_index for device in devices}
+        try:
+            yield [number for number in range(jax.process_count()) if number not in live]
+        except Exception as error:
+            failure = error
+    if is_main_process():
+        with suppress(multihost_utils.ProcessFailureError), live_devices(jax.devices()):
+            pass  # only the end waits, and raises since the others have left
+    if failure:
+        raise failure
+
+
+@contextmanager
 def detect_lost_processes() -> Iterator[None]:
     """Turns JAX's error into a `ProcessLost` that names the process, if there are several.
 
@@ -160,8 +222,7 @@ def detect_lost_processes() -> Iterator[None]:
             raise
         raise ProcessLost(
             f"{lost} did not answer, and this process cannot go on without ({first_line(error)}). "
-            "Start all processes again with the same commands: they continue from the last "
-            "checkpoint"
+            "Start all processes again with the same commands"
         ) from error
 
 
@@ -192,8 +253,12 @@ def _name_lost_processes() -> str:
     except Exception as error:  # JAX and Orbax wrap it in several kinds
         _, _, absent = str(error).partition("timed out task names:\n")
         numbers = re.findall(r"(\d+)$", absent.partition("\n\n")[0], re.MULTILINE)
-        return " and ".join(f"process {number}" for number in sorted(numbers, key=int))
+        return _processes(sorted(map(int, numbers)))
     return ""
+
+
+def _processes(numbers: list[int]) -> str:
+    return " and ".join(f"process {number}" for number in numbers)
 
 
 def leave_at_once(exit_code: int) -> NoReturn:

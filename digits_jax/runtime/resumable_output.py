@@ -1,8 +1,9 @@
 """Text files that grow line by line, and that an interrupted run can continue."""
 
+import glob
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -12,58 +13,71 @@ BLOCK_BYTES = 2**16  # read at once when the last complete line of a file is sea
 
 
 class ResumableLines:
-    """Lines of text that grow in FILE.part, which becomes FILE when all lines are written.
+    """Lines of text that grow in a part, FILE.part, which becomes FILE when all are written.
 
-    A run calls `prepare`, may iterate over the lines of an earlier run, and calls `write`. A run
-    that is interrupted leaves FILE.part, and the next run continues it.
+    A run calls `prepare`, may read the lines of an earlier run in `parts`, and calls `write`. A run
+    that is interrupted leaves its part, and the next run continues it. Of several processes that
+    write FILE, number K writes the part FILE.part-K, and one of them merges the parts.
 
     Args:
       path: FILE.
+      process: the number of this process, or None if it writes FILE alone.
 
     Attributes:
       path: FILE, with links resolved, so that a link to a file remains a link.
-      part_path: FILE.part, in the same folder.
+      part_path: the part of this process, in the same folder.
     """
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, process: int | None = None):
         self.path = path.resolve()
-        self.part_path = self.path.with_name(f"{self.path.name}.part")
+        self._shared_part = self.path.with_name(f"{self.path.name}.part")
+        number = "" if process is None else f"-{process}"
+        self.part_path = self._shared_part.with_name(f"{self._shared_part.name}{number}")
+
+    @property
+    def parts(self) -> list[Path]:
+        """The parts that there are: FILE.part, then those of several processes by number."""
+        prefix = f"{self._shared_part.name}-"
+        numbered = {
+            int(path.name.removeprefix(prefix)): path
+            for path in self.path.parent.glob(f"{glob.escape(prefix)}*")
+            if path.name.removeprefix(prefix).isdecimal()
+        }
+        shared = [self._shared_part] if self._shared_part.exists() else []
+        return shared + [numbered[number] for number in sorted(numbered)]
 
     def prepare(self, *, resume: bool) -> None:
-        """Checks that the file can be written, and makes FILE.part ready for more lines.
+        """Checks that the file can be written, and makes the parts ready for more lines.
 
-        With `resume` an incomplete last line of FILE.part is removed. If there is no FILE.part but
-        a complete FILE, FILE is copied to FILE.part.
+        With `resume` an incomplete last line of each part is removed. If there is no part but a
+        complete FILE, FILE is copied to FILE.part. Of several processes one alone calls this.
 
         Args:
           resume: whether to continue an earlier run.
 
         Raises:
-          FileExistsError: FILE is a folder or a device; or FILE.part holds lines and `resume` is
+          FileExistsError: FILE is a folder or a device; or a part holds lines and `resume` is
             False.
         """
         check_output_file(self.path)
-        if resume and not self.part_path.exists() and self.path.exists():
-            with atomic_write(self.part_path) as temporary:
+        if resume and not self.parts and self.path.exists():
+            with atomic_write(self._shared_part) as temporary:
                 shutil.copyfile(self.path, temporary)
-        if not self.part_path.exists() or not self.part_path.stat().st_size:
-            return
-        if not resume:
-            raise FileExistsError(
-                f"{self.part_path} holds what an interrupted run has finished: expected no such "
-                "file; continue that run with --resume, or remove the file to start again"
-            )
-        with self.part_path.open("rb+") as file:
-            file.truncate(_end_of_last_line(file))
-
-    def __iter__(self) -> Iterator[bytes]:
-        """Yields the lines of FILE.part, each with its newline; none if there is no such file."""
-        if self.part_path.exists():
-            with self.part_path.open("rb") as lines:
-                yield from lines
+        for part in self.parts:
+            if not part.stat().st_size:
+                continue
+            if not resume:
+                raise FileExistsError(
+                    f"{part} holds what an interrupted run has finished: expected no such file; "
+                    "continue that run with --resume, or remove the file to start again"
+                )
+            with part.open("rb+") as file:
+                file.truncate(_end_of_last_line(file))
 
     def write(self, lines: Iterable[str]) -> None:
-        """Appends lines to FILE.part as they come, and renames it to FILE after the last line.
+        """Appends lines to this process's part as they come.
+
+        FILE.part is renamed to FILE after the last line, if it is the only part.
 
         Args:
           lines: text without newlines.
@@ -71,7 +85,8 @@ class ResumableLines:
         # Line buffering, so that each line is on disk before the next one is computed.
         with self.part_path.open("a", encoding="utf-8", buffering=1) as file:
             file.writelines(f"{line}\n" for line in lines)
-        os.replace(self.part_path, self.path)
+        if self.parts == [self._shared_part]:
+            os.replace(self._shared_part, self.path)
 
 
 def _end_of_last_line(file: BinaryIO) -> int:

@@ -27,13 +27,13 @@ def test_a_file_name_that_is_not_utf_8_is_written_and_resumed(tmp_path: Path) ->
     assert "a�.png,0,0" in (tmp_path / "csv").read_text(encoding="utf-8")
     written = ResumableLines(tmp_path / "jsonl")
     written.prepare(resume=True)
-    assert read_finished_pages(written).holds(page)
+    assert read_finished_pages(written.parts).holds(page)
 
 
 def test_finished_pages_are_read_from_the_part(tmp_path: Path) -> None:
     lines = ResumableLines(tmp_path / "found.jsonl")
     lines.part_path.write_text("".join(f"{line}\n" for line in to_jsonl(results())))
-    done = read_finished_pages(lines)
+    done = read_finished_pages(lines.parts)
     assert done.unreadable == {"b.png"}
     for page in (Page(Path("a.png")), Page(Path("b.png")), Page(Path("c.tif"), 1)):
         assert done.holds(page)
@@ -49,7 +49,7 @@ def test_a_part_with_other_lines_is_refused(tmp_path: Path, line: bytes) -> None
     lines = ResumableLines(tmp_path / "found.jsonl")
     lines.part_path.write_bytes(b'{"image": "a.png"}\n' + line)
     with pytest.raises(ValueError, match=r"found\.jsonl\.part cannot be continued: .* in line 2"):
-        read_finished_pages(lines)
+        read_finished_pages(lines.parts)
 
 
 @pytest.mark.parametrize("form", ["jsonl", "csv", "coco"])
