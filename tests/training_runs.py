@@ -1,6 +1,5 @@
 """Short training runs as processes, and what they leave in their work folders."""
 
-import socket
 import subprocess
 import sys
 import time
@@ -9,6 +8,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
+from processes import ONE_DEVICE, cluster_options
 from short_run import SHORT
 
 from digits_jax.train.checkpoints import open_checkpoints
@@ -30,15 +30,8 @@ def start_processes(
     workdir: Path, environment: dict[str, str], count: int, steps: int = STEPS
 ) -> list[subprocess.Popen[str]]:
     """Starts a short run of several processes, each with one device, on this host."""
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
-    environment = {**environment, "XLA_FLAGS": "--xla_force_host_platform_device_count=1"}
-    options = ("--coordinator", f"localhost:{port}", "--num-processes", str(count))
-    return [
-        start_run(workdir, environment, steps, *options, "--process-id", str(number))
-        for number in range(count)
-    ]
+    environment = {**environment, **ONE_DEVICE}
+    return [start_run(workdir, environment, steps, *options) for options in cluster_options(count)]
 
 
 def run_to_end(workdir: Path, environment: dict[str, str], steps: int = STEPS) -> str:

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+from processes import end
 from training_runs import (
     STEPS,
     count_evaluations,
@@ -23,20 +24,8 @@ from digits_jax.train.checkpoints import open_checkpoints
 from digits_jax.train.workdir import lock_workdir
 
 
-def _end(processes: list[subprocess.Popen[str]], timeout_s: float = 300) -> list[str]:
-    """Waits for the end of all processes, and returns their messages."""
-    deadline = time.monotonic() + timeout_s
-    try:
-        return [
-            process.communicate(timeout=deadline - time.monotonic())[1] for process in processes
-        ]
-    finally:
-        for process in processes:
-            process.kill()
-
-
 def _end_well(processes: list[subprocess.Popen[str]]) -> list[str]:
-    messages = _end(processes)
+    messages = end(processes)
     assert all(process.returncode == 0 for process in processes), messages
     return messages
 
@@ -102,7 +91,7 @@ def test_a_signal_to_one_process_saves_in_all_and_another_number_continues(
         begun = count_evaluations(tmp_path)
         wait_for_evaluations(tmp_path, begun + 1, processes[0])
         processes[number].send_signal(signum)
-        messages = _end(processes, timeout_s=60)
+        messages = end(processes, timeout_s=60)
         assert [process.returncode for process in processes] == [128 + signal.SIGTERM] * 2
         assert all("the same command continues from there" in text for text in messages)
         with open_checkpoints(tmp_path, read_only=True) as checkpoints:
@@ -129,7 +118,7 @@ def test_a_killed_process_stops_the_others_which_name_it_and_loses_nothing(
     wait_for_evaluations(tmp_path, 2, processes[0])
     processes[killed].send_signal(signal.SIGKILL)
     begun = time.monotonic()
-    messages = _end(processes, timeout_s=60)
+    messages = end(processes, timeout_s=60)
     assert time.monotonic() - begun < 60
     assert processes[1 - killed].returncode not in (0, None)
     lost = "process 1 did not answer" if killed == 1 else "the leader task was preempted/died"
@@ -145,7 +134,7 @@ def test_a_second_run_of_two_in_the_same_folder_is_refused_in_both(
 ) -> None:
     with lock_workdir(tmp_path):
         processes = start_processes(tmp_path, environment, 2)
-        messages = _end(processes, timeout_s=120)
+        messages = end(processes, timeout_s=120)
     assert [process.returncode for process in processes] == [1, 1]
     assert "another run is training" in messages[0]
     assert "process 0 could not begin" in messages[1]
