@@ -11,6 +11,7 @@ from command_line import exit_status, read_json_lines
 from PIL import Image
 
 from digits_jax.cli.detect import detect
+from digits_jax.cli.detect_options import ResultOptions
 from digits_jax.data.scenes import compose
 from digits_jax.images import read
 
@@ -82,6 +83,6 @@ def test_a_large_image_is_not_drawn_and_a_line_says_so(
     tmp_path: Path, picture: np.ndarray, capsys: pytest.CaptureFixture[str]
 ) -> None:
     np.save(tmp_path / "b.npy", picture)
-    detect(tmp_path / "b.npy", annotate=tmp_path / "drawn")
+    detect(tmp_path / "b.npy", results=ResultOptions(annotate=tmp_path / "drawn"))
     assert "too large to be drawn" in capsys.readouterr().err
     assert not list((tmp_path / "drawn").glob("*"))
