@@ -1,6 +1,5 @@
 """The command `digits-jax benchmark`."""
 
-import dataclasses
 import datetime
 import os
 import platform
@@ -17,7 +16,8 @@ import tyro
 from jax import lax
 
 from digits_jax.cli.benchmark_report import check_plot_format, format_table, plot_throughput
-from digits_jax.eval.throughput import Measurement, make_tasks, measure
+from digits_jax.eval.tasks import make_tasks
+from digits_jax.eval.throughput import Measurement, device_counts, measure, to_rows
 from digits_jax.models.cnn import INPUT_SIDE
 from digits_jax.models.weights import load_pretrained
 from digits_jax.runtime.checks import check_range
@@ -53,12 +53,13 @@ def benchmark(
 
     Every task is called once to compile it, and then once a round. The table on standard output
     holds medians over the rounds. On a machine with an accelerator the CPU is measured too, in
-    another process.
+    another process. `detect` is the exhaustive search, `detect-components` the default one.
 
     Args:
         devices: Numbers of devices to measure on.
         batch_size: Batch sizes of training and classification, in digits. Where the devices cannot
-            share a batch evenly, its size is left out.
+            share a batch evenly, its size is left out. If there is any, `standard` trains as well,
+            with its own batch.
         image_size: Sides of the square images for response maps and detection, in pixels, at least
             28.
         precision: Precisions of the matrix products: `highest` multiplies in float32, `default` in
@@ -72,14 +73,14 @@ def benchmark(
     if plot:
         check_output_file(plot)
         check_plot_format(plot)
-    device_counts = devices or _default_device_counts(len(jax.devices()))
+    counts = devices or device_counts(len(jax.devices()))
     params = load_pretrained()
-    settings = [(count, name) for count in device_counts for name in precision]
+    settings = [(count, name) for count in counts for name in precision]
     measurements: list[Measurement] = []
     for count, name in progress(settings, "setting", len(settings)):
         tasks = make_tasks(params, count, batch_size, image_size, lax.Precision[name.upper()])
         measurements += measure(list(tasks), rounds, log)
-    report = {**_describe_environment(), "rounds": rounds, "rows": _to_rows(measurements)}
+    report = {**_describe_environment(), "rounds": rounds, "rows": to_rows(measurements)}
     if jax.devices()[0].platform != "cpu":
         report["rows"] += _measure_on_cpu(batch_size, image_size, rounds)
     if plot:
@@ -113,12 +114,6 @@ def _check_options(
             )
 
 
-def _default_device_counts(available: int) -> list[int]:
-    """Returns the powers of two up to the number of devices, and that number."""
-    powers = {2**k for k in range(available.bit_length()) if 2**k <= available}
-    return sorted(powers | {available})
-
-
 def _describe_environment() -> dict[str, Any]:
     """Returns date, versions, processor and devices of the measurement."""
     return {
@@ -131,31 +126,6 @@ def _describe_environment() -> dict[str, Any]:
         "cores": usable_cores(),
         "devices": [device.device_kind for device in jax.devices()],
     }
-
-
-def _to_rows(measurements: Sequence[Measurement]) -> list[dict[str, Any]]:
-    """Returns the measurements as JSON objects.
-
-    `scaling_efficiency` is the throughput per device divided by the throughput of one device.
-    """
-
-    def setting(measurement: Measurement) -> tuple[str, str, str]:
-        return measurement.task, measurement.size, measurement.precision
-
-    one_device = {setting(m): m.per_second for m in measurements if m.devices == 1}
-    rows = []
-    for measurement in measurements:
-        baseline = one_device.get(setting(measurement))
-        per_device = measurement.per_second / measurement.devices
-        rows.append(
-            {
-                "platform": jax.devices()[0].platform,
-                **dataclasses.asdict(measurement),
-                "share_of_limit": measurement.matmul_share,  # older name of the same figure
-                "scaling_efficiency": round(per_device / baseline, 3) if baseline else None,
-            }
-        )
-    return rows
 
 
 def _measure_on_cpu(

@@ -7,13 +7,15 @@ from typing import Any
 import jax
 import numpy as np
 from jax import lax
+from jax.sharding import NamedSharding
+from jax.sharding import PartitionSpec as P
 from jaxtyping import UInt8
 
 from digits_jax.detect.batched import Grey, Name, batch_by_bucket
 from digits_jax.detect.candidates import Candidate
 from digits_jax.detect.component_search import search_images
 from digits_jax.detect.config import DetectorConfig
-from digits_jax.detect.crop_classifier import classify_block, crop_classifier
+from digits_jax.detect.crop_classifier import classify_block, crop_classifier, crop_mesh
 from digits_jax.detect.detections import BatchDetections, Detections
 from digits_jax.detect.strips import InkRows, search_in_strips
 from digits_jax.models.cnn import NUM_CLASSES, Params
@@ -34,9 +36,17 @@ class ComponentDetector:
         log: Callable[[str], None] | None = None,
     ):
         """Keeps the arguments, which are those of `Detector`; nothing is compiled yet."""
+        # Blocks for a CPU are small, and its virtual devices would only share its cores.
+        self._mesh = None if jax.default_backend() == "cpu" else crop_mesh()
+        if self._mesh:  # once, instead of with every block
+            params = jax.device_put(params, NamedSharding(self._mesh, P()))
         self.params, self.config = params, config
         self._log = log
-        self._static = {"contact": config.border_contact, "precision": precision}
+        self._static: dict[str, Any] = {
+            "contact": config.border_contact,
+            "precision": precision,
+            "mesh": self._mesh,
+        }
 
     def detect_batch(self, images: UInt8[np.ndarray, "n h w"]) -> BatchDetections:
         """Finds every digit in images of one size: `[n, h, w]` uint8, ink bright."""
@@ -51,7 +61,8 @@ class ComponentDetector:
     ) -> Iterator[tuple[Name, Grey, Detections]]:
         """Finds every digit in each image of a stream, in order, as `Detector.detect_each`.
 
-        On an accelerator, the crops of consecutive images are classified together.
+        On an accelerator, the crops of consecutive images are classified together. Several
+        accelerators share them.
         """
         program = aot_cached(classify_block, on_compile=self._log_compilation, **self._static)
         at_once = 1 if jax.default_backend() == "cpu" else IMAGES_AT_ONCE
@@ -64,7 +75,7 @@ class ComponentDetector:
     def detect_rows(self, image: InkRows, *, strip_pixels: int) -> Detections:
         """Finds every digit in an image larger than memory, as `Detector.detect_rows`."""
         program = aot_cached(classify_block, on_compile=self._log_compilation, **self._static)
-        classify = crop_classifier(self.params, program)
+        classify = crop_classifier(self.params, program, self._mesh)
         options: dict[str, Any] = {"log": self._log, "strip_pixels": strip_pixels}
         found = search_in_strips(image, classify, self.config, **options)
         return to_detections(found, self.config.min_score, self.config.max_detections)
@@ -72,7 +83,7 @@ class ComponentDetector:
     def _detect(
         self, images: Sequence[UInt8[np.ndarray, "_ _"]], program: Callable[..., Any]
     ) -> list[Detections]:
-        classify = crop_classifier(self.params, program)
+        classify = crop_classifier(self.params, program, self._mesh)
         found = search_images(images, classify, self.config)
         limits = self.config.min_score, self.config.max_detections
         return [to_detections(candidates, *limits) for candidates in found]

@@ -15,6 +15,7 @@ Result:    prints a table of the last runs, adds a run to experiments/results/sp
 """
 
 import json
+import operator
 import sys
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -34,7 +35,7 @@ class Requirement(NamedTuple):
     """The limit that a figure must meet, and the target that it is meant to reach."""
 
     text: str
-    sign: str  # ≥ or ≤
+    sign: str  # ≥, ≤ or <
     limit: float | None
     target: float | None
 
@@ -42,7 +43,8 @@ class Requirement(NamedTuple):
         """Returns whether a figure meets the limit; NaN does not."""
         if self.limit is None:
             return True
-        return figure >= self.limit if self.sign == "≥" else figure <= self.limit
+        compare = {"≥": operator.ge, "≤": operator.le, "<": operator.lt}[self.sign]
+        return bool(compare(figure, self.limit))
 
     def bound(self, number: float | None) -> str:
         """Formats the limit or the target with its sign; returns "" where there is none."""

@@ -53,7 +53,8 @@ def main(
     """
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # processes share the GPU
     table = {
-        str(batch_size): _measure(rounds, batch_size, block_seconds) for batch_size in batch_sizes
+        str(batch_size): measure_batch(rounds, batch_size, block_seconds)
+        for batch_size in batch_sizes
     }
     result = {
         "environment": {"GLIBC_TUNABLES": os.environ.get("GLIBC_TUNABLES")},
@@ -74,12 +75,25 @@ def _steps_per_call() -> int:
     return GPU_STEPS if _on_gpu() else 1
 
 
-def _measure(rounds: int, batch_size: int, block_seconds: float) -> dict[str, object]:
-    contenders: dict[str, Contender] = {
-        OURS: partial(_digits_jax_step, batch_size),
-        "pytorch": partial(_torch_step, batch_size),
-        "pytorch channels-last": partial(_torch_step, batch_size, channels_last=True),
-    }
+def measure_batch(
+    rounds: int, batch_size: int, block_seconds: float, *, with_peers: bool = True
+) -> dict[str, Any]:
+    """Measures all contenders at one batch size.
+
+    Args:
+      rounds: the number of rounds.
+      batch_size: images of a step.
+      block_seconds: the least seconds that a contender trains for in a round.
+      with_peers: whether to measure PyTorch, too. Without it there is no ratio.
+
+    Returns:
+      Images a second of each contender, the ratio to the faster peer, and the share of the rate of
+      a matrix product.
+    """
+    contenders: dict[str, Contender] = {OURS: partial(_digits_jax_step, batch_size)}
+    if with_peers:
+        contenders["pytorch"] = partial(_torch_step, batch_size)
+        contenders["pytorch channels-last"] = partial(_torch_step, batch_size, channels_last=True)
     rates = interleaved_rates(
         {**contenders, MATMUL: large_matmul}, rounds, block_seconds, warm_up=5
     )
@@ -87,16 +101,20 @@ def _measure(rounds: int, batch_size: int, block_seconds: float) -> dict[str, ob
         name: [_steps_per_call() * batch_size * rate for rate in rates[name]] for name in contenders
     }
     medians = {name: statistics.median(per_second) for name, per_second in images.items()}
-    peer = max((name for name in medians if name != OURS), key=medians.__getitem__)
-    ratio = rate_ratio(rates, OURS, peer)
-    print(batch_size, medians, f"ratio to {peer}: {ratio['median']}")
-    return {
+    result = {
         "images_per_second_median": {name: round(rate, 1) for name, rate in medians.items()},
         "images_per_second": {name: [round(r, 1) for r in each] for name, each in images.items()},
+        "share_of_the_rate_of_a_product": share_of_matmul(rates, OURS, _flop(batch_size)),
+    }
+    if not with_peers:
+        return result
+    peer = max((name for name in medians if name != OURS), key=medians.__getitem__)
+    ratio = rate_ratio(rates, OURS, peer)
+    return {
+        **result,
         "peer": peer,
         "ratio_median": ratio["median"],
         "ratio_range": [ratio["least"], ratio["most"]],
-        "share_of_the_rate_of_a_product": share_of_matmul(rates, OURS, _flop(batch_size)),
     }
 
 

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from digits_jax.eval.throughput import matmul_side
+from digits_jax.eval.tasks import matmul_side
 from digits_jax.models.cnn import INPUT_SIDE, Params
 from digits_jax.models.export.onnx import channels_first
 from digits_jax.models.fcn.features import STRIDE

@@ -14,6 +14,7 @@ from typing import Any
 
 import jax
 
+from digits_jax.runtime.files import write_text_atomically
 from digits_jax.runtime.hardware import processor_name, usable_cores
 
 ROOT = Path(__file__).parents[2]
@@ -58,11 +59,14 @@ def read_result(name: str, results: Path = RESULTS) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
-def write_result(name: str, result: dict[str, Any]) -> Path:
-    """Writes a result to experiments/results/NAME.json and returns the path."""
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{name}.json"
-    path.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+def write_result(name: str, result: dict[str, Any], results: Path = RESULTS) -> Path:
+    """Writes a result to NAME.json, by default in experiments/results, and returns the path.
+
+    The file is written completely or not at all.
+    """
+    results.mkdir(parents=True, exist_ok=True)
+    path = results / f"{name}.json"
+    write_text_atomically(path, json.dumps(result, indent=2, ensure_ascii=False) + "\n")
     return path
 
 

@@ -3,8 +3,8 @@
 Command:   python -m experiments.figures.tables
 Hardware:  any.
 Time:      a second.
-Result:    the parts of README.md, docs/results.md, docs/training.md and docs/speed.md between
-           markers, such as `<!-- training: written by … -->` and `<!-- end of training -->`.
+Result:    the parts of README.md and of pages of docs/ between markers, such as
+           `<!-- training: written by … -->` and `<!-- end of training -->`.
 """
 
 from collections.abc import Callable, Iterable
@@ -29,6 +29,13 @@ from experiments.figures.markdown import (
     source_list,
     table_header,
     table_row,
+)
+from experiments.figures.scaling_tables import (
+    render_checkpoints,
+    render_limits,
+    render_scaling_check,
+    render_strong_scaling,
+    render_weak_scaling,
 )
 from experiments.figures.training_table import render_ablation, render_ensemble, render_training
 
@@ -203,6 +210,13 @@ PARTS: dict[str, dict[str, Callable[[Path], str]]] = {  # file: name of the part
     },
     "docs/training.md": {"ablation": render_ablation},
     "docs/speed.md": {"speed": render_speed},
+    "docs/scaling.md": {
+        "weak-scaling": render_weak_scaling,
+        "strong-scaling": render_strong_scaling,
+        "limits": render_limits,
+        "checkpoints": render_checkpoints,
+        "scaling-check": render_scaling_check,
+    },
 }
 
 

@@ -19,3 +19,10 @@ def test_data_mesh_has_the_most_devices_that_divide_the_batch(batch_size: int) -
 def test_data_mesh_of_four_devices_has_2_3_or_4_of_them() -> None:
     assert jax.device_count() == 4
     assert [data_mesh(batch_size).size for batch_size in (50, 51, 256)] == [2, 3, 4]
+
+
+def test_data_mesh_takes_the_devices_that_are_given() -> None:
+    """Bulk detection gives those of its own process; all of a batch's images are there."""
+    mesh = data_mesh(6, jax.devices()[1:4])
+    assert list(mesh.devices) == jax.devices()[1:4]
+    assert list(data_mesh(4, jax.devices()[1:4]).devices) == jax.devices()[1:3]

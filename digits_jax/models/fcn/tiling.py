@@ -87,7 +87,7 @@ def pyramid_maps(
       ArgumentError: `check_image_batch` refuses the images.
     """
     check_image_batch(images)
-    mesh = data_mesh(images.shape[0])
+    mesh = data_mesh(images.shape[0], jax.local_devices())
     maps = partial(
         _map_tiles,
         levels=levels,
