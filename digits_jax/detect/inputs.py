@@ -63,8 +63,10 @@ def default_min_score(
       normalised: whether the picture is normalised before it is searched.
       config: holds the two thresholds.
     """
-    is_large = isinstance(picture, NormalisedRows | GreyRows)
-    on_black = picture.is_ink_on_black if is_large else is_ink_on_black(picture)
+    if isinstance(picture, np.ndarray):
+        on_black = is_ink_on_black(picture)
+    else:
+        on_black = picture.is_ink_on_black
     is_photo = normalised and not on_black
     return config.photo_min_score if is_photo else config.min_score
 

@@ -24,7 +24,7 @@ LEAST_WEIGHT = 0.01  # of a component that the network does not see a digit in
 class InkSum(NamedTuple):
     """Sums over the components of an image, each weighted by its margin plus 0.01."""
 
-    count: int
+    number: int  # of components
     weights: float
     weighted_ink: float  # of the weight times ln of the ink in px
 
@@ -36,7 +36,11 @@ class InkSum(NamedTuple):
 
     def __add__(self, other: "InkSum") -> "InkSum":  # type: ignore[override]
         """Returns the sums over the components of both."""
-        return InkSum(*(a + b for a, b in zip(self, other, strict=True)))
+        return InkSum(
+            self.number + other.number,
+            self.weights + other.weights,
+            self.weighted_ink + other.weighted_ink,
+        )
 
 
 def touching_probabilities(
@@ -81,7 +85,7 @@ def relative_ink(digits: Sequence[Candidate | None], ink_sum: InkSum) -> list[fl
       digits: components of an image, each read as one digit, or None.
       ink_sum: the sums over all components of the image that are not None.
     """
-    if ink_sum.count < 2:
+    if ink_sum.number < 2:
         return [0.0] * len(digits)
     weights, inks = _weights_and_ink([digit for digit in digits if digit])
     others = (ink_sum.weighted_ink - weights * inks) / (ink_sum.weights - weights)

@@ -136,6 +136,7 @@ def _open_tiff_page(path: Path, page: Any, stack: ExitStack) -> LargeImage:
             f"{int(orientation)}; rotate its pixels"
         )
     inverted = page.photometric == photometric.MINISWHITE
+    array: Any
     if page.is_memmappable:
         array = tifffile.memmap(path, page=page.index, mode="r")
     else:

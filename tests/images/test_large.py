@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -39,11 +40,11 @@ DEEP = RNG.integers(0, 65536, (120, 90)).astype(np.uint16)
 )
 @pytest.mark.parametrize("colour", [False, True])
 def test_rows_of_tiff_files_are_those_that_pillow_reads(
-    tmp_path: Path, pixels: np.ndarray, options: dict, colour: bool
+    tmp_path: Path, pixels: np.ndarray, options: dict[str, Any], colour: bool
 ) -> None:
     """Also in a second page, and rows with a step."""
     path = tmp_path / "scan.tif"
-    header = {key: options.get(key) for key in ("byteorder", "bigtiff")}
+    header: dict[str, Any] = {key: options.get(key) for key in ("byteorder", "bigtiff")}
     options = {key: value for key, value in options.items() if key not in header}
     options.setdefault("photometric", "rgb" if pixels.ndim == 3 else "minisblack")
     with tifffile.TiffWriter(path, **header) as file:
@@ -106,7 +107,7 @@ def test_what_cannot_be_read_in_strips_is_named(tmp_path: Path) -> None:
     (tmp_path / "cut.npy").write_bytes((tmp_path / "cut.npy").read_bytes()[:-50])
     zarr.create_group(tmp_path / "group")
     zarr.create_array(tmp_path / "huge", shape=(9000, 9000), chunks=(9000, 9000), dtype="u1")
-    tifffile.imwrite(tmp_path / "turned.tif", GREY, extratags=[(274, "H", 1, 6)])
+    tifffile.imwrite(tmp_path / "turned.tif", GREY, extratags=[(274, "H", 1, 6, True)])
     tifffile.imwrite(tmp_path / "planes.tif", np.zeros((3, 8, 9), np.uint8), photometric="rgb")
     Image.fromarray(GREY).convert("P").save(tmp_path / "palette.tif")
     for name, message in {
