@@ -117,7 +117,9 @@ def detect(
     pages = (page for page in list_pages(remaining) if not finished.holds(page))
     detector = Detector(params, config, log=log)
     normalised = pictures.normalise
-    in_strips = partial(detect_large, detector, normalised=normalised, show_progress=True)
+    in_strips = partial(
+        detect_large, detector, normalised=normalised, show_progress=is_main_process()
+    )
     inputs = read_pages(pages, normalised=normalised)
     searched = detect_readable(detector.detect_each, inputs, in_strips)
     unreadable = {str(image) for image in images} & finished.unreadable

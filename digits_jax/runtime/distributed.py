@@ -89,6 +89,10 @@ def join_processes(
             "--coordinator HOST:PORT (of process 0); elsewhere also --num-processes N and "
             "--process-id K"
         ) from error
+    if outlive_lost:
+        # Connects the processes before one can fail: an exchange with a lost process then fails at
+        # once, where to connect with it would take minutes to fail.
+        wait_for_all_processes("joined")
 
 
 def is_main_process() -> bool:
