@@ -46,12 +46,9 @@ from digits_jax.detect.result_parts import merge_parts, share_of_process
 from digits_jax.detect.visualize import draw_detections
 from digits_jax.images.folders import Page, list_images, list_pages
 from digits_jax.images.read import ImageError
-from digits_jax.runtime.distributed import (
-    detect_lost_processes,
-    fail_together,
-    is_main_process,
-)
+from digits_jax.runtime.distributed import fail_together, is_main_process
 from digits_jax.runtime.files import atomic_write
+from digits_jax.runtime.live_processes import begin_together
 from digits_jax.runtime.progress import log, progress
 
 SearchedPage = tuple[tuple[Page, Picture | None], tuple[Ink | LargeInk, Detections] | ImageError]
@@ -104,11 +101,11 @@ def detect(
     check_output_options(output, format, **options, several=processes.are_several)
     search.check()
     processes.join(outlive_lost=True)
-    params, config = load_model(weights)
-    config = search.override(config)
-    results.check_probabilities(config.method)
-    with detect_lost_processes():
+    with begin_together():
         with fail_together():
+            params, config = load_model(weights)
+            config = search.override(config)
+            results.check_probabilities(config.method)
             images = list_images([path, *more], exclude=results.annotate)
             annotated_paths = AnnotatedPaths(images, results.annotate) if results.annotate else None
         finished = prepare_output(output, format, resume=results.resume)

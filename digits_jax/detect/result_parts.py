@@ -17,10 +17,10 @@ from digits_jax.runtime.distributed import (
     ProcessLost,
     check_same_in_all_processes,
     is_main_process,
-    meet_live_processes,
 )
 from digits_jax.runtime.errors import DigitsJaxError
 from digits_jax.runtime.files import atomic_write
+from digits_jax.runtime.live_processes import meet_live_processes
 from digits_jax.runtime.progress import log
 from digits_jax.runtime.resumable_output import ResumableLines
 

@@ -9,7 +9,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import NoReturn
 
 import jax
@@ -82,6 +82,10 @@ def join_processes(
                 heartbeat_timeout_seconds=HEARTBEAT_TIMEOUT_S,
                 shutdown_timeout_seconds=HEARTBEAT_TIMEOUT_S,
             )
+        if outlive_lost:
+            # Connects the processes before one can fail: an exchange with a lost process then fails
+            # at once, where to connect with it takes minutes to fail.
+            wait_for_all_processes("joined")
     except (RuntimeError, ValueError) as error:
         raise ClusterError(
             f"the processes of this run did not find each other: {first_line(error)} Under "
@@ -89,10 +93,6 @@ def join_processes(
             "--coordinator HOST:PORT (of process 0); elsewhere also --num-processes N and "
             "--process-id K"
         ) from error
-    if outlive_lost:
-        # Connects the processes before one can fail: an exchange with a lost process then fails at
-        # once, where to connect with it would take minutes to fail.
-        wait_for_all_processes("joined")
 
 
 def is_main_process() -> bool:
@@ -176,36 +176,6 @@ def is_stop_requested(steps: range) -> bool:
     if jax.process_count() == 1:
         return False
     return any(multihost_utils.reached_preemption_sync_point(step) for step in steps)
-
-
-@contextmanager
-def meet_live_processes() -> Iterator[list[int]]:
-    """Waits at both ends of a `with` block for all processes that are not lost, however long.
-
-    All processes, joined with `outlive_lost`, call it once, as their last meeting. A process whose
-    heartbeat stops during it no longer counts. At the end the main process waits until the others
-    have left, since it runs the service that connects them, without which JAX ends them.
-
-    Yields:
-      The numbers of the processes that were lost before; those that have ended count as such.
-    """
-    if jax.process_count() == 1:
-        yield []
-        return
-    live_devices = multihost_utils.live_devices
-    failure: Exception | None = None
-    # A process that is lost within the block had done all its work.
-    with suppress(multihost_utils.ProcessFailureError), live_devices(jax.devices()) as devices:
-        live = {device.process_index for device in devices}
-        try:
-            yield [number for number in range(jax.process_count()) if number not in live]
-        except Exception as error:
-            failure = error
-    if is_main_process():
-        with suppress(multihost_utils.ProcessFailureError), live_devices(jax.devices()):
-            pass  # only the end waits, and raises since the others have left
-    if failure:
-        raise failure
 
 
 @contextmanager

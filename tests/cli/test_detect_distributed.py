@@ -121,14 +121,15 @@ def test_a_killed_process_stops_no_other_and_any_number_resumes(
 
 @pytest.mark.slow
 def test_processes_that_see_other_images_are_refused_in_all(scans: Path, tmp_path: Path) -> None:
-    """One process sees the images of a subfolder; or it sees none."""
+    """One sees the images of a subfolder; or it sees none; or it does not see the weights."""
     (tmp_path / "empty").mkdir()
     output = ("--output", tmp_path / "found.jsonl")
     for other, first, last in [
-        (scans / "b", "expected the same images in all processes", "expected the same images"),
-        (tmp_path / "empty", "process 1 could not begin: its message says why", "holds no images"),
+        ((scans / "b",), "expected the same images in all processes", "expected the same images"),
+        ((tmp_path / "empty",), "process 1 could not begin: its message says", "holds no images"),
+        ((scans, "--weights", "none.safetensors"), "process 1 could not begin", "does not exist"),
     ]:
-        processes = start(2, scans, *output, of_one=(other, *output))
+        processes = start(2, scans, *output, of_one=(*other, *output))
         messages = end(processes, timeout_s=120)
         assert [process.returncode for process in processes] == [1, 1], messages
         assert first in messages[0]
