@@ -124,9 +124,9 @@ def _load(path: Path) -> Compiled | None:
         checksum, program = path.read_bytes().split(b"\n", 1)
         if checksum != _checksum(program):
             return None
-        return deserialize_and_load(
-            *pickle.loads(program), execution_devices=jax.local_devices()[:1]
-        )
+        serialized, in_tree, out_tree = pickle.loads(program)
+        devices = jax.local_devices()[:1]
+        return deserialize_and_load(serialized, in_tree, out_tree, execution_devices=devices)
     except Exception:  # missing, damaged or of another version: the caller compiles it again
         return None
 
