@@ -71,14 +71,15 @@ def detect(
 ) -> None:
     """Find all digits in images, and print the detections of each page as soon as it is searched.
 
-    A page is an image file, or one page of a multi-page TIFF file. Its JSON line holds "image",
-    "page" (from 0, only for multi-page files), "width", "height" and "detections", a list of
+    A page is an image file, or one page of a multi-page TIFF or PDF file. Its JSON line holds
+    "image", "page" (from 0, only for multi-page files), "width", "height" and "detections", a list of
     {"label", "score", "box"} by descending score. A box is [x0, y0, x1, y1] in pixels; x1 and y1
     are exclusive. A page that cannot be read has a line with "image", "page" and "error" instead.
     The other pages are still searched, and the exit status is then 1.
 
     Digits of any size from --min-size up are found, and any number of them. Only the first frame of
-    an animation is searched.
+    an animation is searched. The extra [pdf] reads PDF files, and [heif] the HEIC pictures of
+    phones.
 
     TIFF files of any size, .npy files and zarr arrays are read in strips of rows, so that the
     memory does not grow with their height; the extra [large] reads them. Name .npy files and zarr
@@ -100,6 +101,7 @@ def detect(
     options = {"read": results.read, "resume": results.resume}
     check_output_options(output, format, **options, several=processes.are_several)
     search.check()
+    pictures.check()
     processes.join(outlive_lost=True)
     with begin_together():
         with fail_together():
@@ -117,7 +119,7 @@ def detect(
     in_strips = partial(
         detect_large, detector, normalised=normalised, show_progress=is_main_process()
     )
-    inputs = read_pages(pages, normalised=normalised)
+    inputs = read_pages(pages, normalised=normalised, dpi=pictures.dpi)
     searched = detect_readable(detector.detect_each, inputs, in_strips)
     unreadable = {str(image) for image in images} & finished.unreadable
 

@@ -12,6 +12,7 @@ import tyro
 from digits_jax.cli.arguments import MaxFileMibArgument, MaxMegapixelsArgument
 from digits_jax.detect.config import DEFAULT_CONFIG, MIN_SIZE_LIMIT, DetectorConfig
 from digits_jax.detect.output_formats import Format
+from digits_jax.images.pdf import DEFAULT_DPI
 from digits_jax.runtime.checks import check_range
 from digits_jax.runtime.errors import ArgumentError
 
@@ -96,6 +97,16 @@ class PictureOptions:
     max_megapixels: MaxMegapixelsArgument = None
     # Largest file of a picture that is read whole, in MiB.
     max_file_mib: MaxFileMibArgument = None
+    # Pixels per inch at which the pages of PDF files are rendered, at least 1.
+    dpi: float = DEFAULT_DPI
+
+    def check(self) -> None:
+        """Checks the ranges before any work, by the names of the command line.
+
+        Raises:
+          ArgumentError: an option is outside its range.
+        """
+        check_range("--dpi", self.dpi, 1)
 
 
 @dataclasses.dataclass(frozen=True)

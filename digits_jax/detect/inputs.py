@@ -17,6 +17,7 @@ from digits_jax.images.ink_rows import GreyRows, NormalisedRows
 from digits_jax.images.large import count_tiff_pages, is_read_by_rows, open_large_image
 from digits_jax.images.mnist_format import frame_digit, normalise_stroke_width
 from digits_jax.images.normalise import is_ink_on_black, normalise
+from digits_jax.images.pdf import DEFAULT_DPI
 from digits_jax.images.read import ImageError, Source, TooLargeError, read_image
 from digits_jax.runtime.prefetch import prefetch
 
@@ -35,18 +36,21 @@ class LargePage(NamedTuple):
     number: int  # from 0
 
 
-def read_ink(source: Source, *, page: int = 0, normalised: bool) -> tuple[Picture, Ink]:
+def read_ink(
+    source: Source, *, page: int = 0, normalised: bool, dpi: int | float = DEFAULT_DPI
+) -> tuple[Picture, Ink]:
     """Reads a picture and its ink as bright on black.
 
     Args:
       source: a path, or the bytes of a file.
       page: the number of the page, from 0.
       normalised: whether to normalise. If not, both results are the picture's grey values.
+      dpi: pixels per inch at which a page of a PDF file is rendered.
 
     Raises:
       ImageError: the file cannot be read, as for `read_image`.
     """
-    picture = read_image(source, page=page, colour=normalised)
+    picture = read_image(source, page=page, colour=normalised, dpi=dpi)
     return picture, normalise(picture) if normalised else picture
 
 
@@ -72,7 +76,7 @@ def default_min_score(
 
 
 def read_pages(
-    pages: Iterable[Page], *, normalised: bool
+    pages: Iterable[Page], *, normalised: bool, dpi: int | float = DEFAULT_DPI
 ) -> Iterator[tuple[tuple[Page, Picture | None], Ink | LargePage | ImageError]]:
     """Yields each page with its picture, and with its ink or the error that reading it raised.
 
@@ -83,8 +87,9 @@ def read_pages(
     Args:
       pages: as `list_pages` yields them.
       normalised: as for `read_ink`.
+      dpi: as for `read_ink`.
     """
-    for page, result in prefetch(partial(_read_page, normalised=normalised), pages):
+    for page, result in prefetch(partial(_read_page, normalised=normalised, dpi=dpi), pages):
         if isinstance(result, ImageError | LargePage):
             yield (page, None), result
         else:
@@ -177,14 +182,16 @@ def detect_readable(
         yield name, outcome(large)
 
 
-def _read_page(page: Page, *, normalised: bool) -> tuple[Picture, Ink] | LargePage | ImageError:
+def _read_page(
+    page: Page, *, normalised: bool, dpi: int | float
+) -> tuple[Picture, Ink] | LargePage | ImageError:
     if page.error:
         return page.error
     number = page.number or 0
     if is_read_by_rows(page.image):
         return LargePage(page.image, number)
     try:
-        return read_ink(page.image, page=number, normalised=normalised)
+        return read_ink(page.image, page=number, normalised=normalised, dpi=dpi)
     except TooLargeError as error:
         is_tiff = _value_or_error(partial(count_tiff_pages, page.image))
         if isinstance(is_tiff, ImageError):

@@ -12,6 +12,10 @@ from PIL.ImageFile import StubImageFile
 from digits_jax.images.large import count_tiff_pages, is_read_by_rows
 from digits_jax.images.read import ImageError, TooLargeError, count_pages
 
+# Formats that Pillow does not read, or not in every build. They are listed where the package that
+# reads them is missing, too, so that each file is reported.
+MORE_SUFFIXES = (".pdf", ".heic", ".heif", ".hif", ".avif")
+
 
 class Page(NamedTuple):
     """One page of an image file."""
@@ -25,7 +29,7 @@ def list_images(paths: Sequence[Path], *, exclude: Path | None = None) -> list[P
     """Lists files, and the image files in folders and their subfolders, each file once.
 
     The files of a folder are sorted. Some files of a folder are left out: those that are hidden or
-    in a hidden or linked folder, and those whose suffix belongs to no format that Pillow reads.
+    in a hidden or linked folder, and those whose suffix belongs to no format that is read.
 
     Args:
       paths: files and zarr arrays, which are listed whatever their suffix, and folders.
@@ -39,7 +43,7 @@ def list_images(paths: Sequence[Path], *, exclude: Path | None = None) -> list[P
     if not images:
         raise ImageError(
             f"{', '.join(map(str, paths))} holds no images: expected files that end in .png, .jpg, "
-            ".tif or another suffix that Pillow knows; name the files"
+            ".tif, .pdf or another suffix that Pillow knows; name the files"
         )
     return images
 
@@ -96,7 +100,7 @@ def _raise(error: OSError) -> None:
 
 @cache
 def _readable_suffixes() -> frozenset[str]:
-    """Returns the suffixes of the formats that Pillow can read, in lower case."""
+    """Returns the suffixes of the formats that can be read, in lower case."""
     formats = Image.registered_extensions()  # by suffix; the call also loads Pillow's plugins
     readers = {name: reader for name, (reader, _) in Image.OPEN.items()}
     # Stubs identify a format and cannot decode it, and neither can the MPEG plugin.
@@ -105,4 +109,5 @@ def _readable_suffixes() -> frozenset[str]:
         for name, reader in readers.items()
         if name != "MPEG" and not (isinstance(reader, type) and issubclass(reader, StubImageFile))
     }
-    return frozenset(suffix for suffix, name in formats.items() if name in readable)
+    known = (suffix for suffix, name in formats.items() if name in readable)
+    return frozenset([*known, *MORE_SUFFIXES])

@@ -3,14 +3,15 @@
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
 
-from digits_jax.images.read import ImageError, raise_as_image_error, read_image
+from digits_jax.images.errors import ImageError, raise_as_image_error
+from digits_jax.images.extras import require
+from digits_jax.images.read import read_image
 
 BIG_ENDIAN_BIGTIFF = b"MM\0+"  # which Pillow 12 does not read
 TIFF_MAGICS = (b"II*\0", b"MM\0*", b"II+\0", BIG_ENDIAN_BIGTIFF)
@@ -210,9 +211,4 @@ def _tifffile(path: Path) -> Any:
 
 
 def _require(package: str, path: Path) -> Any:
-    if find_spec(package) is None:
-        raise ImageError(
-            f"{path} is read in strips, for which the package {package} is missing: install "
-            "digits-jax[large]"
-        )
-    return __import__(package)
+    return require(package, "large", f"{path} is read in strips")

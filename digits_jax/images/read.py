@@ -1,11 +1,8 @@
 """Reads images as arrays of grey values or colours: files, bytes, PIL images and arrays."""
 
-import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from jaxtyping import UInt8
@@ -13,7 +10,11 @@ from numpy.typing import ArrayLike
 from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.TiffImagePlugin import PHOTOMETRIC_INTERPRETATION
 
-from digits_jax.runtime.errors import DigitsJaxError, first_line
+from digits_jax.images import heif
+from digits_jax.images.errors import ImageError as ImageError
+from digits_jax.images.errors import TooLargeError as TooLargeError
+from digits_jax.images.errors import raise_as_image_error, too_large_message
+from digits_jax.images.pdf import DEFAULT_DPI, File, count_pdf_pages, is_pdf, render_pdf_page
 
 # Pillow's modes of one channel with more than 8 bits.
 DEEP_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")
@@ -26,16 +27,8 @@ MAX_FILE_BYTES = 2**30
 Source = str | Path | bytes | bytearray | memoryview | Image.Image | ArrayLike
 
 
-class ImageError(DigitsJaxError):
-    """An image cannot be read; the message says why, and what to do."""
-
-
-class TooLargeError(ImageError):
-    """An image has more pixels than are read at once."""
-
-
 def read_image(
-    source: Source, *, page: int = 0, colour: bool = False
+    source: Source, *, page: int = 0, colour: bool = False, dpi: int | float = DEFAULT_DPI
 ) -> UInt8[np.ndarray, "h w *channels"]:
     """Reads an image as 8-bit grey values, or as colours for `normalise`.
 
@@ -45,14 +38,16 @@ def read_image(
 
     Args:
       source: one of
-        - a path of a PNG, JPEG, WebP, TIFF, BMP or GIF file, or of any other format of Pillow;
+        - a path of a PNG, JPEG, WebP, AVIF, TIFF, BMP or GIF file, or of any other format of
+          Pillow; with the extras [pdf] and [heif] also of a PDF or HEIC file;
         - the bytes of such a file;
         - a PIL image, of which the current frame is read;
         - an array, or anything that NumPy converts to one, `[h, w]` or `[h, w, c]` with 1 to 4
           channels (grey, grey and alpha, RGB, RGBA): float in 0–1, uint16 in 0–65535, bool, or any
           other integers in 0–255.
-      page: number of a page of a TIFF file, or of a frame of another file, from 0.
+      page: number of a page of a TIFF or PDF file, or of a frame of another file, from 0.
       colour: whether to return colours if the image has any.
+      dpi: pixels per inch at which a page of a PDF file is rendered.
 
     Returns:
       `[h, w]` uint8, 0 black and 255 white; or, if `colour` is set and the image has colours,
@@ -66,9 +61,9 @@ def read_image(
     if isinstance(source, str | Path):
         path = Path(source)
         _check_file_size(path)
-        return _read_file(str(path), lambda: path.open("rb"), page, colour)
+        return _read_file(str(path), lambda: path.open("rb"), page, colour, dpi)
     if isinstance(source, bytes | bytearray | memoryview):
-        return _read_file("the data", lambda: BytesIO(source), page, colour)
+        return _read_file("the data", lambda: BytesIO(source), page, colour, dpi)
     if isinstance(source, Image.Image):
         with raise_as_image_error("the image"):
             return _upright_pixels(source, colour)
@@ -76,15 +71,18 @@ def read_image(
 
 
 def count_pages(path: Path) -> int:
-    """Returns the number of pages of a TIFF file, and 1 for files of other formats.
+    """Returns the number of pages of a TIFF or PDF file, and 1 for files of other formats.
 
     Raises:
       ImageError: the file cannot be read.
     """
     if not path.is_file():  # a pipe could not be read again
         return 1
-    with _open_image(str(path), lambda: path.open("rb")) as image:
-        return int(image.n_frames) if image.format == "TIFF" else 1  # type: ignore[attr-defined]
+    with raise_as_image_error(str(path)), path.open("rb") as file:
+        if is_pdf(file):
+            return count_pdf_pages(str(path), file)
+        with _open_image(str(path), file) as image:
+            return int(image.n_frames) if image.format == "TIFF" else 1  # type: ignore[attr-defined]
 
 
 def _check_file_size(path: Path) -> None:
@@ -98,54 +96,34 @@ def _check_file_size(path: Path) -> None:
 
 
 def _read_file(
-    name: str, open_file: Callable[[], BinaryIO], page: int, colour: bool
+    name: str, open_file: Callable[[], File], page: int, colour: bool, dpi: int | float
 ) -> UInt8[np.ndarray, "h w *channels"]:
-    with _open_image(name, open_file) as image:
-        if page:
-            image.seek(page)
-        if image.width * image.height > (Image.MAX_IMAGE_PIXELS or float("inf")):
-            raise TooLargeError(_too_large_message(name, f"{image.width * image.height:,}"))
-        return _upright_pixels(image, colour)
+    # Given a path, Pillow 13 memory-maps uncompressed TIFF files, and scrambles those whose
+    # orientation is sideways.
+    with raise_as_image_error(name), open_file() as file:
+        if is_pdf(file):
+            return _pixels(Image.fromarray(render_pdf_page(name, file, page, dpi)), colour)
+        with _open_image(name, file) as image:
+            if page:
+                image.seek(page)
+            if image.width * image.height > (Image.MAX_IMAGE_PIXELS or float("inf")):
+                raise TooLargeError(too_large_message(name, f"{image.width * image.height:,}"))
+            return _upright_pixels(image, colour)
 
 
-@contextmanager
-def _open_image(name: str, open_file: Callable[[], BinaryIO]) -> Iterator[Image.Image]:
-    with raise_as_image_error(name):
-        try:
-            # Given a path, Pillow 13 memory-maps uncompressed TIFF files, and scrambles those whose
-            # orientation is sideways.
-            with open_file() as file, Image.open(file) as image:
-                yield image
-        except UnidentifiedImageError as error:
-            with open_file() as file:
-                raise ImageError(_unidentified_message(name, file.read(8))) from error
-
-
-@contextmanager
-def raise_as_image_error(name: str) -> Iterator[None]:
-    """Raises any error of the `with` block as an `ImageError`."""
+def _open_image(name: str, file: File) -> Image.Image:
     try:
-        yield
-    except ImageError:
-        raise
-    except Image.DecompressionBombError as error:
-        pixels = re.search(r"\d+", str(error))  # only the message holds the number of pixels
-        size = f"{int(pixels[0]):,}" if pixels else str(error)
-        raise TooLargeError(_too_large_message(name, size)) from error
-    except FileNotFoundError as error:
-        raise ImageError(
-            f"{name} does not exist: expected an image file; check the path"
-        ) from error
-    except IsADirectoryError as error:
-        raise ImageError(
-            f"{name} is a folder: expected an image file; name a file that is in it"
-        ) from error
-    except Exception as error:  # Pillow's decoders raise many types for damaged files
-        reason = first_line(error)
-        raise ImageError(
-            f"{name} cannot be read as an image: expected a complete, undamaged file, got: "
-            f"{reason}; get it again, or convert it to PNG"
-        ) from error
+        return Image.open(file)
+    except UnidentifiedImageError as error:
+        if not file.seekable():
+            raise ImageError(
+                f"{name} cannot be read: expected an image file in a pipe, in a format that Pillow "
+                "reads, got another; write it to a file, and name that"
+            ) from error
+        opened = heif.identify(name, file)
+        if opened is None:
+            raise ImageError(_unidentified_message(name, file.read(8))) from error
+        return opened
 
 
 def _unidentified_message(name: str, first_bytes: bytes) -> str:
@@ -155,14 +133,6 @@ def _unidentified_message(name: str, first_bytes: bytes) -> str:
         f"{name} is not an image: expected a file in a format that Pillow reads (PNG, JPEG, WebP, "
         f"TIFF, …), got one that begins {first_bytes!r}; convert it, or if it was cut off, get it "
         "again"
-    )
-
-
-def _too_large_message(name: str, size: str) -> str:
-    return (
-        f"{name} is too large: expected at most {Image.MAX_IMAGE_PIXELS:,} pixels, got {size}; "
-        "convert it to TIFF for `digits-jax detect`, which reads that in strips; scale it down; or "
-        "raise the limit with --max-megapixels (in Python: PIL.Image.MAX_IMAGE_PIXELS)"
     )
 
 

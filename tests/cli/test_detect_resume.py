@@ -41,8 +41,8 @@ def test_a_run_continues_from_a_part_cut_at_any_byte(
             pages_read.append(page)
             yield page
 
-    def read_recorded_pages(pages: Iterable[Page], *, normalised: bool) -> Iterator[Any]:
-        return read_pages(recorded(pages), normalised=normalised)
+    def read_recorded_pages(pages: Iterable[Page], **options: Any) -> Iterator[Any]:
+        return read_pages(recorded(pages), **options)
 
     monkeypatch.setattr(detect_command, "read_pages", read_recorded_pages)
     ends = [k for k in range(len(whole) + 1) if k == 0 or whole[k - 1 : k] == b"\n"]

@@ -24,7 +24,8 @@ def touch(folder: Path, *names: str) -> list[Path]:
 
 def test_images_of_folders_are_sorted_and_listed_once(tmp_path: Path) -> None:
     images = touch(tmp_path, "a/1.png", "a/2.JPG", "a/b/c/0.tiff", "b.webp", "c.bmp", "d.gif")
-    touch(tmp_path, "notes.txt", "a/scan", "found.jsonl", "film.mpeg", "data.h5", "paper.pdf")
+    images += touch(tmp_path, "e.pdf", "f.HEIC", "g.heif", "h.hif", "i.avif")
+    touch(tmp_path, "notes.txt", "a/scan", "found.jsonl", "film.mpeg", "data.h5")
     touch(tmp_path, ".hidden.png", ".folder/a.png", "a/._2.jpg")
     assert list_images([tmp_path]) == images
     first = tmp_path / "c.bmp"
