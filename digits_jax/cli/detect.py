@@ -33,6 +33,7 @@ from digits_jax.detect.inputs import (
     detect_readable,
     read_pages,
 )
+from digits_jax.detect.label_studio import LabelStudioOptions
 from digits_jax.detect.output_formats import (
     Result,
     page_error,
@@ -50,6 +51,7 @@ from digits_jax.runtime.distributed import fail_together, is_main_process
 from digits_jax.runtime.files import atomic_write
 from digits_jax.runtime.live_processes import begin_together
 from digits_jax.runtime.progress import log, progress
+from digits_jax.version import __version__
 
 SearchedPage = tuple[tuple[Page, Picture | None], tuple[Ink | LargeInk, Detections] | ImageError]
 
@@ -72,8 +74,8 @@ def detect(
     """Find all digits in images, and print the detections of each page as soon as it is searched.
 
     A page is an image file, or one page of a multi-page TIFF or PDF file. Its JSON line holds
-    "image", "page" (from 0, only for multi-page files), "width", "height" and "detections", a list of
-    {"label", "score", "box"} by descending score. A box is [x0, y0, x1, y1] in pixels; x1 and y1
+    "image", "page" (from 0, only for multi-page files), "width", "height" and "detections", a list
+    of {"label", "score", "box"} by descending score. A box is [x0, y0, x1, y1] in pixels; x1 and y1
     are exclusive. A page that cannot be read has a line with "image", "page" and "error" instead.
     The other pages are still searched, and the exit status is then 1.
 
@@ -107,7 +109,7 @@ def detect(
         with fail_together():
             params, config = load_model(weights)
             config = search.override(config)
-            results.check_probabilities(config.method)
+            results.check(config.method)
             images = list_images([path, *more], exclude=results.annotate)
             annotated_paths = AnnotatedPaths(images, results.annotate) if results.annotate else None
         finished = prepare_output(output, format, resume=results.resume)
@@ -146,7 +148,8 @@ def detect(
                 _add_probabilities(result, detections.probabilities)
             yield result
 
-    write_results(page_results(), output, format)
+    named = LabelStudioOptions(results.image_url, f"digits-jax {__version__} {weights}")
+    write_results(page_results(), output, format, label_studio=named)
     if output and format == "jsonl":
         unreadable |= merge_parts(output, images)
     if unreadable and is_main_process():

@@ -121,8 +121,14 @@ class ResultOptions:
     probabilities: bool = False
     # Output format. `jsonl` has one JSON object a page, `coco` is one COCO results file, and `csv`
     # has one row a detection. A COCO file without detections is an empty list, which pycocotools'
-    # loadRes cannot read; a line on standard error says so.
+    # loadRes cannot read; a line on standard error says so. `label-studio` is a list of tasks that
+    # Label Studio imports, with the detections as predictions to be corrected.
     format: Format = "jsonl"
+    # What --format label-studio puts before the path of each image, which is the path as given,
+    # such as "/data/local-files/?d=" or "s3://bucket/".
+    image_url: Annotated[
+        str | None, tyro.conf.arg(metavar="PREFIX", help_behavior_hint="(default: the path alone)")
+    ] = None
     # File to write. JSON lines are written to FILE.part, which is renamed to FILE after the last
     # page; an interrupted run leaves FILE.part. Process K of several writes FILE.part-K, and
     # process 0 merges these.
@@ -138,15 +144,21 @@ class ResultOptions:
         Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="(default: no pictures)")
     ] = None
 
-    def check_probabilities(self, method: str) -> None:
-        """Checks that --probabilities can be combined with the other options.
+    def check(self, method: str) -> None:
+        """Checks that the options can be combined.
 
         Args:
           method: that of the search.
 
         Raises:
-          ArgumentError: the format cannot hold probabilities, or the search has none.
+          ArgumentError: the format cannot hold probabilities, or the search has none; or the format
+            has no place for addresses.
         """
+        if self.image_url is not None and self.format != "label-studio":
+            raise ArgumentError(
+                f"expected --format label-studio with --image-url; got {self.format}, which names "
+                "the images by their paths; leave one of the options out"
+            )
         if self.probabilities and self.format != "jsonl":
             raise ArgumentError(
                 f"expected --format jsonl with --probabilities; got {self.format}, which cannot "

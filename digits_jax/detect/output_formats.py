@@ -1,7 +1,8 @@
-"""The output formats of detection: JSON lines, COCO's results file, and CSV."""
+"""The output formats of detection: JSON lines, COCO's results file, CSV, and Label Studio's."""
 
 import csv
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from io import StringIO
 from json import dumps
 from typing import Any, Literal
@@ -9,11 +10,12 @@ from typing import Any, Literal
 import numpy as np
 
 from digits_jax.detect.detections import Detections
+from digits_jax.detect.label_studio import LabelStudioOptions, to_label_studio
 from digits_jax.detect.reading_order import read_lines
 from digits_jax.images.folders import Page
 from digits_jax.images.read import ImageError
 
-Format = Literal["jsonl", "coco", "csv"]
+Format = Literal["jsonl", "coco", "csv", "label-studio"]
 Result = dict[str, Any]  # the JSON object of a page
 
 COLUMNS = ("image", "page", "label", "score", "x0", "y0", "x1", "y1")
@@ -102,8 +104,14 @@ def _csv_row(values: Iterable[object]) -> str:
     return text.getvalue()
 
 
-FORMATTERS: dict[Format, Callable[[Iterable[Result]], Iterator[str]]] = {
-    "jsonl": to_jsonl,
-    "coco": to_coco,
-    "csv": to_csv,
-}
+def formatter(
+    format: Format, label_studio: LabelStudioOptions
+) -> Callable[[Iterable[Result]], Iterator[str]]:
+    """Returns the function that turns results into the lines of a format."""
+    formatters = {
+        "jsonl": to_jsonl,
+        "coco": to_coco,
+        "csv": to_csv,
+        "label-studio": partial(to_label_studio, options=label_studio),
+    }
+    return formatters[format]

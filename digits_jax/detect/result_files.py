@@ -5,7 +5,8 @@ from json import loads
 from pathlib import Path
 from typing import NamedTuple
 
-from digits_jax.detect.output_formats import FORMATTERS, Format, Result
+from digits_jax.detect.label_studio import PATHS_ALONE, LabelStudioOptions, is_shown_by_browsers
+from digits_jax.detect.output_formats import Format, Result, formatter
 from digits_jax.images.folders import Page
 from digits_jax.runtime.distributed import fail_together, is_main_process, own_number
 from digits_jax.runtime.errors import ArgumentError
@@ -130,16 +131,30 @@ def prepare_output(output: Path | None, format: Format, *, resume: bool) -> Fini
     return FinishedPages()
 
 
-def write_results(results: Iterable[Result], output: Path | None, format: Format) -> None:
+def write_results(
+    results: Iterable[Result],
+    output: Path | None,
+    format: Format,
+    *,
+    label_studio: LabelStudioOptions = PATHS_ALONE,
+) -> None:
     """Writes results as they come, to a file or to standard output.
 
     JSON lines can be continued after an interruption (`ResumableLines`); `merge_parts` has to merge
     them where there are several parts. Files of other formats are written completely or not at all.
-    A COCO file without detections is logged.
+    A COCO file without detections is logged, and so are pages that Label Studio cannot show.
+
+    Args:
+      results: the JSON objects of pages.
+      output: the file, or None for standard output.
+      format: that of the file.
+      label_studio: what Label Studio's tasks say of all pages.
     """
     if format == "coco":
         results = _log_if_empty(results, output)
-    lines = FORMATTERS[format](results)
+    if format == "label-studio":
+        results = _log_if_not_shown(results)
+    lines = formatter(format, label_studio)(results)
     if not output:
         for line in lines:
             emit(line)
@@ -165,4 +180,19 @@ def _log_if_empty(results: Iterable[Result], output: Path | None) -> Iterator[Re
         log(
             f"digits-jax: {output or 'the output'} holds no detections; pycocotools' loadRes "
             "cannot read an empty list"
+        )
+
+
+def _log_if_not_shown(results: Iterable[Result]) -> Iterator[Result]:
+    """Yields the results; logs at their end how many are of files that browsers do not show."""
+    hidden = list[str]()
+    for result in results:
+        if "error" not in result and not is_shown_by_browsers(result):
+            hidden.append(result["image"])
+        yield result
+    if hidden:
+        log(
+            f"digits-jax: Label Studio does not show {len(hidden)} of the pages, the first of them "
+            f"in {hidden[0]}: browsers show files of one page, in PNG, JPEG, WebP, AVIF, GIF or "
+            "BMP; convert the others before the search"
         )

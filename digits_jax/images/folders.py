@@ -43,7 +43,7 @@ def list_images(paths: Sequence[Path], *, exclude: Path | None = None) -> list[P
     if not images:
         raise ImageError(
             f"{', '.join(map(str, paths))} holds no images: expected files that end in .png, .jpg, "
-            ".tif, .pdf or another suffix that Pillow knows; name the files"
+            ".tif, .pdf or another suffix of a format that is read; name the files"
         )
     return images
 

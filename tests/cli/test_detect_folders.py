@@ -13,6 +13,7 @@ from PIL import Image
 from digits_jax.cli import detect as detect_command
 from digits_jax.cli.arguments import LoadedModel
 from digits_jax.detect.config import DEFAULT_CONFIG
+from digits_jax.version import __version__
 
 PIXELS = np.zeros((40, 50), np.uint8)
 
@@ -103,12 +104,34 @@ def test_coco_and_csv_hold_the_same_in_a_file_as_on_standard_output(
     assert [row["page"] for row in rows] == ["0", "0", "0", "1", "2"]
 
 
+def test_label_studio_gets_the_addresses_and_the_name_of_the_weights(
+    scans: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ("--format", "label-studio", "--image-url", "http://host/")
+    assert exit_status("detect", scans, *options, "--output", tmp_path / "tasks.json") == 1
+    assert "Label Studio does not show 3 of the pages" in capsys.readouterr().err
+    tasks = json.loads((tmp_path / "tasks.json").read_text())
+    assert [task["data"].get("page") for task in tasks] == [None, None, 0, 1, 2]
+    assert tasks[0]["data"]["image"] == f"http://host{scans}/a.png"
+    (prediction,) = tasks[0]["predictions"]
+    assert prediction["model_version"] == f"digits-jax {__version__} pretrained"
+    assert prediction["result"][0]["value"] == {
+        "x": 2,
+        "y": 5,
+        "width": 4,
+        "height": 5,
+        "rotation": 0,
+        "rectanglelabels": ["5"],
+    }
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         (["--resume"], "--output with --resume"),
         (["--read", "--format", "csv"], "--format jsonl with --read"),
         (["--resume", "--output", "a", "--format", "coco"], "got coco"),
+        (["--image-url", "http://a/"], "--format label-studio with --image-url; got jsonl"),
     ],
 )
 def test_options_that_exclude_each_other_are_refused(
