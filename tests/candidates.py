@@ -31,6 +31,7 @@ def make_candidate(
         "context": np.ones(10, np.float32),
         "strength": 1.0,
         "at_edge": False,
+        "crop": np.zeros((28, 28), np.uint8),
         "score": score,
     }
     return Candidate(**{name: values[name] for name in Candidate._fields})

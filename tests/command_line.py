@@ -38,7 +38,10 @@ def one_digit(*, truncated: bool = False) -> Detections:
     box, scores = np.array([[1, 2, 3, 4]]), np.array([0.99], np.float32)
     probabilities = np.full((1, 10), 0.01, np.float32)
     probabilities[0, 5] = 0.91
-    return Detections(box, box.astype(np.float32), np.array([5]), scores, truncated, probabilities)
+    crops = np.zeros((1, 28, 28), np.uint8)
+    crops[0, 4:24, 14] = 255
+    labels, windows = np.array([5]), box.astype(np.float32)
+    return Detections(box, windows, labels, scores, truncated, probabilities, crops)
 
 
 def fake_detect_each(

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -22,6 +23,7 @@ from digits_jax.cli.arguments import (
 from digits_jax.cli.detect_options import Group, PictureOptions, ResultOptions, SearchOptions
 from digits_jax.detect.annotated_paths import AnnotatedPaths
 from digits_jax.detect.config import DetectorConfig
+from digits_jax.detect.crops import CropFolder, open_crop_folder
 from digits_jax.detect.detections import Detections
 from digits_jax.detect.detector import Detector
 from digits_jax.detect.inputs import (
@@ -42,7 +44,12 @@ from digits_jax.detect.output_formats import (
 )
 from digits_jax.detect.padding import bucket_shape
 from digits_jax.detect.peaks import default_max_detections
-from digits_jax.detect.result_files import check_output_options, prepare_output, write_results
+from digits_jax.detect.result_files import (
+    FinishedPages,
+    check_output_options,
+    prepare_output,
+    write_results,
+)
 from digits_jax.detect.result_parts import merge_parts, share_of_process
 from digits_jax.detect.visualize import draw_detections
 from digits_jax.images.folders import Page, list_images, list_pages
@@ -109,8 +116,8 @@ def detect(
         with fail_together():
             params, config = load_model(weights)
             config = search.override(config)
-            results.check(config.method)
-            images = list_images([path, *more], exclude=results.annotate)
+            results.check(config.method, several=processes.are_several)
+            images = list_images([path, *more], exclude=results.picture_folders)
             annotated_paths = AnnotatedPaths(images, results.annotate) if results.annotate else None
         finished = prepare_output(output, format, resume=results.resume)
         remaining = share_of_process(images, finished)
@@ -125,7 +132,7 @@ def detect(
     searched = detect_readable(detector.detect_each, inputs, in_strips)
     unreadable = {str(image) for image in images} & finished.unreadable
 
-    def page_results() -> Iterator[Result]:
+    def page_results(crops: CropFolder | None) -> Iterator[Result]:
         for (page, picture), outcome in _with_progress(searched, len(remaining)):
             if isinstance(outcome, ImageError):
                 log(f"digits-jax: {outcome}")
@@ -143,19 +150,30 @@ def detect(
                 log(f"digits-jax: {page.image} is too large to be drawn with its detections")
             elif annotated_paths and picture is not None:
                 _annotate(annotated_paths.path(page.image, page.number), picture, detections)
+            if crops:
+                crops.write(page, detections)
             result = page_result(page, ink.shape, detections, read=results.read)
             if results.probabilities:
                 _add_probabilities(result, detections.probabilities)
             yield result
 
     named = LabelStudioOptions(results.image_url, f"digits-jax {__version__} {weights}")
-    write_results(page_results(), output, format, label_studio=named)
+    with _crop_folder(results, finished) as crops:
+        write_results(page_results(crops), output, format, label_studio=named)
     if output and format == "jsonl":
         unreadable |= merge_parts(output, images)
     if unreadable and is_main_process():
         if len(images) > 1:
             log(f"digits-jax: {len(unreadable)} of {len(images)} images could not be read")
         sys.exit(1)
+
+
+def _crop_folder(
+    results: ResultOptions, finished: FinishedPages
+) -> AbstractContextManager[CropFolder | None]:
+    if results.crops is None:
+        return nullcontext()
+    return open_crop_folder(results.crops, finished, resume=results.resume)
 
 
 def _with_progress(searched: Iterable[SearchedPage], images: int) -> Iterator[SearchedPage]:

@@ -144,16 +144,36 @@ class ResultOptions:
         Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="(default: no pictures)")
     ] = None
 
-    def check(self, method: str) -> None:
+    # Folder for a picture of each digit, 28×28 px, in subfolders 0 to 9: new, empty, or that of the
+    # run to be continued. crops.csv in it says where each digit is from, and its score. Move the
+    # wrong ones into the right subfolders to train on them.
+    crops: Annotated[
+        Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="(default: no pictures)")
+    ] = None
+
+    @property
+    def picture_folders(self) -> list[Path]:
+        """The folders that pictures are written to."""
+        return [folder for folder in (self.annotate, self.crops) if folder]
+
+    def check(self, method: str, *, several: bool) -> None:
         """Checks that the options can be combined.
 
         Args:
           method: that of the search.
+          several: whether this process is one of several.
 
         Raises:
-          ArgumentError: the format cannot hold probabilities, or the search has none; or the format
-            has no place for addresses.
+          ArgumentError: the format cannot hold probabilities, or the search has none; the format
+            has no place for addresses; or digits are to be written that the search does not have,
+            or by several processes.
         """
+        if self.crops and (method == "windows" or several):
+            got = "windows, which does not cut digits out" if method == "windows" else "several"
+            raise ArgumentError(
+                f"expected --method components and one process with --crops; got {got}; leave one "
+                "of the options out"
+            )
         if self.image_url is not None and self.format != "label-studio":
             raise ArgumentError(
                 f"expected --format label-studio with --image-url; got {self.format}, which names "

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float32
+from jaxtyping import Bool, Float32, UInt8
 
 from digits_jax.detect.components import Box
 
@@ -26,6 +26,7 @@ class Candidate(NamedTuple):
     strength: float  # mean grey value of its ink, 0–1
     at_edge: bool  # whether it touches the edge of the image
     kind: str  # how its ink was found: one of `KINDS`
+    crop: UInt8[np.ndarray, "28 28"]  # its ink, framed as MNIST's digits are
     score: float = 0.0  # of the search, 0–1
 
     @property

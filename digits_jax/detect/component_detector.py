@@ -18,6 +18,7 @@ from digits_jax.detect.config import DetectorConfig
 from digits_jax.detect.crop_classifier import classify_block, crop_classifier, crop_mesh
 from digits_jax.detect.detections import BatchDetections, Detections
 from digits_jax.detect.strips import InkRows, search_in_strips
+from digits_jax.images.mnist_format import MNIST_SIDE
 from digits_jax.models.cnn import NUM_CLASSES, Params
 from digits_jax.runtime.compilation_cache import aot_cached
 
@@ -110,4 +111,5 @@ def to_detections(
         np.array([c.score for c in kept], np.float32),
         truncated,
         np.array([c.probabilities for c in kept], np.float32).reshape(-1, NUM_CLASSES),
+        np.array([c.crop for c in kept], np.uint8).reshape(-1, MNIST_SIDE, MNIST_SIDE),
     )

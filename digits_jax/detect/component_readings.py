@@ -64,9 +64,9 @@ def read_components(
       A candidate for each component, or None if no digit has its shape or its size.
     """
     usable = [k for k, part in enumerate(parts) if _may_be_digit(part, config)]
-    frames = np.zeros((len(usable), MNIST_SIDE, MNIST_SIDE), np.float32)
+    frames = np.zeros((len(usable), MNIST_SIDE, MNIST_SIDE), np.uint8)
     for row, k in enumerate(usable):
-        frames[row] = uint8_to_float(frame_ink(parts[k].ink))
+        frames[row] = frame_ink(parts[k].ink)
     # Only where there is other ink around, its window shows anything else.
     crowded = [row for row, k in enumerate(usable) if page.has_other_ink(parts[k])]
     windows = np.zeros((len(crowded), MNIST_SIDE, MNIST_SIDE), np.float32)
@@ -74,7 +74,7 @@ def read_components(
         part = parts[usable[row]]
         centre = np.array(_middle(part.box))
         windows[i] = crop_window(page.image, centre, SIZE_PER_SIDE * part.side)
-    probabilities = (yield np.concatenate([frames, windows])).probabilities
+    probabilities = (yield np.concatenate([uint8_to_float(frames), windows])).probabilities
     context = np.ones((len(usable), NUM_CLASSES), np.float32)
     context[crowded] = probabilities[len(usable) :]
     found = [
@@ -90,6 +90,7 @@ def read_components(
             strength=ink_strength(parts[k].ink, parts[k].mask),
             at_edge=at_edge(parts[k].box, page.image.shape),
             kind=kind,
+            crop=frames[row],
         )
         for row, k in enumerate(usable)
     ]

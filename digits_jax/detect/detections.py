@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int64
+from jaxtyping import Bool, Float32, Int64, UInt8
 
 
 class Detections(NamedTuple):
@@ -17,6 +17,8 @@ class Detections(NamedTuple):
     truncated: bool  # whether candidates over max_detections were dropped
     # The ten probabilities of each digit; None where method="windows" found them.
     probabilities: Float32[np.ndarray, "n 10"] | None = None
+    # Each digit's own ink, bright on black, framed as MNIST's digits are; None as above.
+    crops: UInt8[np.ndarray, "n 28 28"] | None = None
 
     @property
     def overflow(self) -> bool:
@@ -28,7 +30,8 @@ class Detections(NamedTuple):
         selected = self.scores >= score
         boxes, windows, labels, scores = (array[selected] for array in self[:4])
         probabilities = None if self.probabilities is None else self.probabilities[selected]
-        return Detections(boxes, windows, labels, scores, self.truncated, probabilities)
+        crops = None if self.crops is None else self.crops[selected]
+        return Detections(boxes, windows, labels, scores, self.truncated, probabilities, crops)
 
 
 class BatchDetections(NamedTuple):
@@ -41,6 +44,7 @@ class BatchDetections(NamedTuple):
     valid: Bool[np.ndarray, "n k"]  # which entries are digits; the others are padding
     truncated: Bool[np.ndarray, " n"]  # whether candidates over max_detections were dropped
     probabilities: Float32[np.ndarray, "n k 10"] | None = None  # as for `Detections`
+    crops: UInt8[np.ndarray, "n k 28 28"] | None = None  # as for `Detections`
 
     @classmethod
     def of_images(cls, images: Sequence[Detections]) -> "BatchDetections":
@@ -57,17 +61,12 @@ class BatchDetections(NamedTuple):
         columns: Any = [padded(arrays) for arrays in zip(*(i[:4] for i in images), strict=True)]
         boxes, windows, labels, scores = columns
         truncated = np.array([image.truncated for image in images])
-        probabilities: Any = [image.probabilities for image in images]
-        has_all = all(array is not None for array in probabilities)
-        return cls(
-            boxes,
-            windows,
-            labels,
-            scores,
-            valid,
-            truncated,
-            padded(probabilities) if has_all else None,
+        optional: Any = zip(*((i.probabilities, i.crops) for i in images), strict=True)
+        probabilities, crops = (
+            None if any(array is None for array in arrays) else padded(arrays)
+            for arrays in optional
         )
+        return cls(boxes, windows, labels, scores, valid, truncated, probabilities, crops)
 
     @property
     def overflow(self) -> Bool[np.ndarray, " n"]:
@@ -84,4 +83,5 @@ class BatchDetections(NamedTuple):
             self.scores[i][valid],
             bool(self.truncated[i]),
             None if self.probabilities is None else self.probabilities[i][valid],
+            None if self.crops is None else self.crops[i][valid],
         )

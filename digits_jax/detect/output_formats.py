@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from io import StringIO
 from json import dumps
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -91,11 +92,15 @@ def to_csv(results: Iterable[Result]) -> Iterator[str]:
     """Yields the header and a row for each detection; the page is 0 in files of one page."""
     yield _csv_row(COLUMNS)
     for result in results:
-        # The bytes of a file's name need not be UTF-8.
-        image = result["image"].encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        image = printable(result["image"])
         for digit in result.get("detections", ()):
             page = result.get("page", 0)
             yield _csv_row((image, page, digit["label"], digit["score"], *digit["box"]))
+
+
+def printable(path: str | Path) -> str:
+    """Returns a path as text, whose bytes need not be UTF-8 in the file system."""
+    return str(path).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _csv_row(values: Iterable[object]) -> str:

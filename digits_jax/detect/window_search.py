@@ -23,7 +23,7 @@ from digits_jax.detect.window_proposals import (
     propose_windows,
     window_sizes,
 )
-from digits_jax.images.mnist_format import MNIST_DIGIT_SIDE, MNIST_SIDE
+from digits_jax.images.mnist_format import MNIST_DIGIT_SIDE, MNIST_SIDE, frame_ink
 from digits_jax.models.cnn import NUM_CLASSES
 from digits_jax.models.fcn.features import STRIDE
 
@@ -110,6 +110,7 @@ def search_windows(
                 strength=ink_strength(part.ink[y0:y1, x0:x1], mask),
                 at_edge=at_edge(box, shape),
                 kind="window",
+                crop=frame_ink(part.ink[y0:y1, x0:x1]),
             )
             candidates.append((window.part, candidate))
     scored = score_candidates([candidate for _, candidate in candidates], config.odds)

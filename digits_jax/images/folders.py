@@ -1,7 +1,7 @@
 """Lists the image files that a command reads, also those in folders, and the pages of each file."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -25,7 +25,7 @@ class Page(NamedTuple):
     error: ImageError | None = None  # why the pages of the file cannot be counted
 
 
-def list_images(paths: Sequence[Path], *, exclude: Path | None = None) -> list[Path]:
+def list_images(paths: Sequence[Path], *, exclude: Collection[Path] = ()) -> list[Path]:
     """Lists files, and the image files in folders and their subfolders, each file once.
 
     The files of a folder are sorted. Some files of a folder are left out: those that are hidden or
@@ -33,7 +33,7 @@ def list_images(paths: Sequence[Path], *, exclude: Path | None = None) -> list[P
 
     Args:
       paths: files and zarr arrays, which are listed whatever their suffix, and folders.
-      exclude: a subfolder to leave out.
+      exclude: subfolders to leave out.
 
     Raises:
       ImageError: there is no image.
@@ -74,15 +74,17 @@ def _count_pages(image: Path) -> int:
     return count_tiff_pages(image) or 1
 
 
-def _images_in(path: Path, exclude: Path | None) -> list[Path]:
+def _images_in(path: Path, exclude: Collection[Path]) -> list[Path]:
     if not path.is_dir() or is_read_by_rows(path):
         return [path]
-    excluded = exclude.resolve() if exclude else None
+    excluded = {folder.resolve() for folder in exclude}
     images = []
     for parent, subfolders, names in os.walk(path, onerror=_raise):
         folder = Path(parent)
         subfolders[:] = [
-            name for name in subfolders if name[0] != "." and (folder / name).resolve() != excluded
+            name
+            for name in subfolders
+            if name[0] != "." and (folder / name).resolve() not in excluded
         ]
         images += [
             file

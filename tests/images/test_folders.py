@@ -53,8 +53,8 @@ def test_pipes_folders_and_links_to_folders_are_left_out(tmp_path: Path) -> None
 
 def test_an_excluded_folder_is_left_out_unless_it_is_named(tmp_path: Path) -> None:
     (image, _) = touch(tmp_path, "a.png", "found/a.png")
-    assert list_images([tmp_path], exclude=tmp_path / "x" / ".." / "found") == [image]
-    assert list_images([tmp_path / "found"], exclude=tmp_path / "found") == [
+    assert list_images([tmp_path], exclude=[tmp_path / "x" / ".." / "found"]) == [image]
+    assert list_images([tmp_path / "found"], exclude=[tmp_path / "found"]) == [
         tmp_path / "found/a.png"
     ]
 
