@@ -21,6 +21,7 @@ from digits_jax.cli.arguments import (
     set_read_limits,
 )
 from digits_jax.cli.detect_options import Group, PictureOptions, ResultOptions, SearchOptions
+from digits_jax.cli.form_options import FormOptions
 from digits_jax.detect.annotated_paths import AnnotatedPaths
 from digits_jax.detect.config import DetectorConfig
 from digits_jax.detect.crops import CropFolder, open_crop_folder
@@ -43,6 +44,7 @@ from digits_jax.detect.output_formats import (
     round_float32,
 )
 from digits_jax.detect.padding import bucket_shape
+from digits_jax.detect.page_answers import Questions, answer
 from digits_jax.detect.peaks import default_max_detections
 from digits_jax.detect.result_files import (
     FinishedPages,
@@ -76,6 +78,7 @@ def detect(
     search: Annotated[SearchOptions, Group] = SearchOptions(),  # noqa: B008
     pictures: Annotated[PictureOptions, Group] = PictureOptions(),  # noqa: B008
     results: Annotated[ResultOptions, Group] = ResultOptions(),  # noqa: B008
+    forms: Annotated[FormOptions, Group] = FormOptions(),  # noqa: B008
     processes: ProcessesArgument = Processes(),  # noqa: B008
 ) -> None:
     """Find all digits in images, and print the detections of each page as soon as it is searched.
@@ -103,6 +106,7 @@ def detect(
         search: What counts as a digit, and how digits are searched for.
         pictures: How pictures are read.
         results: What is told of each page, in which format, and where it is written.
+        forms: What is asked of numbers.
         processes: Several processes, which share the images out and write one file of JSON lines.
     """
     set_read_limits(pictures.max_megapixels, pictures.max_file_mib)
@@ -117,11 +121,13 @@ def detect(
             params, config = load_model(weights)
             config = search.override(config)
             results.check(config.method, several=processes.are_several)
+            forms.check(read=results.read, format=format, method=config.method)
             images = list_images([path, *more], exclude=results.picture_folders)
             annotated_paths = AnnotatedPaths(images, results.annotate) if results.annotate else None
         finished = prepare_output(output, format, resume=results.resume)
         remaining = share_of_process(images, finished)
 
+    questions = Questions(numbers=results.read, pattern=forms.number_pattern())
     pages = (page for page in list_pages(remaining) if not finished.holds(page))
     detector = Detector(params, config, log=log)
     normalised = pictures.normalise
@@ -153,6 +159,10 @@ def detect(
             if crops:
                 crops.write(page, detections)
             result = page_result(page, ink.shape, detections, read=results.read)
+            whole = ink if isinstance(ink, np.ndarray) else None
+            if whole is None and questions.numbers:
+                log(f"digits-jax: {page.image} is read in strips: its numbers have no signs")
+            result |= answer(questions, whole, detections, config)
             if results.probabilities:
                 _add_probabilities(result, detections.probabilities)
             yield result

@@ -114,7 +114,8 @@ class ResultOptions:
     """What is told of each page, in which format, and where it is written."""
 
     # Add "lines" to each JSON object: one string a line of text, with its digits from left to
-    # right. Lines may slope by up to 20 degrees.
+    # right. Lines may slope by up to 20 degrees. Add "numbers", too: their digits with the signs
+    # between them, - . , / and :, as text and as a value.
     read: bool = False
     # Add "probabilities" to each detection in JSON lines: those of the digits 0 to 9. The search of
     # all windows does not have them.

@@ -42,8 +42,8 @@ def find_lines(boxes_xyxy: Num[np.ndarray, "n 4"]) -> list[list[int]]:
     """
     if not len(boxes_xyxy):
         return []
-    centres, heights = _centres(boxes_xyxy), _heights(boxes_xyxy)
-    x, y = _rotate(centres, estimate_slope(centres, heights))
+    centres, heights = box_centres(boxes_xyxy), box_heights(boxes_xyxy)
+    x, y = rotate(centres, estimate_slope(centres, heights))
     lines: list[list[int]] = []
     for k in np.lexsort((*boxes_xyxy.T, y, x)).tolist():
         overlaps = [_overlap_in_height(y, heights, line[-1], k) for line in lines]
@@ -76,7 +76,7 @@ def estimate_slope(centres: Float[np.ndarray, "n 2"], heights: Float[np.ndarray,
     weight = 1 / (1 + distance[i, j])
 
     def score(angle: float) -> float:
-        off_level = _rotate(offsets, angle)[1] / size / LEVEL_TOLERANCE
+        off_level = rotate(offsets, angle)[1] / size / LEVEL_TOLERANCE
         return float((weight * np.exp(-(off_level**2))).sum())
 
     angles = np.radians(np.arange(0, MAX_SLOPE_DEG + SLOPE_STEP_DEG, SLOPE_STEP_DEG))
@@ -89,7 +89,7 @@ def _overlap_in_height(y: np.ndarray, heights: np.ndarray, i: int, j: int) -> fl
     return float(overlap / min(heights[i], heights[j]))
 
 
-def _rotate(points: Float[np.ndarray, "n 2"], angle: float) -> tuple[np.ndarray, np.ndarray]:
+def rotate(points: Float[np.ndarray, "n 2"], angle: float) -> tuple[np.ndarray, np.ndarray]:
     """Returns how far points lie along lines of a slope, and how far below such a line."""
     x, y = points.T
     cos, sin = np.cos(angle), np.sin(angle)
@@ -99,14 +99,21 @@ def _rotate(points: Float[np.ndarray, "n 2"], angle: float) -> tuple[np.ndarray,
 def _join_digits(boxes_xyxy: Num[np.ndarray, "n 4"], digits: Int[np.ndarray, " n"]) -> str:
     """Returns the digits of a line as text, with a space for each wide gap."""
     gaps = boxes_xyxy[1:, 0] - boxes_xyxy[:-1, 2]
-    wide = gaps > SPACE_WIDTH * np.median(_heights(boxes_xyxy))
+    wide = gaps > space_width(boxes_xyxy)
     spaces = ["", *(" " if gap else "" for gap in wide)]
     return "".join(f"{space}{digit}" for space, digit in zip(spaces, digits, strict=True))
 
 
-def _centres(boxes_xyxy: Num[np.ndarray, "n 4"]) -> Float[np.ndarray, "n 2"]:
+def space_width(boxes_xyxy: Num[np.ndarray, "n 4"]) -> float:
+    """Returns the width in px of the gaps beyond which digits of a line are different numbers."""
+    return SPACE_WIDTH * float(np.median(box_heights(boxes_xyxy)))
+
+
+def box_centres(boxes_xyxy: Num[np.ndarray, "n 4"]) -> Float[np.ndarray, "n 2"]:
+    """Returns x and y of the middles of boxes, px."""
     return np.asarray((boxes_xyxy[:, :2] + boxes_xyxy[:, 2:]) / 2, np.float64)
 
 
-def _heights(boxes_xyxy: Num[np.ndarray, "n 4"]) -> Float[np.ndarray, " n"]:
+def box_heights(boxes_xyxy: Num[np.ndarray, "n 4"]) -> Float[np.ndarray, " n"]:
+    """Returns the heights of boxes in px, at least 1."""
     return np.maximum(boxes_xyxy[:, 3] - boxes_xyxy[:, 1], 1).astype(np.float64)
