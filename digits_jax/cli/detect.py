@@ -44,7 +44,7 @@ from digits_jax.detect.output_formats import (
     round_float32,
 )
 from digits_jax.detect.padding import bucket_shape
-from digits_jax.detect.page_answers import Questions, answer
+from digits_jax.detect.page_answers import answer
 from digits_jax.detect.peaks import default_max_detections
 from digits_jax.detect.result_files import (
     FinishedPages,
@@ -53,6 +53,12 @@ from digits_jax.detect.result_files import (
     write_results,
 )
 from digits_jax.detect.result_parts import merge_parts, share_of_process
+from digits_jax.detect.rotation import (
+    choose_turns,
+    turn_detections_back,
+    turn_each,
+    turn_result_back,
+)
 from digits_jax.detect.visualize import draw_detections
 from digits_jax.images.folders import Page, list_images, list_pages
 from digits_jax.images.read import ImageError
@@ -62,7 +68,9 @@ from digits_jax.runtime.live_processes import begin_together
 from digits_jax.runtime.progress import log, progress
 from digits_jax.version import __version__
 
-SearchedPage = tuple[tuple[Page, Picture | None], tuple[Ink | LargeInk, Detections] | ImageError]
+SearchedPage = tuple[
+    tuple[Page, Picture | None], int, tuple[Ink | LargeInk, Detections] | ImageError
+]
 
 
 def detect(
@@ -106,7 +114,7 @@ def detect(
         search: What counts as a digit, and how digits are searched for.
         pictures: How pictures are read.
         results: What is told of each page, in which format, and where it is written.
-        forms: What is asked of numbers.
+        forms: What is asked of numbers and forms, and how pages are turned.
         processes: Several processes, which share the images out and write one file of JSON lines.
     """
     set_read_limits(pictures.max_megapixels, pictures.max_file_mib)
@@ -127,19 +135,19 @@ def detect(
         finished = prepare_output(output, format, resume=results.resume)
         remaining = share_of_process(images, finished)
 
-    questions = Questions(numbers=results.read, pattern=forms.number_pattern())
+    questions = forms.questions(read=results.read)
     pages = (page for page in list_pages(remaining) if not finished.holds(page))
     detector = Detector(params, config, log=log)
     normalised = pictures.normalise
     in_strips = partial(
         detect_large, detector, normalised=normalised, show_progress=is_main_process()
     )
-    inputs = read_pages(pages, normalised=normalised, dpi=pictures.dpi)
-    searched = detect_readable(detector.detect_each, inputs, in_strips)
+    inputs = turn_each(read_pages(pages, normalised=normalised, dpi=pictures.dpi), forms.turns)
+    searched = choose_turns(detect_readable(detector.detect_each, inputs, in_strips), forms.turns)
     unreadable = {str(image) for image in images} & finished.unreadable
 
     def page_results(crops: CropFolder | None) -> Iterator[Result]:
-        for (page, picture), outcome in _with_progress(searched, len(remaining)):
+        for (page, picture), turn, outcome in _with_progress(searched, len(remaining)):
             if isinstance(outcome, ImageError):
                 log(f"digits-jax: {outcome}")
                 unreadable.add(str(page.image))
@@ -152,19 +160,23 @@ def detect(
                 detections = detections.from_score(threshold)
             if detections.truncated:
                 _warn_of_truncation(page, ink, config)
+            given = turn_detections_back(detections, turn, ink.shape)
             if annotated_paths and picture is None:
                 log(f"digits-jax: {page.image} is too large to be drawn with its detections")
             elif annotated_paths and picture is not None:
-                _annotate(annotated_paths.path(page.image, page.number), picture, detections)
+                _annotate(annotated_paths.path(page.image, page.number), picture, given)
             if crops:
-                crops.write(page, detections)
-            result = page_result(page, ink.shape, detections, read=results.read)
+                crops.write(page, given)
             whole = ink if isinstance(ink, np.ndarray) else None
-            if whole is None and questions.numbers:
-                log(f"digits-jax: {page.image} is read in strips: its numbers have no signs")
-            result |= answer(questions, whole, detections, config)
+            if whole is None and forms.rotate != "0":
+                log(f"digits-jax: {page.image} is read in strips and is not turned")
+            result = page_result(page, ink.shape, detections, read=results.read)
+            log_page = partial(_log_of, page)
+            result |= answer(questions, whole, ink.shape, detections, config, log_page)
             if results.probabilities:
                 _add_probabilities(result, detections.probabilities)
+            if forms.rotate != "0":
+                result = turn_result_back(result, turn)
             yield result
 
     named = LabelStudioOptions(results.image_url, f"digits-jax {__version__} {weights}")
@@ -191,6 +203,10 @@ def _with_progress(searched: Iterable[SearchedPage], images: int) -> Iterator[Se
     by_image = groupby(searched, key=lambda searched_page: searched_page[0][0].image)
     for _, pages in progress(by_image, "image", images if is_main_process() else 0):
         yield from pages
+
+
+def _log_of(page: Page, text: str) -> None:
+    log(f"digits-jax: {page.image} {text}")
 
 
 def _warn_of_truncation(page: Page, ink: Ink | LargeInk, config: DetectorConfig) -> None:
