@@ -113,7 +113,7 @@ def formatter(
     format: Format, label_studio: LabelStudioOptions
 ) -> Callable[[Iterable[Result]], Iterator[str]]:
     """Returns the function that turns results into the lines of a format."""
-    formatters = {
+    formatters: dict[Format, Callable[[Iterable[Result]], Iterator[str]]] = {
         "jsonl": to_jsonl,
         "coco": to_coco,
         "csv": to_csv,

@@ -64,13 +64,13 @@ def test_every_digit_of_a_scene_is_detected(
 def test_detections_have_their_types_are_sorted_and_lie_inside_the_image(
     scene_detections: list[Detections],
 ) -> None:
-    for boxes, windows, labels, scores, truncated, probabilities in scene_detections:
+    for boxes, windows, labels, scores, truncated, *others in scene_detections:
         n = len(labels)
         assert [array.shape for array in (boxes, windows, scores)] == [(n, 4), (n, 4), (n,)]
         types = [array.dtype for array in (boxes, windows, labels, scores)]
         assert types == [np.int64, np.float32, np.int64, np.float32]
         assert isinstance(truncated, bool)
-        assert probabilities is None
+        assert others == [None, None]  # no probabilities and no crops
         assert (np.diff(scores) <= 0).all()
         assert (scores >= MIN_SCORE).all()
         assert (scores <= 1).all()
