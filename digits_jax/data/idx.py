@@ -15,9 +15,12 @@ from jaxtyping import UInt8
 
 from digits_jax.runtime.errors import DigitsJaxError
 
+# The types of an idx file's numbers, by the third byte of the file; all are big-endian.
+IDX_DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+
 
 class DataError(DigitsJaxError):
-    """MNIST could not be read, or the data read is not MNIST; the message says what to do."""
+    """Digits could not be read, or are not what they should be; the message says what to do."""
 
 
 class RawMnist(NamedTuple):
@@ -67,6 +70,46 @@ def idx_header(shape: tuple[int, ...]) -> bytes:
     return np.array([0x800 + len(shape), *shape], ">u4").tobytes()
 
 
+def read_idx_header(content: bytes) -> tuple[np.dtype, tuple[int, ...]] | None:
+    """Returns the type and the shape that an idx file declares, or None if it is no idx file.
+
+    Args:
+      content: the file, unpacked, or its first 20 bytes.
+    """
+    if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in IDX_DTYPES:
+        return None
+    axes = content[3]
+    if not 1 <= axes <= 4 or len(content) < 4 + 4 * axes:
+        return None
+    sizes = np.frombuffer(content, ">u4", axes, offset=4)
+    return np.dtype(IDX_DTYPES[content[2]]), tuple(int(size) for size in sizes)
+
+
+def parse_idx(content: bytes, name: str) -> np.ndarray:
+    """Returns the array of an idx file of any type and shape.
+
+    Args:
+      content: the file, unpacked.
+      name: of the file, for messages.
+
+    Raises:
+      DataError: it is no idx file, or longer or shorter than it declares.
+    """
+    header = read_idx_header(content)
+    if header is None:
+        found = f"one that begins {content[:8]!r}" if content else "an empty file"
+        raise DataError(f"{name}: expected an idx file, found {found}. Get the file again.")
+    dtype, shape = header
+    start, size = 4 + 4 * len(shape), dtype.itemsize * math.prod(shape)
+    if len(content) - start != size:
+        state = "cut off" if len(content) - start < size else "too long"
+        raise DataError(
+            f"{name}: the idx file is {state}: its header declares {_times(shape)} numbers, which "
+            f"are {size:,} bytes, and {len(content) - start:,} follow. Get the file again."
+        )
+    return np.frombuffer(content, dtype, offset=start).reshape(shape)
+
+
 def find_idx(folder: Path, name: str) -> Path | None:
     """Returns the path of an idx file in a folder: raw, else as `.gz`, else None."""
     candidates = (folder / name, folder / f"{name}.gz")
@@ -99,8 +142,9 @@ def _read_idx(path: Path, shape: tuple[int, ...]) -> np.ndarray:
         raise DataError(f"{path}: cannot be read ({error}). Get the file again.") from error
     if content[: len(header)] != header:
         raise DataError(
-            f"{path}: not MNIST's idx header: expected {header.hex()}, "
-            f"found {content[: len(header)].hex() or 'an empty file'}. Get the file again."
+            f"{path}: expected MNIST's idx file of {_times(shape)} bytes, found "
+            f"{_describe_header(content)}. Get the file again, or name a folder of your own digits "
+            "with --digits."
         )
     if len(content) != size:
         actual = f"{len(content):,} bytes" if len(content) < size else "more"
@@ -108,3 +152,18 @@ def _read_idx(path: Path, shape: tuple[int, ...]) -> np.ndarray:
             f"{path}: expected {size:,} bytes of idx data, found {actual}. Get the file again."
         )
     return np.frombuffer(content, np.uint8, offset=len(header)).reshape(shape)
+
+
+def _describe_header(content: bytes) -> str:
+    """Returns what the file is, in words."""
+    if not content:
+        return "an empty file"
+    header = read_idx_header(content)
+    if header is None:
+        return f"a file that begins {content[:8]!r}"
+    dtype, shape = header
+    return f"one of {_times(shape)} numbers of type {dtype.name}"
+
+
+def _times(shape: tuple[int, ...]) -> str:
+    return " × ".join(f"{size:,}" for size in shape)

@@ -15,7 +15,7 @@ from digits_jax.detect.detector import Detector
 from digits_jax.images.folders import Page
 from digits_jax.images.ink_rows import GreyRows, NormalisedRows
 from digits_jax.images.large import count_tiff_pages, is_read_by_rows, open_large_image
-from digits_jax.images.mnist_format import frame_digit, normalise_stroke_width
+from digits_jax.images.mnist_format import frame_single_digit
 from digits_jax.images.normalise import is_ink_on_black, normalise
 from digits_jax.images.pdf import DEFAULT_DPI
 from digits_jax.images.read import ImageError, Source, TooLargeError, read_image
@@ -204,7 +204,7 @@ def _read_page(
 def _read_digit(path: Path, normalised: bool) -> Digit:
     ink = read_ink(path, normalised=normalised)[1]
     try:
-        return frame_digit(normalise_stroke_width(ink))
+        return frame_single_digit(ink)
     except ValueError as error:
         raise ImageError(f"{path} is blank: {error}; name another image") from error
 

@@ -47,6 +47,18 @@ def frame_digit(image: UInt8[np.ndarray, "h w"]) -> UInt8[np.ndarray, "28 28"]:
     return frame_ink(image)
 
 
+def frame_single_digit(ink: UInt8[np.ndarray, "h w"]) -> UInt8[np.ndarray, "28 28"]:
+    """Frames a picture of one digit, by any pen, as `frame_digit` does, in MNIST's stroke width.
+
+    Args:
+      ink: `[h, w]` uint8, bright on black. An image of 28×28 px is returned unchanged.
+
+    Raises:
+      ArgumentError: all pixels have the same grey value.
+    """
+    return frame_digit(normalise_stroke_width(ink))
+
+
 def frame_ink(image: UInt8[np.ndarray, "h w"]) -> UInt8[np.ndarray, "28 28"]:
     """Frames a digit as `frame_digit` does, an image of 28×28 px included.
 
