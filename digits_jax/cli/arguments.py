@@ -10,13 +10,11 @@ from PIL import Image
 from digits_jax.detect.config import DEFAULT_CONFIG, DetectorConfig, config_of_weights
 from digits_jax.images import read
 from digits_jax.models.cnn import Params
-from digits_jax.models.weights import load_pretrained, load_weights
 from digits_jax.runtime.checks import check_range
 from digits_jax.runtime.distributed import join_processes
 from digits_jax.runtime.progress import log
-
-PRETRAINED = "pretrained"
-PRETRAINED_ALIAS = "released"  # the name until version 0.1
+from digits_jax.train.initial_weights import PRETRAINED as PRETRAINED
+from digits_jax.train.initial_weights import is_pretrained, is_weights_file, resolve_weights
 
 ImageArgument = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="IMAGE")]
 MoreImagesArgument = Annotated[
@@ -115,9 +113,9 @@ def load_model(weights: str) -> LoadedModel:
       WorkdirError: as `resolve_weights`.
     """
     params = resolve_weights(weights)
-    if _is_pretrained(weights):
+    if is_pretrained(weights):
         return LoadedModel(params, DEFAULT_CONFIG)
-    config = config_of_weights(weights) if _is_file(weights) else None
+    config = config_of_weights(weights) if is_weights_file(weights) else None
     if config is None:
         log(
             f"digits-jax: the weights {weights} come without detector constants; those of the "
@@ -125,36 +123,3 @@ def load_model(weights: str) -> LoadedModel:
         )
         config = DEFAULT_CONFIG
     return LoadedModel(params, config)
-
-
-def resolve_weights(weights: str) -> Params:
-    """Loads the parameters that `--weights` names.
-
-    Args:
-      weights: "pretrained" (or its older name "released") for the weights that come with the
-        package; a folder that `digits-jax train` has written ("./pretrained" for a folder of that
-        name); or a file that `save_weights` has written.
-
-    Returns:
-      The parameters as float32.
-
-    Raises:
-      WeightsError: the package's weights or the file are missing or damaged.
-      WorkdirError: the folder holds no run or no checkpoint, or the checkpoint is damaged.
-    """
-    if _is_pretrained(weights):
-        return load_pretrained()
-    if _is_file(weights):
-        return load_weights(weights)
-    # Orbax takes a second to import, and only a training run needs it.
-    from digits_jax.train.checkpoints import load_checkpoint
-
-    return load_checkpoint(weights)
-
-
-def _is_pretrained(weights: str) -> bool:
-    return weights in (PRETRAINED, PRETRAINED_ALIAS)
-
-
-def _is_file(weights: str) -> bool:
-    return weights.endswith(".safetensors") or Path(weights).is_file()

@@ -17,6 +17,7 @@ from digits_jax.runtime.distributed import (
     leave_at_once,
 )
 from digits_jax.runtime.progress import log
+from digits_jax.train.comparison import describe_comparison, read_comparison
 from digits_jax.train.config import CONFIGS, TrainConfig
 from digits_jax.train.loop import Diverged, train
 from digits_jax.train.signals import Interrupted
@@ -31,16 +32,18 @@ def base_config(arguments: Sequence[str]) -> str:
 
     It must be known before tyro parses the arguments, because it gives the other options their
     defaults, which `--help` shows. tyro's `overridable_config_cli` would make it a subcommand,
-    `train paper --steps 10`, instead of the option `--config paper`.
+    `train paper --steps 10`, instead of the option `--config paper`. Without that option it is
+    `standard`, or `finetune` if there is `--init`.
     """
-    name = "standard"
+    name = None
     for option, value in zip(["", *arguments], arguments, strict=False):
         key, equals, text = value.partition("=")
         if option in CONFIG_OPTIONS and value in CONFIGS:
             name = value
         elif equals and key in CONFIG_OPTIONS and text in CONFIGS:
             name = text
-    return name
+    is_started = any(value.partition("=")[0] == "--init" for value in arguments)
+    return name or ("finetune" if is_started else "standard")
 
 
 def train_command(base: str) -> Callable[..., None]:
@@ -53,7 +56,7 @@ def train_command(base: str) -> Callable[..., None]:
     def command(
         *,
         config: Annotated[
-            Literal["standard", "quick", "accurate", "paper"],
+            Literal["standard", "quick", "accurate", "paper", "finetune"],
             tyro.conf.arg(name="recipe", aliases=["--config"]),
         ] = base,  # type: ignore[assignment]
         workdir: Path = Path("runs") / base,
@@ -62,10 +65,20 @@ def train_command(base: str) -> Callable[..., None]:
             Path | None,
             tyro.conf.arg(metavar="FOLDER", help_behavior_hint="(default: search as above)"),
         ] = None,
+        digits: Annotated[
+            tuple[str, ...],
+            tyro.conf.arg(metavar="SOURCE [SOURCE …]", help_behavior_hint="(default: MNIST)"),
+        ] = (),
+        init: Annotated[
+            str | None,
+            tyro.conf.arg(
+                metavar="pretrained|WORKDIR|FILE", help_behavior_hint="(default: random weights)"
+            ),
+        ] = None,
         processes: ProcessesArgument = Processes(),  # noqa: B008
         fields: Annotated[TrainConfig, tyro.conf.arg(name="")] = CONFIGS[base],
     ) -> None:
-        """Train the network on MNIST and count its errors on the test digits.
+        """Train the network on MNIST, or on other digits, and count its errors on the test digits.
 
         If a run was interrupted, the same command continues it from its last checkpoint.
 
@@ -75,8 +88,9 @@ def train_command(base: str) -> Callable[..., None]:
         folder.
 
         The work folder receives run.json (configuration and seed), metrics.jsonl (one line an
-        evaluation), checkpoints/ (the newest three and the best) and training_curve.png. Messages
-        go to standard error.
+        evaluation), checkpoints/ (the newest three and the best) and training_curve.png; with
+        --digits or --init also comparison.json (test errors before and after). Messages go to
+        standard error.
 
         Args:
             config: Training starts from this configuration, whose fields the options from
@@ -87,6 +101,13 @@ def train_command(base: str) -> Callable[..., None]:
                 seed.
             data_dir: This folder holds the four idx files of MNIST (raw or .gz), or mnist/3.0.1 as
                 prepared by TensorFlow Datasets.
+            digits: Train on these digits instead of MNIST's: a folder with subfolders 0 to 9 of
+                pictures of single digits, or idx, .npz, CSV, Parquet or LIBSVM files, or their
+                folder. They are framed as MNIST's are. A tenth validates, and another tenth tests.
+                The prefix emnist: marks files whose rows and columns are exchanged, as EMNIST's.
+            init: Start from these trained weights: `pretrained` (or `released`) for those of the
+                package, a folder that `digits-jax train` has written, or a .safetensors file. The
+                configuration is then `finetune` if --config names no other.
             processes: Several processes train on the devices of all of them.
             fields: The configuration itself, each field an option.
         """
@@ -94,7 +115,7 @@ def train_command(base: str) -> Callable[..., None]:
         mnist = load_mnist(data_dir, log)
         try:
             with detect_lost_processes():
-                train(fields, workdir, seed, mnist=mnist)
+                train(fields, workdir, seed, mnist=mnist, digits=digits or None, init=init)
                 result = evaluate_run(workdir, lambda: mnist)
         except Diverged as error:
             log(f"digits-jax: {error}")
@@ -107,10 +128,15 @@ def train_command(base: str) -> Callable[..., None]:
             leave_at_once(1)
         if not is_main_process():
             return
+        comparison = read_comparison(workdir)
+        tested = "MNIST test" if comparison else "Test"
+        if comparison:
+            log(describe_comparison(comparison["before"], comparison["after"]))
         chosen = "" if fields.train_on_validation else ", the best on the validation digits"
         log(
-            f"Test accuracy {result['test_accuracy']:.2%}: {result['errors']} errors in "
-            f"{result['examples']:,} digits, at step {result['step']:,}{chosen}.\n"
+            f"{tested} accuracy {result['test_accuracy']:.2%}: "
+            f"{result['errors']} errors in {result['examples']:,} digits, at step "
+            f"{result['step']:,}{chosen}.\n"
             f"  curve        {workdir / 'training_curve.png'}\n"
             f"  metrics      {workdir / 'metrics.jsonl'}\n"
             f"  checkpoints  {workdir / 'checkpoints'}\n"

@@ -31,8 +31,10 @@ def sample_batch(
     *,
     hands: Dataset | None = None,
     share: float = 0.0,
+    mnist: Dataset | None = None,
+    mnist_share: float = 0.0,
 ) -> Batch:
-    """Draws digits from a dataset uniformly, with replacement, and a share from another one.
+    """Draws digits from a dataset uniformly, with replacement, and shares from other ones.
 
     Args:
       key: the source of all randomness.
@@ -40,15 +42,19 @@ def sample_batch(
       n: the number of digits to draw.
       hands: the digits in other hands, or None.
       share: the probability with which a digit is drawn from `hands`.
+      mnist: MNIST's digits, if the dataset is another, or None.
+      mnist_share: the probability with which a digit that is not of `hands` is one of `mnist`.
 
     Returns:
       The digits as a batch, each with a target confidence of 1.
     """
     images, labels = _sample_digits(key, dataset, n)
-    if hands is not None:
-        share_key, rows_key = jax.random.split(jax.random.fold_in(key, 1))
-        other_images, other_labels = _sample_digits(rows_key, hands, n)
-        is_other = jax.random.bernoulli(share_key, share, (n,))
+    for number, other, other_share in ((2, mnist, mnist_share), (1, hands, share)):
+        if other is None or other_share == 0:
+            continue
+        share_key, rows_key = jax.random.split(jax.random.fold_in(key, number))
+        other_images, other_labels = _sample_digits(rows_key, other, n)
+        is_other = jax.random.bernoulli(share_key, other_share, (n,))
         images = jnp.where(is_other[:, None, None], other_images, images)
         labels = jnp.where(is_other, other_labels, labels)
     return Batch(to_network_input(images), labels, jnp.ones(n))

@@ -16,11 +16,16 @@ from jax.sharding import Sharding
 from digits_jax.models.cnn import Params
 from digits_jax.runtime.errors import first_line
 from digits_jax.train.config import TrainConfig
+from digits_jax.train.standard_error import standard_error
 from digits_jax.train.step import Metrics, TrainState, initial_state
-from digits_jax.train.workdir import WorkdirError, read_metrics, read_run
+from digits_jax.train.workdir import (
+    WorkdirError,
+    count_own_validation_digits,
+    read_metrics,
+    read_run,
+)
 
 KEEP_NEWEST = 3  # checkpoints kept besides the best one
-STANDARD_ERROR = 0.000705  # of an accuracy of 99.5 % on 10,000 digits
 
 
 class RunningMetrics(NamedTuple):
@@ -79,6 +84,7 @@ class Checkpoints:
         rows = read_metrics(workdir / "metrics.jsonl")
         accuracies = {row.step: row.validation_accuracy for row in rows}
         self._validation = {step: value for step, value in accuracies.items() if value is not None}
+        self._own_validation_digits = count_own_validation_digits(workdir)
         self._args = ocp.args
         if read_only:
             options = ocp.CheckpointManagerOptions(
@@ -200,7 +206,8 @@ class Checkpoints:
         Args:
           steps: the steps to choose from; at least one.
         """
-        best = max(self._validation.values(), default=0.0) - STANDARD_ERROR
+        best = max(self._validation.values(), default=0.0)
+        best -= standard_error(best, self._own_validation_digits)
         return max(steps, key=lambda step: (min(self._validation.get(step, -1.0), best), step))
 
     def close(self) -> None:

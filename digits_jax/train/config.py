@@ -117,6 +117,11 @@ class TrainConfig:
     # This share of the digits (0 to 1) is shown as a component of ink is: framed exactly, without
     # neighbours, and half of them without their faint edge.
     isolated_digits: float = 0.0
+    # This share of the digits (0 to 1) is MNIST's training digits beside those of --digits, so that
+    # the network does not forget them. Without --digits it changes nothing.
+    mnist_share: float = 0.0
+    # All layers are trained, or the dense layers alone: layers 6 and 8 of the paper's nine.
+    trained_layers: Literal["all", "dense"] = "all"
     # The targets are mixed with this share (0 up to, but not including, 1) of the uniform
     # distribution over the classes.
     label_smoothing: float = 0.0
@@ -143,6 +148,7 @@ class TrainConfig:
             ("neighbours", 0, 3, ""),
             ("other_hands", 0, 1, ""),
             ("isolated_digits", 0, 1, ""),
+            ("mnist_share", 0, 1, ""),
         ):
             check_range(name, getattr(self, name), low, high, unit=unit, error=ConfigError)
         if not 0 <= self.label_smoothing < 1:
@@ -271,3 +277,14 @@ CONFIGS = {
         evaluate_every=2000,
     ),
 }
+# A few minutes' training of trained weights on digits of one's own. Negatives, and MNIST's digits
+# beside, keep what the weights know; experiments/studies/finetune.py chose among them.
+CONFIGS["finetune"] = dataclasses.replace(
+    CONFIGS["standard"],
+    batch_size=128,
+    steps=300,
+    learning_rate=3e-4,
+    evaluate_every=100,
+    mnist_share=0.3,
+    other_hands=0.1,
+)

@@ -13,6 +13,8 @@ NEW_FIELDS = (
     "isolated_digits",
     "label_smoothing",
     "train_on_validation",
+    "mnist_share",
+    "trained_layers",
 )
 
 
@@ -21,7 +23,7 @@ def to_former_names(config: TrainConfig) -> dict[str, Any]:
     return {
         FORMER_NAMES.get(name, name): value
         for name, value in dataclasses.asdict(config).items()
-        if value or name not in NEW_FIELDS
+        if name not in NEW_FIELDS or value != getattr(TrainConfig, name)
     }
 
 

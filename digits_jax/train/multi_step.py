@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -26,7 +26,21 @@ from digits_jax.train.step import Metrics, TrainState, apply_gradients
 BATCHES_AHEAD = 10
 
 Count = int | Int[Array, ""]
-MultiStep = Callable[[TrainState, Dataset, Key[Array, ""], Count], tuple[TrainState, Metrics]]
+
+
+@runtime_checkable
+class MultiStep(Protocol):
+    """Does `count` steps on a dataset, with MNIST's digits beside it if it is another."""
+
+    def __call__(
+        self,
+        state: TrainState,
+        dataset: Dataset,
+        key: Key[Array, ""],
+        count: Count,
+        mnist: Dataset | None = None,
+    ) -> tuple[TrainState, Metrics]:
+        """Returns the state and the metrics after the steps."""
 
 
 class _TrainingData(NamedTuple):
@@ -34,6 +48,7 @@ class _TrainingData(NamedTuple):
 
     digits: Dataset
     pictures: DrawnPictures
+    mnist: Dataset | None  # if the digits are others
 
 
 def steps_per_dispatch(mesh: Mesh) -> int:
@@ -68,16 +83,25 @@ def make_multi_step(
       batches_ahead: the number of batches that a loop augments at once.
 
     Returns:
-      `multi_step(state, dataset, key, count) -> (state, metrics)`, which does `count` steps and
-      donates `state`. States, datasets and keys must have the same shapes in all calls. It raises
-      an ArgumentError if `count` is not possible.
+      `multi_step(state, dataset, key, count, mnist=None) -> (state, metrics)`, which does `count`
+      steps and donates `state`. States, datasets and keys must have the same shapes in all calls.
+      Pictures are drawn from `mnist` if it is given. It raises an ArgumentError if `count` is not
+      possible.
     """
     replicated, sharded = NamedSharding(mesh, P()), NamedSharding(mesh, P("data"))
 
     def make_batch(step: Int[Array, ""], data: _TrainingData, key: Key[Array, ""]) -> Batch:
         sample_key, augment_key = jax.random.split(jax.random.fold_in(key, step))
         hands, share = data.pictures.hands, config.other_hands
-        batch = sample_batch(sample_key, data.digits, config.batch_size, hands=hands, share=share)
+        batch = sample_batch(
+            sample_key,
+            data.digits,
+            config.batch_size,
+            hands=hands,
+            share=share,
+            mnist=data.mnist,
+            mnist_share=config.mnist_share,
+        )
         batch = lax.with_sharding_constraint(batch, sharded)
         return augment(augment_key, batch, config, data.pictures.negatives)
 
@@ -121,7 +145,7 @@ def make_multi_step(
     pictures = DrawnPictures()
 
     def prepare(
-        state: TrainState, dataset: Dataset, key: Key[Array, ""], count: Count
+        state: TrainState, data: _TrainingData, key: Key[Array, ""], count: Count
     ) -> tuple[Compiled, DrawnPictures]:
         """Compiles the program and meanwhile draws the pictures: both take seconds."""
         # Without this option a GPU compiles a generator anew for each of the sixty random draws of
@@ -129,9 +153,9 @@ def make_multi_step(
         gpu = mesh.devices.flat[0].platform == "gpu"
         options = {"jax_threefry_gpu_kernel_lowering": True} if gpu else {}
         with ThreadPoolExecutor() as pool:
-            spec = pictures_spec(config)
-            drawing = pool.submit(draw_pictures, dataset, config) if any(spec) else None
-            data = _TrainingData(dataset, spec)
+            spec, digits = pictures_spec(config), data.mnist or data.digits
+            drawing = pool.submit(draw_pictures, digits, config) if any(spec) else None
+            data = data._replace(pictures=spec)
             with temporary_jax_config(**options):
                 lowered = program.lower(state, data, key, count)
             compiled = lowered.compile()
@@ -141,14 +165,19 @@ def make_multi_step(
         return compiled, drawn
 
     def multi_step(
-        state: TrainState, dataset: Dataset, key: Key[Array, ""], count: Count
+        state: TrainState,
+        dataset: Dataset,
+        key: Key[Array, ""],
+        count: Count,
+        mnist: Dataset | None = None,
     ) -> tuple[TrainState, Metrics]:
         if count > max_steps or (max_steps == 1 and count != 1):
             allowed = "1 step" if max_steps == 1 else f"at most {max_steps} steps"
             raise ArgumentError(f"expected {allowed} a call; got {count}: make another program")
         nonlocal compiled, pictures
         if compiled is None:
-            compiled, pictures = prepare(state, dataset, key, count)
-        return compiled(state, _TrainingData(dataset, pictures), key, count)
+            data = _TrainingData(dataset, pictures, mnist)
+            compiled, pictures = prepare(state, data, key, count)
+        return compiled(state, _TrainingData(dataset, pictures, mnist), key, count)
 
     return multi_step

@@ -13,6 +13,7 @@ from digits_jax.train.muon import scale_by_fast_muon
 # Muon's learning rate ÷ that of Adam: its updates are then about as large.
 MUON_RATE = 5.0
 MUON_LAYERS = ("conv2", "dense1")
+DENSE_LAYERS = ("dense1", "dense2")
 
 
 def learning_rate_schedule(config: TrainConfig) -> optax.Schedule:
@@ -30,9 +31,16 @@ def make_optimizer(config: TrainConfig) -> optax.GradientTransformation:
     """Returns the optimizer with its learning-rate schedule.
 
     For sgd that is θ := θ − α·∇L; adam rescales the gradient by its moments (Kingma and Ba, 2015).
+    Layers that are not trained get no updates, and no state of the optimizer.
     """
     make = {"adam": optax.adam, "sgd": optax.sgd, "muon": _muon}[config.optimizer]
-    return make(learning_rate_schedule(config))
+    optimizer = make(learning_rate_schedule(config))
+    if config.trained_layers == "all":
+        return optimizer
+    return optax.partition(
+        {"trained": optimizer, "fixed": optax.set_to_zero()},
+        lambda params: {layer: "trained" if layer in DENSE_LAYERS else "fixed" for layer in params},
+    )
 
 
 def _muon(learning_rate: optax.Schedule) -> optax.GradientTransformation:

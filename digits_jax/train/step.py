@@ -36,9 +36,11 @@ class Metrics(NamedTuple):
     bad_step: Int[Array, ""]  # the first step whose loss was not finite, or −1
 
 
-def initial_state(config: TrainConfig, key: Key[Array, ""]) -> TrainState:
-    """Returns fresh parameters and optimizer state, at step 0."""
-    params = init(key)
+def initial_state(
+    config: TrainConfig, key: Key[Array, ""], params: Params | None = None
+) -> TrainState:
+    """Returns the state at step 0, of fresh parameters or of the ones given."""
+    params = init(key) if params is None else params
     return TrainState(jnp.zeros((), jnp.int32), params, make_optimizer(config).init(params))
 
 

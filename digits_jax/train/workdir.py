@@ -33,6 +33,11 @@ class RunInfo(NamedTuple):
     negatives_sha256: str | None = None
     # The hash of the digits in other hands, or None likewise.
     other_hands_sha256: str | None = None
+    # The digits that are trained on, if they are not MNIST's: sources and counts.
+    digits: dict[str, Any] | None = None
+    # The weights that the run started from, as they were named, and their hash.
+    init: str | None = None
+    init_sha256: str | None = None
 
 
 @contextmanager
@@ -84,6 +89,18 @@ def read_run(workdir: Path) -> RunInfo:
         raise WorkdirError(f"{path} cannot be read as a run's description: {error}") from error
 
 
+def count_own_validation_digits(workdir: Path) -> int | None:
+    """Returns how many digits of its own a run is validated on; None if these are MNIST's.
+
+    Args:
+      workdir: the work folder. If it holds no run yet, the result is None.
+    """
+    if not _run_path(workdir).exists():
+        return None
+    digits = read_run(workdir).digits
+    return None if digits is None else sum(digits["validation"])
+
+
 def start_run(workdir: Path, run: RunInfo) -> None:
     """Creates the work folder of a run, or checks that it already belongs to this run.
 
@@ -96,8 +113,8 @@ def start_run(workdir: Path, run: RunInfo) -> None:
       run: the run to begin or to continue.
 
     Raises:
-      WorkdirError: the folder belongs to a run with another configuration or seed, or it is not a
-        folder.
+      WorkdirError: the folder belongs to a run with another configuration, seed or initial
+        weights, or on other digits, or it is not a folder.
     """
     exists = _run_path(workdir).exists()
     if exists:
@@ -150,7 +167,8 @@ def _check_same_run(workdir: Path, run: RunInfo) -> None:
 
 
 def _determining_fields(run: RunInfo) -> dict[str, Any]:
-    return {**dataclasses.asdict(run.config), "seed": run.seed, "data_sha256": run.data_sha256}
+    names = ("seed", "data_sha256", "init_sha256")
+    return {**dataclasses.asdict(run.config), **{name: getattr(run, name) for name in names}}
 
 
 def _write_run(workdir: Path, run: RunInfo) -> None:
@@ -172,8 +190,8 @@ def _from_json(stored: Mapping[str, Any]) -> RunInfo:
         config = TrainConfig(**stored["config"])
     else:
         config = from_former_names(stored["recipe"])
-    hashes = {name: stored.get(name) for name in ("negatives_sha256", "other_hands_sha256")}
-    return RunInfo(config, stored["seed"], stored["data_sha256"], **hashes)
+    optional = {name: stored.get(name) for name in RunInfo._field_defaults}
+    return RunInfo(config, stored["seed"], stored["data_sha256"], **optional)
 
 
 def _run_path(workdir: Path) -> Path:
@@ -192,6 +210,9 @@ class Evaluation(NamedTuple):
     test_accuracy: float | None
     images_per_second: float
     seconds: float  # since the run began, without interruptions
+    # On MNIST's test digits, if the run trains on others; None otherwise, and where the test
+    # accuracy is None.
+    mnist_test_accuracy: float | None = None
 
 
 class MetricsLog:

@@ -50,6 +50,7 @@ def test_warps_need_no_composition(field: str) -> None:
         ({"jittered_crops": 1.0}, "shares"),
         ({"negative_framed": 1.0}, "shares"),
         ({"other_hands": 1.1}, "other_hands to be 0 to 1"),
+        ({"mnist_share": 1.1}, "mnist_share to be 0 to 1"),
         ({"isolated_digits": -0.1}, "isolated_digits to be 0 to 1"),
         ({"label_smoothing": 1.0}, "label_smoothing to be at least 0 and below 1; got 1.0"),
         ({"label_smoothing": -0.1}, "label_smoothing to be at least 0 and below 1"),
@@ -101,7 +102,7 @@ def test_former_names_are_those_of_version_0_1_and_convert_both_ways() -> None:
 def test_a_config_is_found_by_its_name_or_refused_with_the_names_there_are() -> None:
     assert get_config("paper") is CONFIGS["paper"]
     with pytest.raises(
-        ConfigError, match="config named paper, quick, accurate or standard; got 'fast'"
+        ConfigError, match="config named paper, quick, accurate, standard or finetune; got 'fast'"
     ):
         get_config("fast")
 

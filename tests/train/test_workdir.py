@@ -56,6 +56,7 @@ def test_a_run_leaves_its_description_metrics_and_plot(uninterrupted: Path) -> N
             "test_accuracy",
             "images_per_second",
             "seconds",
+            "mnist_test_accuracy",
         ]
     assert rows[-1].train_loss < rows[0].train_loss
     assert all(a.seconds < b.seconds for a, b in itertools.pairwise(rows))
@@ -68,6 +69,9 @@ def test_a_run_leaves_its_description_metrics_and_plot(uninterrupted: Path) -> N
         "data_sha256": MNIST_SHA256,
         "negatives_sha256": None,
         "other_hands_sha256": None,
+        "digits": None,
+        "init": None,
+        "init_sha256": None,
     }
 
 
