@@ -75,7 +75,7 @@ def _muon(learning_rate: optax.Schedule) -> optax.GradientTransformation:
     )
 
 
-def _with_dense1(params: Params, shape: tuple[int, ...]) -> Params:
-    """Returns the parameters with the kernel of layer 6 in another shape."""
+def _with_dense1(params: dict[str, Any], shape: tuple[int, ...]) -> dict[str, Any]:
+    """Returns the parameters, some of which may be masked, with layer 6's kernel in another shape."""
     kernel: Float[Array, "..."] = params["dense1"]["kernel"]
     return {**params, "dense1": {**params["dense1"], "kernel": kernel.reshape(shape)}}

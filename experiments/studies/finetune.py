@@ -51,7 +51,6 @@ CHANGES: dict[str, dict[str, Any]] = {
     "no digits of MNIST beside": {"mnist_share": 0.0},
     "dense layers alone": {"trained_layers": "dense"},
     "a third of the rate": {"learning_rate": CONFIGS["finetune"].learning_rate / 3},
-    "three times the rate": {"learning_rate": CONFIGS["finetune"].learning_rate * 3},
 }
 SCENES = ("native", "page")
 
@@ -73,8 +72,11 @@ def main(seeds: tuple[int, ...] = (0, 1, 2), scenes: int = 40) -> None:
     """
     check_pycocotools()
     mnist, hands, pretrained = load_mnist(), load_hands(), load_pretrained()
-    runs = [Run(name, "finetune", seed) for name in hands for seed in seeds]
+    runs = [Run("UCI", "finetune", seed) for seed in seeds]
+    runs += [Run(name, "finetune", seeds[0]) for name in hands if name != "UCI"]
     runs += [Run("UCI", change, seeds[0]) for change in CHANGES]
+    runs += [Run(name, "finetune", seed) for seed in seeds[1:] for name in hands if name != "UCI"]
+    before = {name: count(pretrained, apart, mnist) for name, (_, apart) in hands.items()}
     detection = {"before": score_scenes(pretrained, mnist, scenes)}
     rows: list[dict[str, Any]] = []
     question = "Do a hundred pictures a digit improve the pretrained weights, and at what cost?"
@@ -86,7 +88,7 @@ def main(seeds: tuple[int, ...] = (0, 1, 2), scenes: int = 40) -> None:
         config = dataclasses.replace(CONFIGS["finetune"], **change)
         params = fine_tune(config, own, mnist, run.seed)
         counts = {"own_pictures": len(own.labels), "test_digits": len(apart.labels)}
-        errors = {"before": count(pretrained, apart, mnist), "after": count(params, apart, mnist)}
+        errors = {"before": before[run.digits], "after": count(params, apart, mnist)}
         rows.append({**run._asdict(), "change": change, **counts, **errors})
         if run.config == "finetune" and run.seed == seeds[0]:
             detection[run.digits] = score_scenes(params, mnist, scenes)
@@ -101,11 +103,8 @@ def load_hands() -> dict[str, tuple[Dataset, Dataset]]:
         is_test = glyphs["validation_digit_families"] % 3 == 0
     return {
         "UCI": split_by_count(load_uci()),
+        "fonts leaning left": (lean(select(fonts, ~is_test)), lean(select(fonts, is_test))),
         "fonts": (select(fonts, ~is_test), select(fonts, is_test)),
-        "fonts leaning left": (
-            lean(select(fonts, ~is_test)),
-            lean(select(fonts, is_test)),
-        ),
     }
 
 
@@ -144,13 +143,17 @@ def select(digits: Dataset, rows: np.ndarray) -> Dataset:
 
 
 def fine_tune(config: TrainConfig, own: Dataset, mnist: Mnist, seed: int) -> Params:
-    """Fine-tunes the pretrained weights in a folder that is deleted afterwards."""
+    """Fine-tunes the pretrained weights in a folder that is deleted afterwards.
+
+    While it trains, only a few of MNIST's test digits are counted, to save time.
+    """
+    few = Dataset(mnist.test.images[:500], mnist.test.labels[:500])
     with tempfile.TemporaryDirectory() as folder:
         return train(
             config,
             folder,
             seed,
-            mnist=mnist,
+            mnist=mnist._replace(test=few),
             digits=own,
             init="pretrained",
             draw_pictures=draw_pictures_once,
