@@ -76,6 +76,6 @@ def _muon(learning_rate: optax.Schedule) -> optax.GradientTransformation:
 
 
 def _with_dense1(params: dict[str, Any], shape: tuple[int, ...]) -> dict[str, Any]:
-    """Returns the parameters, of which some may be masked, with another shape of layer 6's kernel."""
+    """Returns parameters, of which some may be masked, with another shape of layer 6's kernel."""
     kernel: Float[Array, "..."] = params["dense1"]["kernel"]
     return {**params, "dense1": {**params["dense1"], "kernel": kernel.reshape(shape)}}
