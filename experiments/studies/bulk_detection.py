@@ -7,7 +7,7 @@ number of processes. All files must hold each picture exactly once, with the sam
 
 Command:   python -m experiments.studies.bulk_detection
 Hardware:  any; POSIX.
-Time:      about 30 minutes on 2 cores.
+Time:      25 minutes on 2 cores with other work on them.
 Result:    experiments/results/bulk_detection.json. Its figures are counts; nothing is timed.
 """
 
@@ -65,7 +65,7 @@ def main(count: int = 10_000) -> None:
             Image.fromarray(scene.image).save(pictures / f"{number:06}.png")
         names = sorted(map(str, pictures.iterdir()))
         expected: list[dict[str, Any]] = []
-        runs = {}
+        runs: dict[str, dict[str, Any]] = {}
         for name, run in progress(RUNS.items(), "run", len(RUNS)):
             output = Path(folder) / f"{len(runs)}.jsonl"
             outcome = _search(run, pictures, output)
