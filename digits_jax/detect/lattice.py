@@ -25,6 +25,8 @@ MIN_FILL = 0.7  # of a cell's rectangle is inside it
 MAX_GAP = 0.8  # between neighbours, of the smaller cell's side across the gap: boxes of a comb
 MIN_SHARED = 0.6  # of the longer side that two neighbours share
 MIN_FOUND = 0.8  # of the cells of a lattice
+MAX_SIDE_RATIO = 1.5  # of a cell's side to the median of its row or column
+MIN_GROWTH = 1.25  # a lattice takes the place of another one that is smaller by this factor
 
 Rects = Float[np.ndarray, "*shape 5"]  # x and y of the middle, width, height in px; radians
 
@@ -52,8 +54,8 @@ class Lattice(NamedTuple):
         x1, y1 = np.ceil(corners.max(axis=0)).astype(int).tolist()
         return x0, y0, x1, y1
 
-    def digits_of_cells(self, boxes_xyxy: Num[np.ndarray, "n 4"]) -> list[list[list[int]]]:
-        """Returns for each cell which digits have their middle in it."""
+    def in_cells(self, boxes_xyxy: Num[np.ndarray, "n 4"]) -> list[list[list[int]]]:
+        """Returns for each cell which boxes have their middles in it."""
         middles = (boxes_xyxy[:, :2] + boxes_xyxy[:, 2:]) / 2
         found: list[list[list[int]]] = [[[] for _ in range(self.columns)] for _ in range(self.rows)]
         for k, middle in enumerate(middles):
@@ -102,21 +104,25 @@ def find_lattice(
       min_cells: the fewest cells; 1 takes a lone frame for a lattice.
     """
     mask = (ink > threshold * 255).astype(np.uint8)
-    found = []
-    for length in RUN_LENGTHS_PX:
-        if length <= max(mask.shape):
-            found += _lattices(_find_cells(mask, length, digit_boxes))
-    found = [lattice for lattice in found if lattice.rows * lattice.columns >= min_cells]
-    return max(found, key=_area, default=None)
+    best, largest = None, 0.0  # px²
+    for length in RUN_LENGTHS_PX:  # the shorter, the more exact are the cells
+        if length > max(mask.shape):
+            break
+        for lattice in _lattices(_find_cells(mask, length, digit_boxes)):
+            has_enough = lattice.rows * lattice.columns >= min_cells
+            if has_enough and _area(lattice) > largest:
+                best, largest = lattice, MIN_GROWTH * _area(lattice)
+    return best
 
 
-def _area(lattice: Lattice) -> float:
-    return float(lattice.rects[..., 2:4].prod(axis=-1).sum())
+def _area(lattice: Lattice) -> int:
+    x0, y0, x1, y1 = lattice.box
+    return (x1 - x0) * (y1 - y0)
 
 
 def _find_cells(
     mask: UInt8[np.ndarray, "H W"], length: int, digit_boxes: Num[np.ndarray, "n 4"]
-) -> Float[np.ndarray, "n 5"]:
+) -> Float[np.ndarray, "k 5"]:
     """Returns the rectangles that rulings of at least this length in px enclose."""
     spread = round(length * np.tan(np.radians(MAX_TILT_DEG)) / 2)
     lines = _runs(mask, length, spread) | _runs(mask.T, length, spread).T
@@ -245,7 +251,10 @@ def _to_lattice(
     grid[..., :2] = middles @ np.array([[cos, sin], [-sin, cos]])
     grid[..., 2:4] = edges[..., 2:] - edges[..., :2]
     grid[..., 4] = tilt
-    grid[at[:, 1], at[:, 0]] = rects[own]
+    # A cell much larger or smaller than its row and column is several, or a part of one.
+    ratio = (high - low)[own] / grid[at[:, 1], at[:, 0], 2:4]
+    fits = (np.maximum(ratio, 1 / ratio) <= MAX_SIDE_RATIO).all(axis=1)
+    grid[at[fits, 1], at[fits, 0]] = rects[own[fits]]
     return Lattice(grid)
 
 

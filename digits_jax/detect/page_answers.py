@@ -1,11 +1,10 @@
 """What a page's digits answer beside the detections themselves: numbers, regions and a grid."""
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Int, UInt8
 
 from digits_jax.detect.config import DetectorConfig
 from digits_jax.detect.detections import Detections
@@ -14,10 +13,8 @@ from digits_jax.detect.number_patterns import Automaton
 from digits_jax.detect.numbers import Number, product_of_scores, read_numbers, round_score
 from digits_jax.detect.punctuation import digits_of_numbers
 from digits_jax.detect.reading_order import read_lines
-from digits_jax.detect.regions import Regions, digits_inside
-from digits_jax.detect.signs import find_marks
-
-ReadNumbers = Callable[[Sequence[int]], list[Number]]
+from digits_jax.detect.regions import RegionBox, Regions, boxes_inside
+from digits_jax.detect.signs import Mark, find_marks
 
 
 class GridSize(NamedTuple):
@@ -34,6 +31,25 @@ class Questions(NamedTuple):
     pattern: Automaton | None = None  # what each number has to fit
     regions: Regions | None = None
     grid: GridSize | None = None
+
+
+class _Page(NamedTuple):
+    """What numbers are read from."""
+
+    detections: Detections
+    digits: list[int]  # those of the detections that numbers are made of
+    marks: list[Mark]  # ink that may be signs
+    config: DetectorConfig
+    pattern: Automaton | None
+
+    @property
+    def mark_boxes(self) -> Int[np.ndarray, "n 4"]:
+        """The boxes of the marks, px."""
+        return np.array([mark.box for mark in self.marks], int).reshape(-1, 4)
+
+    def read(self, digits: Sequence[int], marks: Sequence[Mark]) -> list[Number]:
+        """Returns the numbers that some of the digits and marks make."""
+        return read_numbers(marks, self.detections, digits, self.config, self.pattern)
 
 
 def answer(
@@ -62,15 +78,15 @@ def answer(
     boxes = detections.boxes_xyxy
     digits = digits_of_numbers(boxes, detections.scores, config.punctuation)
     marks = [] if ink is None else find_marks(ink, boxes[digits], config)
-    read = partial(read_numbers, marks, detections, config=config, pattern=questions.pattern)
+    page = _Page(detections, digits, marks, config, questions.pattern)
     result: dict[str, Any] = {}
     if questions.numbers:
-        result["numbers"] = [number.to_json() for number in read(digits)]
+        result["numbers"] = [number.to_json() for number in page.read(digits, marks)]
     if questions.regions:
         for name in questions.regions.outside(shape):
             log(f"is {shape[1]}×{shape[0]} px: the region {name!r} lies outside it")
         result["regions"] = {
-            name: _answer_region(box, detections, digits, read)
+            name: _answer_region(box, page)
             for name, box in questions.regions.on_page(shape).items()
         }
     if questions.grid:
@@ -78,24 +94,20 @@ def answer(
         if isinstance(lattice, str):
             log(lattice)
         is_found = isinstance(lattice, Lattice)
-        result["grid"] = _answer_grid(lattice, detections, digits, read) if is_found else None
+        result["grid"] = _answer_grid(lattice, page) if is_found else None
     return result
 
 
-def _answer_region(
-    box: tuple[float, float, float, float],
-    detections: Detections,
-    digits: Sequence[int],
-    read: ReadNumbers,
-) -> dict[str, Any]:
-    boxes = detections.boxes_xyxy
-    inside = digits_inside(box, boxes, range(len(boxes)))
-    lines = read_lines(boxes[inside], detections.labels[inside])
-    numbers = read([k for k in inside if k in set(digits)])
+def _answer_region(box: RegionBox, page: _Page) -> dict[str, Any]:
+    boxes = page.detections.boxes_xyxy
+    inside = boxes_inside(box, boxes)
+    lines = read_lines(boxes[inside], page.detections.labels[inside])
+    marks = [page.marks[k] for k in boxes_inside(box, page.mark_boxes)]
+    numbers = page.read([k for k in page.digits if k in set(inside)], marks)
     return {
         "text": "\n".join(lines),
         "digits": inside,
-        "score": round_score(product_of_scores(detections, inside)) if inside else None,
+        "score": round_score(product_of_scores(page.detections, inside)) if inside else None,
         "box": list(box),
         "numbers": [number.to_json() for number in numbers],
     }
@@ -123,21 +135,22 @@ def _find_grid(
     return lattice.divided(size.rows, size.columns)
 
 
-def _answer_grid(
-    lattice: Lattice, detections: Detections, digits: Sequence[int], read: ReadNumbers
-) -> dict[str, Any]:
-    cells: list[list[Any]] = []
-    scores: list[list[float | None]] = []
-    for row in lattice.digits_of_cells(detections.boxes_xyxy[digits]):
-        numbers = [read([digits[k] for k in own]) for own in row]
-        cells.append([_cell(own) for own in numbers])
-        scores.append([_cell_score(own) for own in numbers])
+def _answer_grid(lattice: Lattice, page: _Page) -> dict[str, Any]:
+    digits = lattice.in_cells(page.detections.boxes_xyxy[page.digits])
+    marks = lattice.in_cells(page.mark_boxes)
+    numbers = [
+        [
+            page.read([page.digits[k] for k in own], [page.marks[k] for k in own_marks])
+            for own, own_marks in zip(*rows, strict=True)
+        ]
+        for rows in zip(digits, marks, strict=True)
+    ]
     return {
         "rows": lattice.rows,
         "columns": lattice.columns,
         "box": list(lattice.box),
-        "cells": cells,
-        "scores": scores,
+        "cells": [[_cell(own) for own in row] for row in numbers],
+        "scores": [[_cell_score(own) for own in row] for row in numbers],
     }
 
 

@@ -2,7 +2,6 @@
 
 import json
 import math
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,14 +14,16 @@ UNIT_KEY, UNITS = "unit", ("px", "share")
 MAX_FILE_BYTES = 2**24
 EXAMPLE = '{"unit": "px", "date": [10, 20, 200, 60]}'
 
+RegionBox = tuple[int | float, int | float, int | float, int | float]
+
 
 class Regions(NamedTuple):
     """Boxes with names: x0, y0, x1, y1."""
 
-    boxes: dict[str, tuple[float, float, float, float]]
+    boxes: dict[str, RegionBox]
     are_shares: bool  # of the page's width and height; px if not
 
-    def on_page(self, shape: tuple[int, int]) -> dict[str, tuple[float, float, float, float]]:
+    def on_page(self, shape: tuple[int, int]) -> dict[str, RegionBox]:
         """Returns the boxes in px of a page of this height and width."""
         height, width = shape if self.are_shares else (1, 1)
         return {
@@ -75,22 +76,18 @@ def read_regions(path: Path) -> Regions:
     return Regions(boxes, unit == "share")
 
 
-def digits_inside(
-    box: Sequence[float], boxes_xyxy: Num[np.ndarray, "n 4"], digits: Sequence[int]
-) -> list[int]:
-    """Returns those of some digits whose middles lie in a box."""
+def boxes_inside(box: RegionBox, boxes_xyxy: Num[np.ndarray, "n 4"]) -> list[int]:
+    """Returns which boxes have their middles in a region."""
     x0, y0, x1, y1 = box
-    middles = (boxes_xyxy[:, :2] + boxes_xyxy[:, 2:]) / 2
-    return [k for k in digits if x0 <= middles[k, 0] < x1 and y0 <= middles[k, 1] < y1]
+    x, y = (boxes_xyxy[:, :2] + boxes_xyxy[:, 2:]).T / 2
+    return np.flatnonzero((x0 <= x) & (x < x1) & (y0 <= y) & (y < y1)).tolist()
 
 
 class _Pairs(list[tuple[str, Any]]):
     """The names and values of a JSON object, in which a name may be repeated."""
 
 
-def _check_box(
-    path: Path, name: str, value: Any, are_shares: bool
-) -> tuple[float, float, float, float]:
+def _check_box(path: Path, name: str, value: Any, are_shares: bool) -> RegionBox:
     box = value if isinstance(value, list) and not isinstance(value, _Pairs) else []
     numbers = [n for n in box if isinstance(n, int | float) and not isinstance(n, bool)]
     # The comparison comes first: math.isfinite of very long integers fails.

@@ -104,7 +104,7 @@ def turn_result_back(result: dict[str, Any], turn: int) -> dict[str, Any]:
     shape = result["height"], result["width"]
 
     def turned(value: Any, key: str = "") -> Any:
-        if key == "box":
+        if key == "box" and isinstance(value, list):
             return turn_boxes_back(np.array([value]), turn, shape)[0].tolist()
         if isinstance(value, dict):
             return {name: turned(inner, name) for name, inner in value.items()}

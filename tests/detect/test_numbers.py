@@ -13,7 +13,6 @@ from digits_jax.detect.detections import Detections
 from digits_jax.detect.detector import Detector
 from digits_jax.detect.number_patterns import parse_pattern
 from digits_jax.detect.numbers import Number, read_numbers, to_value
-from digits_jax.detect.page_answers import Questions, answer
 from digits_jax.detect.punctuation import digits_of_numbers
 from digits_jax.detect.signs import find_marks
 
@@ -119,15 +118,3 @@ def test_points_that_are_read_as_digits_are_left_out() -> None:
     small = np.array([[0, 0, 24, 40], [30, 0, 50, 22]])  # beside one digit, not at its feet
     assert digits_of_numbers(small, scores[:2], DEFAULT_CONFIG.punctuation) == [0, 1]
     assert digits_of_numbers(small[:0], scores[:0], DEFAULT_CONFIG.punctuation) == []
-
-
-def test_a_page_answers_what_is_asked() -> None:
-    none = digits(np.zeros((0, 4)), [], [])
-    blank = np.zeros((40, 40), np.uint8)
-    assert answer(Questions(), blank, none, DEFAULT_CONFIG) == {}
-    assert answer(Questions(numbers=True), blank, none, DEFAULT_CONFIG) == {"numbers": []}
-    found = digits([[0, 0, 20, 40], [30, 0, 50, 40]], [7, 2], [0.5, 0.5])
-    (number,) = answer(Questions(numbers=True), None, found, DEFAULT_CONFIG)["numbers"]
-    assert number == {
-        "text": "72", "value": 72, "box": [0, 0, 50, 40], "score": 0.25, "digits": [0, 1],
-    }  # fmt: skip
