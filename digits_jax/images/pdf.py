@@ -74,7 +74,7 @@ def render_pdf_page(
     Raises:
       TooLargeError: the page would have more pixels than `PIL.Image.MAX_IMAGE_PIXELS`. Nothing is
         rendered then.
-      ImageError: as for `count_pdf_pages`.
+      ImageError: as for `count_pdf_pages`; or the page shows nothing but a damaged picture.
     """
     with _open_document(name, file) as document:
         scale = dpi / POINTS_PER_INCH * (1 - ROUNDING)
@@ -92,6 +92,8 @@ def render_pdf_page(
             closing(loaded.render(scale, rev_byteorder=True)) as bitmap,
         ):
             pixels = np.array(bitmap.to_numpy())
+            if (pixels == 255).all():
+                _check_pictures(name, page, loaded)
     red, green, blue = np.moveaxis(pixels, -1, 0)
     is_grey = (red == green).all() and (green == blue).all()
     return red.copy() if is_grey else pixels
@@ -110,6 +112,26 @@ def _open_document(name: str, file: File) -> Iterator[Any]:
         with document:
             document.init_forms()  # else fields are empty
             yield document
+
+
+def _check_pictures(name: str, page: int, loaded: Any) -> None:
+    """Checks that a page is blank because it is empty: PDFium leaves damaged pictures out silently.
+
+    Raises:
+      ImageError: a picture on the page is damaged.
+    """
+    pdfium = require("pypdfium2", "pdf", f"{name} is a PDF file")
+    for picture in loaded.get_objects(filter=[pdfium.raw.FPDF_PAGEOBJ_IMAGE]):
+        width, height = picture.get_px_size()
+        if width * height > (Image.MAX_IMAGE_PIXELS or math.inf):
+            continue  # decoding it whole, which rendering does not, may take all memory
+        try:
+            picture.get_bitmap()
+        except pdfium.PdfiumError as error:
+            raise ImageError(
+                f"page {page} of {name} is damaged: expected pictures that can be decoded, got one "
+                "that cannot, and nothing else; get the file again"
+            ) from error
 
 
 def _check_end(name: str, file: File) -> None:

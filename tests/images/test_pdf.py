@@ -133,6 +133,18 @@ def test_a_pdf_file_cut_off_anywhere_is_refused(tmp_path: Path) -> None:
         assert count_pages(written(tmp_path, data[:end] + padding)) == 2
 
 
+def test_a_page_whose_scan_is_damaged_is_refused_and_not_blank() -> None:
+    """PDFium renders it white; a page whose scan is white is read."""
+    for value in (0, 255):
+        file = BytesIO()
+        Image.new("L", (60, 40), value).save(file, "PDF", resolution=200)
+        data = file.getvalue()
+        assert set(read_image(data).ravel()) == {value}
+    start = data.index(b"\xff\xd8\xff")  # of the JPEG file in it
+    with pytest.raises(ImageError, match="page 0 of the data is damaged"):
+        read_image(data[:start] + bytes(100) + data[start + 100 :])
+
+
 def test_too_many_pixels_are_refused_before_anything_is_rendered(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
