@@ -6,13 +6,14 @@ from typing import Annotated
 
 import tyro
 
-from digits_jax.cli.arguments import PRETRAINED, WeightsArgument, resolve_weights
+from digits_jax.cli.arguments import PRETRAINED, WeightsArgument
 from digits_jax.models.cnn import Params
 from digits_jax.models.export.onnx import classifier_to_onnx
 from digits_jax.models.export.stablehlo import response_maps_to_stablehlo
 from digits_jax.runtime.errors import ArgumentError
 from digits_jax.runtime.files import atomic_write, check_output_file
 from digits_jax.runtime.progress import log
+from digits_jax.train.initial_weights import resolve_weights
 
 Converter = Callable[[Params], bytes]
 

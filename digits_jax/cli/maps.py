@@ -13,7 +13,6 @@ from digits_jax.cli.arguments import (
     MaxFileMibArgument,
     MaxMegapixelsArgument,
     WeightsArgument,
-    resolve_weights,
     set_read_limits,
 )
 from digits_jax.detect.inputs import read_ink
@@ -24,6 +23,7 @@ from digits_jax.models.cnn import INPUT_SIDE
 from digits_jax.models.fcn.response_maps import response_maps
 from digits_jax.runtime.files import atomic_write, make_output_folder
 from digits_jax.runtime.progress import log
+from digits_jax.train.initial_weights import resolve_weights
 
 
 def maps(

@@ -20,7 +20,6 @@ from PIL import Image, ImageDraw
 from scipy import ndimage
 
 from digits_jax import detect
-from digits_jax.cli.arguments import resolve_weights
 from digits_jax.data import scenes
 from digits_jax.data.mnist import load_mnist
 from digits_jax.detect.inputs import default_min_score
@@ -28,6 +27,7 @@ from digits_jax.detect.visualize import draw_detections, draw_response_maps
 from digits_jax.images.normalise import normalise
 from digits_jax.images.pixels import uint8_to_float
 from digits_jax.models.cnn import INPUT_SIDE, Params
+from digits_jax.train.initial_weights import resolve_weights
 from experiments.common.provenance import RESULTS
 
 

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 import digits_jax
-from digits_jax.cli.arguments import load_model, resolve_weights
+from digits_jax.cli.arguments import load_model
 from digits_jax.detect.config import DEFAULT_CONFIG, HEADER_KEY
 from digits_jax.models.weights import save_weights
+from digits_jax.train.initial_weights import resolve_weights
 from digits_jax.train.workdir import WorkdirError
 
 pytestmark = pytest.mark.usefixtures("pretrained")

@@ -12,10 +12,10 @@ from PIL import Image
 
 import digits_jax
 from digits_jax.cli import classify as classify_command
-from digits_jax.cli.arguments import resolve_weights
 from digits_jax.data.mnist import Mnist
 from digits_jax.detect.calibration import single_digit_scores, to_search_score
 from digits_jax.detect.config import DEFAULT_CONFIG
+from digits_jax.train.initial_weights import resolve_weights
 
 pytestmark = pytest.mark.usefixtures("pretrained")
 

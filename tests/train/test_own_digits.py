@@ -64,7 +64,7 @@ def test_only_the_dense_layers_are_updated_if_the_config_says_so(optimizer: str)
     params = digits_jax.init(jax.random.key(0))
     grads = jax.tree.map(lambda leaf: jnp.ones_like(leaf) + leaf, params)
     for layers in ("dense", "all"):
-        tx = make_optimizer(dataclasses.replace(config, trained_layers=layers))  # type: ignore[arg-type]
+        tx = make_optimizer(dataclasses.replace(config, trained_layers=layers))
         updates, _ = jax.jit(tx.update)(grads, tx.init(params), params)
         changed = {layer for layer in params if np.abs(updates[layer]["kernel"]).max() > 0}
         assert changed == ({"dense1", "dense2"} if layers == "dense" else {*params})

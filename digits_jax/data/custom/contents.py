@@ -5,10 +5,10 @@ import gzip
 import lzma
 import re
 import zlib
-from collections.abc import Iterable
-from io import BufferedIOBase
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import IO, Any, Literal
 
 from digits_jax.data.idx import DataError, read_idx_header
 
@@ -31,6 +31,13 @@ KNOWN_OTHERS = (
     (b"\x80", "a pickle, which could run code", "store its arrays with numpy.savez"),
     (b"version https://git-lfs", "a pointer of Git LFS", "run `git lfs pull` where it is from"),
     (b"<", "a web page or XML", "get the file itself instead of the page that shows it"),
+)
+
+# How packed files begin, and what opens them.
+PACKERS: tuple[tuple[bytes, Callable[..., Any]], ...] = (
+    (b"\x1f\x8b", gzip.open),
+    (b"BZh", bz2.open),
+    (b"\xfd7zXZ\0", lzma.open),
 )
 
 _LIBSVM_LINE = re.compile(rb"[+-]?[\d.]+(?:[eE][+-]?\d+)?(?:\s+\d+:[^\s:]+)+\s*")
@@ -82,7 +89,7 @@ def find_formats(paths: Iterable[Path]) -> dict[Path, Format]:
 
 def _read(path: Path, size: int) -> bytes:
     try:
-        with path.open("rb") as file, _unpacked(file) as stream:
+        with _open_unpacked(path) as stream:
             return stream.read(size)
     except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
         reason = getattr(error, "strerror", None) or error
@@ -91,16 +98,17 @@ def _read(path: Path, size: int) -> bytes:
         ) from error
 
 
-def _unpacked(file: BufferedIOBase) -> BufferedIOBase:
-    start = file.read(6)
-    file.seek(0)
-    if start[:2] == b"\x1f\x8b":
-        return gzip.GzipFile(fileobj=file)
-    if start[:3] == b"BZh":
-        return bz2.BZ2File(file)
-    if start == b"\xfd7zXZ\x00":
-        return lzma.LZMAFile(file)
-    return file
+@contextmanager
+def _open_unpacked(path: Path) -> Iterator[IO[bytes]]:
+    with path.open("rb") as file:
+        start = file.read(6)
+    for magic, open_packed in PACKERS:
+        if start.startswith(magic):
+            with open_packed(path, "rb") as stream:
+                yield stream
+            return
+    with path.open("rb") as stream:
+        yield stream
 
 
 def _identify(head: bytes) -> Format | None:

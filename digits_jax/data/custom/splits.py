@@ -112,7 +112,7 @@ def _check(digits: Dataset) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _hashes(images: Any) -> list[bytes]:
-    return [hashlib.sha256(np.ascontiguousarray(image)).digest() for image in np.asarray(images)]
+    return [hashlib.sha256(image.tobytes()).digest() for image in np.asarray(images)]
 
 
 def _sha256(splits: Mnist) -> str:

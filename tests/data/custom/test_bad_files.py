@@ -26,7 +26,7 @@ def write_bytes(path: Path, content: bytes) -> Path:
 
 
 def save_objects(path: Path) -> Path:
-    np.savez(path, x=np.array([{}]), y=np.array([1]), allow_pickle=True)  # type: ignore[call-overload]
+    np.savez(path, x=np.array([{}]), y=np.array([1]), allow_pickle=True)
     return path
 
 

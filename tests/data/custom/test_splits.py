@@ -46,8 +46,8 @@ def test_every_example_is_in_one_split_and_no_picture_in_two(examples: Examples)
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.integers(0, 200), min_size=10, max_size=10), st.randoms(use_true_random=False))
-def test_each_class_is_divided_into_80_10_and_10_percent(counts: list[int], random: object) -> None:
+@given(st.lists(st.integers(0, 200), min_size=10, max_size=10))
+def test_each_class_is_divided_into_80_10_and_10_percent(counts: list[int]) -> None:
     """Pictures that all differ: the shares of every class are within half a picture."""
     numbers = iter(range(sum(counts) + 3))
     examples = [(next(numbers), label) for label, count in enumerate(counts) for _ in range(count)]
