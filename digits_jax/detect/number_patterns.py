@@ -149,7 +149,8 @@ class _Parser:
         elif self._take("+"):
             piece = "repeat", piece, 1, None
         elif self._take("{"):
-            low = high = self._number()
+            low = self._number()
+            high: int | None = low
             if self._take(","):
                 high = None if self._next() == "}" else self._number()
             if not self._take("}"):

@@ -93,8 +93,7 @@ def answer(
         lattice = None if ink is None else _find_grid(ink, boxes[digits], questions.grid, config)
         if isinstance(lattice, str):
             log(lattice)
-        is_found = isinstance(lattice, Lattice)
-        result["grid"] = _answer_grid(lattice, page) if is_found else None
+        result["grid"] = _answer_grid(lattice, page) if isinstance(lattice, Lattice) else None
     return result
 
 

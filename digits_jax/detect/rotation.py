@@ -10,28 +10,28 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
-from jaxtyping import Float, Num, UInt8
+from jaxtyping import Float, Num
 
 from digits_jax.detect.detections import Detections
 
 TURNS = (0, 90, 180, 270)
 SURE_SCORE = 0.99  # measured on pages in all turns (experiments/studies/page_rotation.py)
 Name = TypeVar("Name")
-Other = TypeVar("Other")
+Page = TypeVar("Page")  # an array, or what could not be read as one
 Outcome = TypeVar("Outcome")
-Grey = UInt8[np.ndarray, "_ _"]
 
 
 def turn_each(
-    pages: Iterable[tuple[Name, Grey | Other]], turns: Sequence[int]
-) -> Iterator[tuple[tuple[Name, int], Grey | Other]]:
+    pages: Iterable[tuple[Name, Page]], turns: Sequence[int]
+) -> Iterator[tuple[tuple[Name, int], Page]]:
     """Yields each page turned by each of the turns; what is no array is yielded once, by 0."""
     for name, page in pages:
         if not isinstance(page, np.ndarray):
             yield (name, 0), page
             continue
         for turn in turns:
-            yield (name, turn), np.ascontiguousarray(np.rot90(page, -turn // 90))
+            turned: Any = np.ascontiguousarray(np.rot90(page, -turn // 90))
+            yield (name, turn), turned
 
 
 def choose_turns(

@@ -48,7 +48,7 @@ def test_regions_hold_the_digits_whose_middles_they_hold() -> None:
     ]
     assert (first["text"], first["digits"], first["score"]) == ("7", [0], 0.5)
     assert first["box"] == [0, 0, 12, 30]
-    empty = {"text": "", "digits": [], "score": None, "numbers": []}
+    empty: dict[str, Any] = {"text": "", "digits": [], "score": None, "numbers": []}
     assert second == {**empty, "box": [12, 0, 25, 30]}
     assert third == {**empty, "box": [80, 0, 90, 9]}
     assert line == "is 60×40 px: the region 'c' lies outside it"
