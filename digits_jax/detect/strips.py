@@ -11,7 +11,7 @@ what the clusters hold.
 """
 
 from collections.abc import Callable, Generator, Iterator
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import cv2
 import numpy as np
@@ -33,6 +33,7 @@ REACH_PX = 128
 STAGES = 3
 
 Log = Callable[[str], None]
+Found = TypeVar("Found")
 
 
 @runtime_checkable
@@ -123,13 +124,9 @@ def search_in_strips(
     for stage in range(1, STAGES + 1):
         total, unit = InkSum(0, 0.0, 0.0), f"stage {stage} of {STAGES}, strip"
         for number, strip in enumerate(progress(strips, unit, len(strips), hidden=log is None)):
-            search = ComponentSearch(_read(image, strip, threshold), config)
-            found = _run(_stages(search, sums), classify)
-            if found is None:
-                total += search.ink_sum(slice(strip.begin - strip.top, strip.end - strip.top))
-                continue
-            moved = (_move(cluster, strip.top) for cluster in found)
-            owned = [cluster for cluster in moved if _owns(strip, cluster)]
+            found, own_sum = _search_strip(image, strip, sums, classify, config)
+            total += own_sum
+            owned = [cluster for cluster in found if _owns(strip, cluster)]
             clusters += owned
             strips[number] = _whole_or_cut(strip, owned, image.shape[0])
         sums.append(total)
@@ -143,27 +140,37 @@ def search_in_strips(
     return choose_digits(clusters, config)
 
 
-def _stages(
-    search: ComponentSearch, sums: list[InkSum]
-) -> Generator[Crops, Readings, list[Cluster] | None]:
-    """Runs the stages for which there are sums, and the next one; the last returns clusters."""
-    yield from search.read_components()
+def _search_strip(
+    image: InkRows, strip: Strip, sums: list[InkSum], classify: Classify, config: DetectorConfig
+) -> tuple[list[Cluster], InkSum]:
+    """Runs the stages for which there are sums, and the next one, in one strip.
+
+    A function of its own, so that the memory of a strip is free before the next one is read.
+
+    Returns:
+      The clusters, px of the image, after the last stage, and none before it; and the sums over
+      the components that the strip owns.
+    """
+    rows = _read(image, strip, config.components.ink_threshold)
+    search = ComponentSearch(rows, config)
+    _run(search.read_components(), classify)
     if sums:
-        yield from search.erase_rulings(sums[0])
+        _run(search.erase_rulings(sums[0]), classify)
+    clusters: list[Cluster] = []
     if len(sums) > 1:
-        return (yield from search.search_doubtful(sums[1]))
-    return None
+        found = _run(search.search_doubtful(sums[1]), classify)
+        clusters = [_move(cluster, strip.top) for cluster in found]
+    owned = slice(strip.begin - strip.top, strip.end - strip.top)
+    return clusters, search.ink_sum(owned)
 
 
-def _run(
-    search: Generator[Crops, Readings, list[Cluster] | None], classify: Classify
-) -> list[Cluster] | None:
+def _run(search: Generator[Crops, Readings, Found], classify: Classify) -> Found:
     try:
         request = next(search)
         while True:
             request = search.send(classify([request]))
     except StopIteration as finished:
-        found: list[Cluster] | None = finished.value
+        found: Found = finished.value
         return found
 
 
