@@ -17,7 +17,7 @@ from digits_jax.detect.detections import Detections
 TURNS = (0, 90, 180, 270)
 SURE_SCORE = 0.99  # measured on pages in all turns (experiments/studies/page_rotation.py)
 Name = TypeVar("Name")
-Page = TypeVar("Page")  # an array, or what could not be read as one
+Page = TypeVar("Page")
 Outcome = TypeVar("Outcome")
 
 
@@ -25,12 +25,13 @@ def turn_each(
     pages: Iterable[tuple[Name, Page]], turns: Sequence[int]
 ) -> Iterator[tuple[tuple[Name, int], Page]]:
     """Yields each page turned by each of the turns; what is no array is yielded once, by 0."""
+    turned: Any
     for name, page in pages:
         if not isinstance(page, np.ndarray):
             yield (name, 0), page
             continue
         for turn in turns:
-            turned: Any = np.ascontiguousarray(np.rot90(page, -turn // 90))
+            turned = np.ascontiguousarray(np.rot90(page, -turn // 90))
             yield (name, turn), turned
 
 

@@ -1,7 +1,6 @@
 """Numbers: values of texts, and pages of real digits with drawn signs."""
 
 from math import prod
-from typing import Any
 
 import numpy as np
 import pytest
@@ -50,7 +49,9 @@ def test_the_value_of_a_text(text: str, value: float | None) -> None:
     assert type(found) is type(value)
 
 
-def read(text: str, detector: Detector, clear_digits: ClearDigits) -> tuple[Detections, list[Any]]:
+def read(
+    text: str, detector: Detector, clear_digits: ClearDigits
+) -> tuple[Detections, list[Number]]:
     page = write(text, clear_digits)
     found = detector.detect(page.image)
     kept = digits_of_numbers(found.boxes_xyxy, found.scores, DEFAULT_CONFIG.punctuation)
