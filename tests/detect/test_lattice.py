@@ -77,6 +77,13 @@ def test_digits_that_touch_lines_and_breaks_of_lines_change_nothing() -> None:
     assert size(found(ink)) == (5, 5)
 
 
+def test_short_breaks_of_a_line_are_closed() -> None:
+    """6 px of the 58 px between two cells."""
+    ink = draw_lattice([20, 80, 140], [30, 90])
+    ink[57:63, 80:82] = 0
+    assert size(found(ink)) == (1, 2)
+
+
 def test_a_missing_cell_is_estimated_from_its_row_and_column() -> None:
     lines = [20 + 40 * k for k in range(6)]
     ink = draw_lattice(lines, lines)

@@ -97,6 +97,18 @@ def test_a_sign_in_a_wide_gap_joins_two_digits_and_a_wider_gap_splits() -> None:
     assert (second.text, second.digits) == ("2", (1,))
 
 
+def test_a_sign_beside_a_space_belongs_to_no_number_unless_it_is_a_minus_before_it() -> None:
+    """10 px on one side, 60 px on the other; the digits are 40 px high."""
+    boxes = np.array([[50, 40, 74, 80], [160, 40, 184, 80]])
+    found = digits(boxes, [1, 2], [0.5, 0.8])
+    for left, expected in [(84, ["1", "2"]), (134, ["1", "-2"])]:
+        ink = np.zeros((120, 300), np.uint8)
+        ink[40:80, 50:74] = ink[40:80, 160:184] = ink[58:62, left : left + 16] = 255
+        marks = find_marks(ink, boxes, DEFAULT_CONFIG)
+        numbers = read_numbers(marks, found, [0, 1], DEFAULT_CONFIG)
+        assert [number.text for number in numbers] == expected
+
+
 def test_a_pattern_chooses_the_digits_and_the_score_is_that_of_the_choice() -> None:
     probabilities = np.full((2, 10), 0.01, np.float32)
     probabilities[0, [7, 1]] = 0.6, 0.3

@@ -90,6 +90,15 @@ def test_rulings_and_what_they_leave_are_no_signs() -> None:
     for x in range(boxes[0, 0] - 5, 240, 34):
         cv2.rectangle(page.image, (x, BASELINE - 46), (x + 34, BASELINE + 6), 255, 2)
     assert read(page, boxes) == ["", "", "", ""]
+    page, boxes = strokes("4444")
+    for x in boxes[:, 0].tolist():  # separate boxes, with a pen's soft edges
+        cv2.rectangle(page.image, (x - 5, BASELINE - 47), (x + 27, BASELINE + 6), 255, 2)
+    page.image = cv2.GaussianBlur(page.image, (0, 0), 1.0)
+    assert read(page, boxes) == ["", "", "", ""]
+    page, boxes = strokes("44")  # squared paper: what is left where its lines cross
+    cv2.line(page.image, (20, BASELINE - 3), (400, BASELINE - 3), 255, 3)
+    cv2.line(page.image, (89, 20), (89, 155), 255, 3)
+    assert read(page, boxes) == ["", ""]
     page, boxes = strokes("44,4")
     cv2.line(page.image, (20, BASELINE + 1), (400, BASELINE + 1), 255, 1)
     assert read(page, boxes) == ["", "", ","]
