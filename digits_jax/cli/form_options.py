@@ -28,8 +28,8 @@ class FormOptions:
 
     # Choose the digits of each number from their ten probabilities so that it fits this pattern. It
     # may hold digits and the signs - , / : and \. for themselves, \d, sets such as [0-3], groups, |
-    # and the repetitions ? * + {n} {m,n}. A number that cannot fit has "text": null. Give --read,
-    # --regions or --grid, too.
+    # and the repetitions ? * + {n} {m,n}. A number that cannot fit has "text": null. Give one of
+    # the options --read, --regions and --grid, too.
     pattern: Annotated[
         str | None, tyro.conf.arg(metavar="PATTERN", help_behavior_hint="(default: any number)")
     ] = None

@@ -64,8 +64,8 @@ def test_an_image_that_is_read_in_strips_has_numbers_without_signs(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--pattern", "1"], "expected --read with --pattern"),
-        (["--digits", "5"], "expected --read with --digits"),
+        (["--pattern", "1"], "expected --read, --regions or --grid with --pattern"),
+        (["--digits", "5"], "--grid with --digits; got none"),
         (["--read", "--digits", "0"], "--digits to be 1 to 1000; got 0"),
         (["--read", "--digits", "5", "--pattern", "1"], r"got both; add the number"),
         (["--read", "--pattern", "(1"], "pattern (1: expected ) after a group"),
