@@ -22,6 +22,7 @@ from experiments.common.detection_results import (
 from experiments.common.provenance import RESULTS, ROOT, read_result
 from experiments.figures.anchors_table import render_anchors
 from experiments.figures.calibration_tables import render_out_of_distribution, render_reliability
+from experiments.figures.finetune_table import render_finetune
 from experiments.figures.markdown import (
     Row,
     platform_of,
@@ -208,7 +209,7 @@ PARTS: dict[str, dict[str, Callable[[Path], str]]] = {  # file: name of the part
         "no-digits": render_no_digits,
         "peers": render_peers,
     },
-    "docs/training.md": {"ablation": render_ablation},
+    "docs/training.md": {"finetune": render_finetune, "ablation": render_ablation},
     "docs/speed.md": {"speed": render_speed},
     "docs/scaling.md": {
         "weak-scaling": render_weak_scaling,
