@@ -278,7 +278,7 @@ CONFIGS = {
     ),
 }
 # A few minutes' training of trained weights on digits of one's own. Negatives, and MNIST's digits
-# beside, keep what the weights know; experiments/studies/finetune.py chose among them.
+# beside, keep what the weights know; experiments/studies/finetune.py measures how well.
 CONFIGS["finetune"] = dataclasses.replace(
     CONFIGS["standard"],
     batch_size=128,

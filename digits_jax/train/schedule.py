@@ -6,7 +6,6 @@ import jax
 import optax
 from jaxtyping import Array, Float
 
-from digits_jax.models.cnn import Params
 from digits_jax.train.config import TrainConfig
 from digits_jax.train.muon import scale_by_fast_muon
 
@@ -65,7 +64,7 @@ def _muon(learning_rate: optax.Schedule) -> optax.GradientTransformation:
         lambda params: jax.tree.map_with_path(label, params),
     )
 
-    def update(grads: Any, state: Any, params: Any = None) -> tuple[Params, Any]:
+    def update(grads: Any, state: Any, params: Any = None) -> tuple[dict[str, Any], Any]:
         del params  # neither of the two needs them
         updates, state = inner.update(_with_dense1(grads, (49, 64, 1024)), state)
         return _with_dense1(updates, (3136, 1024)), state
