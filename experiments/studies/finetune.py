@@ -98,11 +98,15 @@ def main(seeds: tuple[int, ...] = (0, 1, 2), scenes: int = 40) -> None:
 
 def load_hands() -> dict[str, tuple[Dataset, Dataset]]:
     """Returns each kind of digits: those to fine-tune on, and those to test on."""
+    return {"UCI": split_by_count(load_uci()), **load_font_hands()}
+
+
+def load_font_hands() -> dict[str, tuple[Dataset, Dataset]]:
+    """Returns the digits of fonts of both kinds: two families of three, and the third."""
     fonts = load_font_digits("validation")
     with np.load(GLYPHS_FILE, allow_pickle=False) as glyphs:
         is_test = glyphs["validation_digit_families"] % 3 == 0
     return {
-        "UCI": split_by_count(load_uci()),
         "fonts leaning left": (lean(select(fonts, ~is_test)), lean(select(fonts, is_test))),
         "fonts": (select(fonts, ~is_test), select(fonts, is_test)),
     }

@@ -170,10 +170,10 @@ def test_a_hundred_pictures_a_digit_of_a_leaning_hand_are_enough_to_gain(
     mnist: Mnist, tmp_path: Path
 ) -> None:
     """Two font families of three train, the third is read with a third fewer errors at least."""
-    from experiments.studies.finetune import load_hands
+    from experiments.studies.finetune import load_font_hands
 
     mnist = mnist._replace(test=Dataset(mnist.test.images[:2000], mnist.test.labels[:2000]))
-    train_part, apart = load_hands()["fonts leaning left"]
+    train_part, apart = load_font_hands()["fonts leaning left"]
     config = dataclasses.replace(CONFIGS["finetune"], **PLAIN, batch_size=64, steps=60)  # type: ignore[arg-type]
     before = count_errors(digits_jax.load_pretrained(), apart)
     params = train(config, tmp_path, mnist=mnist, digits=train_part, init="pretrained")
