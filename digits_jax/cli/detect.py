@@ -101,9 +101,9 @@ def detect(
     an animation is searched. The extra [pdf] reads PDF files, and [heif] the HEIC pictures of
     phones.
 
-    TIFF files of any size, .npy files and zarr arrays are read in strips of rows, so that the
-    memory does not grow with their height; the extra [large] reads them. Name .npy files and zarr
-    arrays themselves, since folders are not searched for them.
+    TIFF files of any size, .npy files and zarr arrays are read in strips of rows, and need not fit
+    into memory; the extra [large] reads them. Name .npy files and zarr arrays themselves, since
+    folders are not searched for them.
 
     Args:
         path: An image file, or a folder. A folder is searched for images, with its subfolders.

@@ -60,11 +60,6 @@ class Strip(NamedTuple):
     is_cut: bool = False  # whether it does not hold all that it owns
 
 
-def fits_in_one_strip(shape: tuple[int, int]) -> bool:
-    """Returns whether an image of this height and width, px, needs no strips."""
-    return shape[0] * shape[1] <= STRIP_PIXELS
-
-
 def plan_strips(
     image: InkRows,
     threshold: float,
@@ -74,7 +69,7 @@ def plan_strips(
 ) -> Iterator[Strip]:
     """Yields strips that own all rows of an image, and that hold whole what they own.
 
-    Components higher than twice `strip_pixels` allow are the exception.
+    Components that need more than 4/3 of `strip_pixels` are the exception: such strips are marked.
 
     Args:
       image: the image.
