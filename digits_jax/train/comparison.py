@@ -1,13 +1,16 @@
 """What a run has learnt and forgotten: test errors before and after, on its digits and MNIST's."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from digits_jax.data.mnist import Mnist
 from digits_jax.models.cnn import Params
 from digits_jax.runtime.files import write_text_atomically
 from digits_jax.train.evaluate import count_errors
-from digits_jax.train.training_data import TrainingData
+from digits_jax.train.training_data import TrainingData, read_digits_again
+from digits_jax.train.workdir import RunInfo
 
 COMPARISON_FILE = "comparison.json"  # in the work folder
 TEST_PARTS = {"digits": "your own test digits", "mnist": "MNIST's test digits"}
@@ -26,6 +29,23 @@ def count_test_errors(params: Params, data: TrainingData) -> Counts:
         accuracy = (examples - errors) / examples
         counts[name] = {"errors": errors, "examples": examples, "accuracy": accuracy}
     return counts
+
+
+def count_own_test_errors(
+    params: Params, run: RunInfo, mnist: Mnist, log: Callable[[str], None] = lambda line: None
+) -> dict[str, Any]:
+    """Returns errors, examples and accuracy on the test digits of a run on other digits.
+
+    Args:
+      params: the run's parameters.
+      run: what its work folder says.
+      mnist: MNIST.
+      log: receives what was read and left out.
+
+    Raises:
+      DataError: the digits cannot be read again, or are no longer those of the run.
+    """
+    return count_test_errors(params, read_digits_again(run, mnist, log))["digits"]
 
 
 def write_comparison(workdir: Path, step: int, before: Counts | None, after: Counts) -> None:

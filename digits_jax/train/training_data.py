@@ -8,8 +8,10 @@ import numpy as np
 
 from digits_jax.data.custom.load import load_custom_digits
 from digits_jax.data.custom.splits import CustomDigits, split_digits
+from digits_jax.data.idx import DataError
 from digits_jax.data.mnist import MNIST_SHA256, Dataset, Mnist
 from digits_jax.train.config import TrainConfig
+from digits_jax.train.workdir import RunInfo
 
 Digits = CustomDigits | Dataset | str | Path | Sequence[str | Path]
 
@@ -45,6 +47,33 @@ def choose_digits(digits: Digits | None, mnist: Mnist, log: Callable[[str], None
     if digits.is_mnist:
         return TrainingData(mnist)
     return TrainingData(digits.splits, mnist, digits.sha256, digits.describe())
+
+
+def read_digits_again(run: RunInfo, mnist: Mnist, log: Callable[[str], None]) -> TrainingData:
+    """Reads the digits of a run from the sources that it recorded, divided as they were then.
+
+    Args:
+      run: a run on other digits than MNIST's.
+      mnist: MNIST.
+      log: as for `choose_digits`.
+
+    Raises:
+      DataError: the sources cannot be read, hold other digits now, or are not recorded.
+    """
+    sources = (run.digits or {}).get("sources")
+    if not sources:
+        raise DataError(
+            "the run's own digits were arrays, which are not kept: expected a folder or files that "
+            "can be read again. Count with digits_jax.train.evaluate.count_errors"
+        )
+    data = choose_digits(sources, mnist, log)
+    if data.sha256 != run.data_sha256:
+        raise DataError(
+            f"{', '.join(sources)}: expected the digits that the run was trained on, found others "
+            f"(SHA-256 {data.sha256[:12]}…, not {run.data_sha256[:12]}…), so that its test digits "
+            "are not known. Put them back as they were, or train again in another --workdir"
+        )
+    return data
 
 
 def select_training_digits(digits: Mnist, config: TrainConfig) -> Dataset:
