@@ -24,7 +24,7 @@ from digits_jax.cli.detect_options import Group, PictureOptions, ResultOptions, 
 from digits_jax.cli.form_options import FormOptions
 from digits_jax.detect.annotated_paths import AnnotatedPaths
 from digits_jax.detect.config import DetectorConfig
-from digits_jax.detect.crops import CropFolder, open_crop_folder
+from digits_jax.detect.crops import CropFolder, check_crop_folder, open_crop_folder
 from digits_jax.detect.detections import Detections
 from digits_jax.detect.detector import Detector
 from digits_jax.detect.inputs import (
@@ -132,10 +132,11 @@ def detect(
             forms.check(read=results.read, format=format, method=config.method)
             images = list_images([path, *more], exclude=results.picture_folders)
             annotated_paths = AnnotatedPaths(images, results.annotate) if results.annotate else None
-        finished = prepare_output(output, format, resume=results.resume)
+            questions = forms.questions(read=results.read)
+        check_crops = partial(_check_crops, results)
+        finished = prepare_output(output, format, resume=results.resume, check=check_crops)
         remaining = share_of_process(images, finished)
 
-    questions = forms.questions(read=results.read)
     pages = (page for page in list_pages(remaining) if not finished.holds(page))
     detector = Detector(params, config, log=log)
     normalised = pictures.normalise
@@ -188,6 +189,11 @@ def detect(
         if len(images) > 1:
             log(f"digits-jax: {len(unreadable)} of {len(images)} images could not be read")
         sys.exit(1)
+
+
+def _check_crops(results: ResultOptions, finished: FinishedPages) -> None:
+    if results.crops is not None:
+        check_crop_folder(results.crops, finished, resume=results.resume)
 
 
 def _crop_folder(

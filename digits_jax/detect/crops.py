@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
-from typing import TextIO
+from typing import NamedTuple, TextIO
 
 from PIL import Image
 
@@ -23,7 +23,7 @@ from digits_jax.detect.output_formats import printable, round_float32
 from digits_jax.detect.result_files import FinishedPages
 from digits_jax.images.folders import Page
 from digits_jax.runtime.errors import ArgumentError
-from digits_jax.runtime.files import atomic_write, make_output_folder
+from digits_jax.runtime.files import atomic_write, check_output_folder, make_output_folder
 
 MANIFEST = "crops.csv"
 COLUMNS = ("file", "image", "page", "label", "score", "x0", "y0", "x1", "y1")
@@ -61,13 +61,15 @@ class CropFolder:
                 Image.fromarray(crop).save(temporary)
 
 
-@contextmanager
-def open_crop_folder(
-    folder: Path, finished: FinishedPages, *, resume: bool
-) -> Iterator[CropFolder]:
-    """Yields a folder for the digits of pages; its manifest is complete when the block ends.
+class ContinuedCrops(NamedTuple):
+    """What an earlier run has left in a folder of digits."""
 
-    Until then the manifest is crops.csv.part, which an interrupted run leaves.
+    rows: list[list[str]] = []  # noqa: RUF012 - of its manifest, of the finished pages
+    unfinished: list[str] = []  # noqa: RUF012 - pictures of a page that is searched again
+
+
+def check_crop_folder(folder: Path, finished: FinishedPages, *, resume: bool) -> ContinuedCrops:
+    """Checks that a folder can be written or continued; it changes nothing.
 
     Args:
       folder: the folder. Without `resume` it is new or empty.
@@ -78,25 +80,50 @@ def open_crop_folder(
       FileExistsError: the folder is a file, or holds something that would be mixed with the digits.
       ArgumentError: the folder is not that of the earlier run.
     """
-    make_output_folder(folder)
-    manifest, part = folder / MANIFEST, folder / f"{MANIFEST}.part"
-    written = next((path for path in (part, manifest) if path.exists()), None)
+    check_output_folder(folder)
+    manifests = (folder / f"{MANIFEST}.part", folder / MANIFEST)
+    written = next((path for path in manifests if path.exists()), None)
     if written is None and finished.pages:
         raise ArgumentError(
             f"{folder} cannot be continued: expected {MANIFEST} of the run whose results are "
-            f"continued; it has {len(finished.pages)} pages and wrote no digits there; search them "
-            "again with another --output, or leave --crops out"
+            f"continued; that run wrote no digits there (pages in its results: "
+            f"{len(finished.pages):,}). Search all pages again with another --output, or leave "
+            "--crops out"
         )
-    if any(folder.iterdir()) and not (resume and written):
+    if folder.exists() and any(folder.iterdir()) and not (resume and written):
         raise FileExistsError(
             f"{folder} is not empty: expected a new or empty folder, so that no digits are mixed; "
             "name another, or continue the run that wrote there with --resume"
         )
-    rows = _continued_rows(folder, written, finished) if written else []
-    with atomic_write(part) as temporary, temporary.open("w", encoding="utf-8") as file:
-        file.writelines(_row(*row) for row in [COLUMNS, *rows])
-    with part.open("a", encoding="utf-8") as file:
-        yield CropFolder(folder, file)
+    return _read_manifest(folder, written, finished) if written else ContinuedCrops()
+
+
+@contextmanager
+def open_crop_folder(
+    folder: Path, finished: FinishedPages, *, resume: bool
+) -> Iterator[CropFolder]:
+    """Yields a folder for the digits of pages; its manifest is complete when the block ends.
+
+    Until then the manifest is crops.csv.part, which an interrupted run leaves.
+
+    Args:
+      folder: as for `check_crop_folder`, like all else.
+      finished: the pages whose results an earlier run has written.
+      resume: whether to continue that run.
+
+    Raises:
+      FileExistsError: as `check_crop_folder`.
+      ArgumentError: as `check_crop_folder`.
+    """
+    continued = check_crop_folder(folder, finished, resume=resume)
+    make_output_folder(folder)
+    manifest, part = folder / MANIFEST, folder / f"{MANIFEST}.part"
+    for file in continued.unfinished:
+        (folder / file).unlink(missing_ok=True)
+    with atomic_write(part) as temporary, temporary.open("w", encoding="utf-8") as text:
+        text.writelines(_row(*row) for row in [COLUMNS, *continued.rows])
+    with part.open("a", encoding="utf-8") as text:
+        yield CropFolder(folder, text)
     os.replace(part, manifest)
 
 
@@ -111,8 +138,8 @@ def page_name(page: Page) -> str:
     return f"{stem}-{path_hash}{number}"
 
 
-def _continued_rows(folder: Path, manifest: Path, finished: FinishedPages) -> list[list[str]]:
-    """Returns the rows of the pages that are finished, and removes the digits of another one.
+def _read_manifest(folder: Path, manifest: Path, finished: FinishedPages) -> ContinuedCrops:
+    """Returns the rows of the pages that are finished, and the digits of another one.
 
     Raises:
       ArgumentError: several pages of the manifest are not finished, so that the results are those
@@ -134,9 +161,7 @@ def _continued_rows(folder: Path, manifest: Path, finished: FinishedPages) -> li
             f"continued; {len(others)} of its pages are not among them; name another folder, or "
             "the --output of that run"
         )
-    for file in (file for files in others.values() for file in files):
-        (folder / file).unlink(missing_ok=True)
-    return kept
+    return ContinuedCrops(kept, [file for files in others.values() for file in files])
 
 
 def _row(*values: object) -> str:

@@ -1,6 +1,6 @@
 """Writes the results of detection to a file or to standard output, and resumes such a file."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from json import loads
 from pathlib import Path
 from typing import NamedTuple
@@ -66,7 +66,7 @@ class FinishedPage(NamedTuple):
 
 
 def read_part(part: Path) -> Iterator[FinishedPage]:
-    """Yields what each JSON line of a part says.
+    """Yields what each complete JSON line of a part says.
 
     Raises:
       ArgumentError: a line is not the result of a page.
@@ -74,6 +74,8 @@ def read_part(part: Path) -> Iterator[FinishedPage]:
     with part.open("rb") as lines:
         offset = 0
         for number, line in enumerate(lines, start=1):
+            if not line.endswith(b"\n"):
+                return  # it is removed before anything is written behind it
             try:
                 result = loads(line)
                 yield FinishedPage(offset, result["image"], result.get("page"), "error" in result)
@@ -100,7 +102,13 @@ def read_finished_pages(parts: Iterable[Path]) -> FinishedPages:
     return FinishedPages(frozenset(pages), frozenset(unreadable))
 
 
-def prepare_output(output: Path | None, format: Format, *, resume: bool) -> FinishedPages:
+def prepare_output(
+    output: Path | None,
+    format: Format,
+    *,
+    resume: bool,
+    check: Callable[[FinishedPages], None] = lambda finished: None,
+) -> FinishedPages:
     """Checks that the output file can be written, and reads what an earlier run has finished.
 
     Of several processes, all must call it.
@@ -109,6 +117,8 @@ def prepare_output(output: Path | None, format: Format, *, resume: bool) -> Fini
       output: the file to write, or None for standard output.
       format: the output format; only JSON lines can be resumed.
       resume: whether to continue an interrupted run. If not, its file is not replaced.
+      check: raises an error if the run cannot continue from these finished pages; then nothing is
+        written.
 
     Returns:
       The finished pages: none without `resume`.
@@ -125,9 +135,15 @@ def prepare_output(output: Path | None, format: Format, *, resume: bool) -> Fini
             if is_main_process():
                 lines.prepare(resume=resume)
         with fail_together():
-            return read_finished_pages(lines.parts)
+            finished = read_finished_pages(lines.earlier(resume=resume))
+            check(finished)
+        with fail_together():
+            if is_main_process():
+                lines.begin(resume=resume)
+        return finished
     if output:
         check_output_file(output)
+    check(FinishedPages())
     return FinishedPages()
 
 

@@ -14,14 +14,23 @@ def cache_folder() -> Path:
     return Path(os.environ.get("DIGITS_JAX_CACHE") or user_cache_dir("digits-jax"))
 
 
-def make_output_folder(path: Path) -> None:
-    """Creates a folder and its parents if they do not exist.
+def check_output_folder(path: Path) -> None:
+    """Checks that a path is a folder or does not exist.
 
     Raises:
       FileExistsError: the path is a file.
     """
     if path.exists() and not path.is_dir():
         raise FileExistsError(f"{path} is a file: expected a folder to write to; name another path")
+
+
+def make_output_folder(path: Path) -> None:
+    """Creates a folder and its parents if they do not exist.
+
+    Raises:
+      FileExistsError: the path is a file.
+    """
+    check_output_folder(path)
     path.mkdir(parents=True, exist_ok=True)
 
 

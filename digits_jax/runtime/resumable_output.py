@@ -15,8 +15,9 @@ BLOCK_BYTES = 2**16  # read at once when the last complete line of a file is sea
 class ResumableLines:
     """Lines of text that grow in a part, FILE.part, which becomes FILE when all are written.
 
-    A run calls `prepare`, may read the lines of an earlier run in `parts`, and calls `write`. A run
-    that is interrupted leaves its part, and the next run continues it. Of several processes that
+    A run calls `prepare`, may read the lines of an earlier run in the files that `earlier` names,
+    and calls `begin` and `write`. A run that is interrupted leaves its part, and the next run
+    continues it. Of several processes that
     write FILE, number K writes the part FILE.part-K, and one of them merges the parts.
 
     Args:
@@ -46,11 +47,19 @@ class ResumableLines:
         shared = [self._shared_part] if self._shared_part.exists() else []
         return shared + [numbered[number] for number in sorted(numbered)]
 
-    def prepare(self, *, resume: bool) -> None:
-        """Checks that the file can be written, and makes the parts ready for more lines.
+    def earlier(self, *, resume: bool) -> list[Path]:
+        """Returns the files with the lines of an earlier run: its parts, or else a complete FILE.
 
-        With `resume` an incomplete last line of each part is removed. If there is no part but a
-        complete FILE, FILE is copied to FILE.part. Of several processes one alone calls this.
+        Args:
+          resume: whether to continue that run; if not, a complete FILE does not count.
+        """
+        return self.parts or [self.path] * (resume and self.path.exists())
+
+    def prepare(self, *, resume: bool) -> None:
+        """Checks that the file can be written, and that no earlier run's lines would be lost.
+
+        With `resume` an incomplete last line of each part is removed. Of several processes one
+        alone calls this.
 
         Args:
           resume: whether to continue an earlier run.
@@ -60,9 +69,6 @@ class ResumableLines:
             False.
         """
         check_output_file(self.path)
-        if resume and not self.parts and self.path.exists():
-            with atomic_write(self._shared_part) as temporary:
-                shutil.copyfile(self.path, temporary)
         for part in self.parts:
             if not part.stat().st_size:
                 continue
@@ -71,8 +77,21 @@ class ResumableLines:
                     f"{part} holds what an interrupted run has finished: expected no such file; "
                     "continue that run with --resume, or remove the file to start again"
                 )
-            with part.open("rb+") as file:
-                file.truncate(_end_of_last_line(file))
+            _remove_incomplete_line(part)
+
+    def begin(self, *, resume: bool) -> None:
+        """Copies a complete FILE to FILE.part, if it is to be continued and there are no parts.
+
+        It comes after all checks, so that a run which is refused leaves no part. Of several
+        processes one alone calls this.
+
+        Args:
+          resume: whether to continue an earlier run.
+        """
+        if self.earlier(resume=resume) == [self.path]:
+            with atomic_write(self._shared_part) as temporary:
+                shutil.copyfile(self.path, temporary)
+                _remove_incomplete_line(temporary)
 
     def write(self, lines: Iterable[str]) -> None:
         """Appends lines to this process's part as they come.
@@ -87,6 +106,11 @@ class ResumableLines:
             file.writelines(f"{line}\n" for line in lines)
         if self.parts == [self._shared_part]:
             os.replace(self._shared_part, self.path)
+
+
+def _remove_incomplete_line(path: Path) -> None:
+    with path.open("rb+") as file:
+        file.truncate(_end_of_last_line(file))
 
 
 def _end_of_last_line(file: BinaryIO) -> int:

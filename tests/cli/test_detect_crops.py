@@ -1,7 +1,6 @@
 """`digits-jax detect --crops`: the digits of pages as pictures to be corrected."""
 
 import csv
-import json
 from pathlib import Path
 
 import numpy as np
@@ -99,5 +98,13 @@ def test_what_cannot_be_combined_is_refused(
     output = ("--output", tmp_path / "found.jsonl")
     assert exit_status("detect", scans / "a.png", *output) == 0
     assert exit_status(*options[:3], tmp_path / "new", *output, "--resume") == 1
-    assert "it has 1 pages and wrote no digits there" in capsys.readouterr().err
-    assert json.loads((tmp_path / "found.jsonl.part").read_text())["image"].endswith("a.png")
+    message = capsys.readouterr().err
+    assert "that run wrote no digits there (pages in its results: 1)" in message
+    assert "with another --output, or leave --crops out" in message
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["digits", "found.jsonl", "scans"]
+    assert exit_status("detect", scans / "a.png", scans / "b", *output, "--resume") == 1
+    assert [page["image"][-5:] for page in read_json_lines(tmp_path / "found.jsonl")] == [
+        "a.png",
+        "t.png",
+        "e.png",
+    ]

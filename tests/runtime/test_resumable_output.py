@@ -62,13 +62,26 @@ def test_a_finished_file_is_copied_to_the_part_and_kept_until_the_end(
 ) -> None:
     output.path.write_text("a\n")
     output.prepare(resume=True)
+    assert output.earlier(resume=False) == []
+    assert output.earlier(resume=True) == [output.path]
+    assert not output.part_path.exists()  # until all is checked
+    output.begin(resume=True)
     assert output.part_path.read_text() == output.path.read_text() == "a\n"
     with pytest.raises(KeyboardInterrupt):
         output.write(interrupted("b"))
     assert output.path.read_text() == "a\n"
     output.prepare(resume=True)
+    output.begin(resume=True)
     output.write(["c"])
     assert output.path.read_text() == "a\nb\nc\n"
+
+
+def test_an_incomplete_last_line_of_a_finished_file_is_not_copied(output: ResumableLines) -> None:
+    output.path.write_text("a\ntorn")
+    output.prepare(resume=True)
+    output.begin(resume=True)
+    output.write(["b"])
+    assert output.path.read_text() == "a\nb\n"
 
 
 def test_a_new_run_starts_without_the_lines_of_a_finished_file(output: ResumableLines) -> None:
@@ -121,6 +134,7 @@ def test_a_link_to_a_file_remains_a_link(tmp_path: Path) -> None:
     link.symlink_to(target)
     output = ResumableLines(link)
     output.prepare(resume=True)
+    output.begin(resume=True)
     output.write(["b"])
     assert link.is_symlink()
     assert target.read_text() == "a\nb\n"
