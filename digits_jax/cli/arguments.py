@@ -9,6 +9,7 @@ from PIL import Image
 
 from digits_jax.detect.config import DEFAULT_CONFIG, DetectorConfig, config_of_weights
 from digits_jax.images import read
+from digits_jax.images.folders import list_pages
 from digits_jax.models.cnn import Params
 from digits_jax.runtime.checks import check_range
 from digits_jax.runtime.distributed import join_processes
@@ -96,6 +97,16 @@ def set_read_limits(max_megapixels: float | None, max_file_mib: float | None) ->
     if max_file_mib is not None:
         check_range("--max-file-mib", max_file_mib, 1e-6)
         read.MAX_FILE_BYTES = round(max_file_mib * 2**20)
+
+
+def log_that_first_page_is_read(image: Path) -> None:
+    """Logs that a file has several pages, for commands that read the first one alone."""
+    pages = len(list(list_pages([image])))
+    if pages > 1:
+        log(
+            f"digits-jax: {image} has {pages:,} pages, and the first one is read; "
+            "`digits-jax detect` reads all"
+        )
 
 
 def load_model(weights: str) -> LoadedModel:

@@ -19,6 +19,7 @@ from digits_jax.cli.arguments import (
     MoreImagesArgument,
     WeightsArgument,
     load_model,
+    log_that_first_page_is_read,
     set_read_limits,
 )
 from digits_jax.detect.calibration import single_digit_scores, to_search_score
@@ -64,7 +65,8 @@ def classify(
 
     If an image does not have 28×28 pixels, its ink is scaled and centred as in MNIST's images. A
     line gives the image, the digit and its probability in percent, or "not a digit". An image that
-    cannot be read or is blank gets a message on standard error, and the exit status is then 1.
+    cannot be read or is blank gets a message on standard error, and the exit status is then 1. Of a
+    file of several pages the first is read, and a line on standard error says so.
 
     Args:
         image: An image file with one digit. An image of 28×28 pixels is taken to be in MNIST's
@@ -97,6 +99,7 @@ def classify(
         if isinstance(digit, ImageError):
             log(f"digits-jax: {digit}")
         else:
+            log_that_first_page_is_read(path)
             digits.append((path, digit))
     for start in range(0, len(digits), BATCH_SIZE):
         batch = digits[start : start + BATCH_SIZE]

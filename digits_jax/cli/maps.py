@@ -13,6 +13,7 @@ from digits_jax.cli.arguments import (
     MaxFileMibArgument,
     MaxMegapixelsArgument,
     WeightsArgument,
+    log_that_first_page_is_read,
     set_read_limits,
 )
 from digits_jax.detect.inputs import read_ink
@@ -42,7 +43,7 @@ def maps(
     about 20 pixels high. `digits-jax detect` finds digits of other sizes.
 
     Args:
-        image: An image file, at least 28 pixels wide and high.
+        image: An image file, at least 28 pixels wide and high. Of several pages the first is read.
         output: Folder to write to, which is made if it is missing. maps.npz holds four arrays:
             probabilities [h, w, 10], and margin, entropy (in nats) and label, each [h, w].
             class_maps.png shows the probabilities (the paper's Figure 5), and confidence_maps.png
@@ -63,6 +64,7 @@ def maps(
             f"{image} is too small: expected at least {INPUT_SIDE} pixels a side, got {width} × "
             f"{height}; enlarge it, or add a black border"
         )
+    log_that_first_page_is_read(image)
     make_output_folder(output)
     params = resolve_weights(weights)
     responses = response_maps(params, uint8_to_float(jnp.asarray(ink[None, ..., None])))

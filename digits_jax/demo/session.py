@@ -17,7 +17,7 @@ from digits_jax.detect.detector import Detector
 from digits_jax.detect.inputs import Ink, Picture, default_min_score, read_ink
 from digits_jax.detect.output_formats import Result, page_result
 from digits_jax.detect.visualize import draw_detections, overlay_map
-from digits_jax.images.folders import Page
+from digits_jax.images.folders import Page, list_pages
 from digits_jax.images.pixels import uint8_to_float
 from digits_jax.models.cnn import INPUT_SIDE, NUM_CLASSES, Params
 from digits_jax.models.fcn.features import STRIDE
@@ -40,7 +40,8 @@ class InputPicture(NamedTuple):
     """A picture that a visitor gives to the page."""
 
     name: str
-    file: bytes  # in any format that Pillow reads
+    file: bytes  # in any format that `read_image` reads
+    pages: int = 1  # of which the first is searched
 
 
 class SearchResult(NamedTuple):
@@ -62,7 +63,7 @@ def picture_from_drawing(data_url: str) -> InputPicture:
 
 def picture_from_file(path: Path) -> InputPicture:
     """Returns the picture in a file, which need not be an image."""
-    return InputPicture(path.name, path.read_bytes())
+    return InputPicture(path.name, path.read_bytes(), len(list(list_pages([path]))))
 
 
 def detect_ink(params: Params, config: DetectorConfig, ink: Ink) -> Detections:
@@ -123,7 +124,9 @@ def display(result: SearchResult, min_score: Number) -> tuple[Image.Image, str, 
     """
     detections = result.detections.from_score(min_score)
     count = len(detections.labels)
-    sentence = f"{count} digit{'s' * (count != 1)} in {result.source.name}{result.summary}."
+    pages = result.source.pages
+    where = result.source.name + (f", the first of {pages:,} pages" if pages > 1 else "")
+    sentence = f"{count} digit{'s' * (count != 1)} in {where}{result.summary}."
     if detections.truncated and result.max_detections:
         sentence += f" There are more: the weights' configuration allows {result.max_detections}."
     elif detections.truncated:

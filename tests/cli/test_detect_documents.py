@@ -91,3 +91,28 @@ def test_pixels_and_bytes_of_a_pdf_file_are_limited(
     ]:
         assert exit_status("detect", path, *options) == bool(message)
         assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("pages", [1, 2])
+@pytest.mark.usefixtures("pretrained")
+def test_classify_and_maps_read_the_first_page_and_say_so(
+    tmp_path: Path, pages: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ink = np.zeros((60, 60), np.uint8)
+    ink[20:44, 28:32] = 255
+    files = [tmp_path / name for name in ("a.pdf", "b.tif", "c.heic")]
+    files[0].write_bytes(pdf_of_pictures(*[ink] * pages))
+    images = [Image.fromarray(ink)] * pages
+    images[0].save(files[1], save_all=True, append_images=images[1:])
+    pillow_heif.from_pillow(images[0]).save(files[2])
+    assert exit_status("classify", *files, "--min-score", 0) == 0
+    printed = capsys.readouterr()
+    assert [line.partition(":")[0] for line in printed.out.splitlines()] == [*map(str, files)]
+    said = [line for line in printed.err.splitlines() if "the first one is read" in line]
+    assert said == [
+        f"digits-jax: {file} has 2 pages, and the first one is read; `digits-jax detect` reads all"
+        for file in files[:2]
+        if pages == 2
+    ]
+    assert exit_status("maps", files[1], "--output", tmp_path / "maps") == 0
+    assert ("the first one is read" in capsys.readouterr().err) == (pages == 2)

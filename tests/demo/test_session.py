@@ -5,9 +5,11 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pillow_heif
 import pytest
 from command_line import save_image
 from page_cases import blue_on_yellow, detections_of, result_of
+from pdf_files import pdf_of_pictures
 from PIL import Image, ImageDraw
 
 from digits_jax.data.mnist import Mnist
@@ -58,6 +60,24 @@ def test_the_threshold_filters_the_detections_of_one_search() -> None:
         digits = "digit" if len(labels) == 1 else "digits"
         assert sentence.startswith(f"{len(labels)} {digits} in some.png")
     assert (json["image"], json["width"], json["height"]) == ("some.png", 50, 40)
+
+
+def test_the_first_page_of_a_file_is_searched_and_the_sentence_says_so(tmp_path: Path) -> None:
+    """PDF, TIFF and HEIC files, as the command reads them."""
+    ink = np.zeros((40, 50), np.uint8)
+    ink[10:30, 20:24] = 255
+    (tmp_path / "a.pdf").write_bytes(pdf_of_pictures(ink, ink, ink))
+    images = [Image.fromarray(ink)] * 3
+    images[0].save(tmp_path / "a.tif", save_all=True, append_images=images[1:])
+    pillow_heif.from_pillow(images[0]).save(tmp_path / "a.heic")
+    for suffix, where in (
+        (".pdf", ", the first of 3 pages"),
+        (".tif", ", the first of 3 pages"),
+        (".heic", ""),
+    ):
+        source = picture_from_file(tmp_path / f"a{suffix}")
+        result = search_picture({}, source, None, normalised=True, detect=RecordingDetector())
+        assert display(result, 0.5)[1].startswith(f"0 digits in a{suffix}{where}, searched for")
 
 
 def test_the_sentence_says_that_there_are_more_digits() -> None:
