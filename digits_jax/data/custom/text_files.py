@@ -44,13 +44,19 @@ def read_csv(path: Path) -> list[RawDigits]:
     except ValueError as error:
         raise DataError(
             f"{path} cannot be read as a table of digits: expected a label and the pixels as "
-            f"numbers in every row, found: {first_line(error)}. Mend or remove that row."
+            f"numbers in every row, found: {first_line(error).partition(';')[0]}. Mend or remove "
+            "that row."
         ) from error
     pixels = np.delete(table, label_column, axis=1)
-    if math.isqrt(pixels.shape[1]) ** 2 != pixels.shape[1]:
+    if not _is_square(pixels.shape[1]):
+        columns = table.shape[1]
+        found, remedy = f"{columns} columns", "Remove the others."
+        if _is_square(columns):  # Kaggle's test.csv
+            found += ", which are pictures without labels"
+            remedy = "Name the files that have labels, such as train.csv."
         raise DataError(
             f"{path}: expected a label and the pixels of square pictures in every row, such as "
-            f"1 + 784 columns; found {table.shape[1]} columns. Remove the others."
+            f"1 + 784 columns; found {found}. {remedy}"
         )
     return [RawDigits(str(path), _as_integers(pixels), table[:, label_column])]
 
@@ -97,6 +103,10 @@ def _decode(path: Path) -> str:
         raise DataError(
             f"{path} cannot be read as text ({error}). Store it as UTF-8, or get it again."
         ) from error
+
+
+def _is_square(number: int) -> bool:
+    return math.isqrt(number) ** 2 == number
 
 
 def _is_number(text: str) -> bool:

@@ -87,12 +87,16 @@ BAD: dict[str, tuple[Callable[[Path], Path], str]] = {
     ),
     "ragged csv": (
         lambda d: write_text(d / "f.csv", f"{ROW}\n1,2\n"),
-        r"number of columns changed from 785 to 2.* Mend or remove that row",
+        r"number of columns changed from 785 to 2 at row 2\. Mend or remove that row",
     ),
     "words in csv": (lambda d: write_text(d / "f.csv", f"{ROW}\n{ROW[:-1]}x\n"), "could not conv"),
     "columns": (
         lambda d: write_text(d / "f.csv", f"{ROW},1\n"),
         r"such as 1 \+ 784 columns; found 786 columns",
+    ),
+    "no labels": (
+        lambda d: write_text(d / "f.csv", ROW.removesuffix(",1")),
+        "784 columns, which are pictures without labels. Name the files that .* train.csv",
     ),
     "one label": (
         lambda d: write_text(d / "f.csv", f"{ROW[:-1]}2\n{ROW[:-1]}3\n"),
