@@ -13,9 +13,10 @@ GAP = 10  # px between neighbours
 class NumberPage:
     """A line that is written from left to right, bright on black."""
 
-    def __init__(self, width: int = 700) -> None:
+    def __init__(self, width: int = 700, slash_overhang: int = 6) -> None:
         self.image = np.zeros((160, width), np.uint8)
         self.x = 60
+        self.slash_overhang = slash_overhang  # px above the digits and below
         self.digit_boxes: list[tuple[int, int, int, int]] = []
 
     def digit(self, ink: np.ndarray) -> None:
@@ -33,7 +34,8 @@ class NumberPage:
             self._stroke((x, middle), (x + 18, middle))
             width = 18
         elif text == "/":
-            self._stroke((x, BASELINE + 6), (x + 18, BASELINE - HEIGHT - 6))
+            over = self.slash_overhang
+            self._stroke((x, BASELINE + over), (x + 18, BASELINE - HEIGHT - over))
             width = 18
         elif text == ",":
             self._stroke((x + 5, BASELINE - 3), (x, BASELINE + 8))
@@ -56,15 +58,18 @@ class NumberPage:
         self.image[y : y + 6, x : x + 6] = 255
 
 
-def write(text: str, clear_digits: ClearDigits, *, first: int = 0) -> NumberPage:
+def write(
+    text: str, clear_digits: ClearDigits, *, first: int = 0, slash_overhang: int = 6
+) -> NumberPage:
     """Returns a page with a text of real digits, each 40 px high, and drawn signs.
 
     Args:
       text: digits, signs and spaces.
       clear_digits: chooses the digits.
       first: how many digits of the data are left out.
+      slash_overhang: how far slashes reach above the digits and below, px.
     """
-    page = NumberPage()
+    page = NumberPage(slash_overhang=slash_overhang)
     for character in text:
         if character.isdigit():
             (digit,) = clear_digits.of_sides([HEIGHT], label=int(character), first=first)

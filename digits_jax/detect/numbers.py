@@ -12,6 +12,7 @@ from digits_jax.detect.components import Box
 from digits_jax.detect.config import DetectorConfig
 from digits_jax.detect.detections import Detections
 from digits_jax.detect.number_patterns import Automaton, best_reading
+from digits_jax.detect.punctuation import ONE, leans_right
 from digits_jax.detect.reading_order import (
     box_centres,
     box_heights,
@@ -20,6 +21,7 @@ from digits_jax.detect.reading_order import (
     space_width,
 )
 from digits_jax.detect.signs import Mark, Sign, find_signs
+from digits_jax.detect.steps import PunctuationConfig
 
 MAX_VALUE_DIGITS = 15  # a float64, all that most readers of JSON have, holds no more
 PLAIN = re.compile(r"-?(\d+|\d*[.,]\d+)")  # an integer, or one decimal sign
@@ -71,7 +73,7 @@ def read_numbers(
     high. A sign in a gap divides it into two. Signs count between digits, and a minus before them.
 
     With a pattern, the digits of each number are those that fit it with the highest product of
-    probabilities.
+    probabilities. A 1 may be a slash then.
 
     Args:
       marks: the page's ink beside its digits, as `find_marks` returns it; none where it is unknown,
@@ -89,7 +91,7 @@ def read_numbers(
         signs = find_signs(marks, boxes[line], slope, config.punctuation)
         elements = _elements(boxes[line], indices[line].tolist(), signs)
         for own in _split(elements, space_width(boxes[line])):
-            numbers.append(_read(own, detections, pattern))
+            numbers.append(_read(own, detections, pattern, config.punctuation))
     return numbers
 
 
@@ -149,29 +151,62 @@ def _split(elements: Sequence[_Element], space: float) -> Iterator[list[_Element
 
 
 def _read(
-    elements: Sequence[_Element], detections: Detections, pattern: Automaton | None
+    elements: Sequence[_Element],
+    detections: Detections,
+    pattern: Automaton | None,
+    config: PunctuationConfig,
 ) -> Number:
     boxes = np.array([element.box for element in elements])
     x0, y0 = boxes[:, :2].min(axis=0).tolist()
     x1, y1 = boxes[:, 2:].max(axis=0).tolist()
     digits = tuple(element.digit for element in elements if element.digit is not None)
-    score = product_of_scores(detections, digits)
     if pattern is None:
-        text: str | None = "".join(
+        text = "".join(
             element.sign if element.digit is None else str(detections.labels[element.digit])
             for element in elements
         )
-    else:
-        assert detections.probabilities is not None  # the command has checked the method
-        rows = detections.probabilities.tolist()
-        places = [
-            {element.sign: 1.0}
-            if element.digit is None
-            else {str(label): p for label, p in enumerate(rows[element.digit])}
-            for element in elements
-        ]
-        reading = best_reading(places, pattern)
-        text = None if reading is None else "".join(character for character, _ in reading)
-        score = prod(p for _, p in reading) if reading else 0.0
-    value = None if text is None else to_value(text)
-    return Number(text, value, (x0, y0, x1, y1), score, digits, pattern is not None)
+        score = product_of_scores(detections, digits)
+        return Number(text, to_value(text), (x0, y0, x1, y1), score, digits, False)
+    reading = _fit(elements, detections, pattern, config)
+    if reading is None:
+        return Number(None, None, (x0, y0, x1, y1), 0.0, digits, True)
+    characters = [character for character, _ in reading]
+    text = "".join(characters)
+    digits = tuple(
+        element.digit
+        for element, character in zip(elements, characters, strict=True)
+        if element.digit is not None and character.isdigit()
+    )
+    score = prod(p for _, p in reading)
+    return Number(text, to_value(text), (x0, y0, x1, y1), score, digits, True)
+
+
+def _fit(
+    elements: Sequence[_Element],
+    detections: Detections,
+    pattern: Automaton,
+    config: PunctuationConfig,
+) -> list[tuple[str, float]] | None:
+    """Returns the best reading that fits a pattern, or None if none does.
+
+    A slash no longer than the digits is detected as a 1. So where nothing fits, straight strokes
+    that lean to the right may be slashes, with the probability of a 1.
+    """
+    assert detections.probabilities is not None  # the command has checked the method
+    rows = detections.probabilities.tolist()
+    places = [
+        {element.sign: 1.0}
+        if element.digit is None
+        else {str(label): p for label, p in enumerate(rows[element.digit])}
+        for element in elements
+    ]
+    reading = best_reading(places, pattern)
+    if reading is not None or detections.crops is None:
+        return reading
+    for element, place in zip(elements, places, strict=True):
+        k = element.digit
+        if k is not None and detections.labels[k] == ONE:
+            crop = detections.crops[k]
+            if leans_right(crop > crop.max() // 2, config):
+                place["/"] = place[str(ONE)]
+    return best_reading(places, pattern)

@@ -124,6 +124,30 @@ def test_a_pattern_chooses_the_digits_and_the_score_is_that_of_the_choice() -> N
     assert number == Number(None, None, (0, 0, 50, 40), 0.0, (0, 1), True)
 
 
+def test_a_pattern_tells_slashes_that_are_no_longer_than_the_digits(
+    detector: Detector, clear_digits: ClearDigits
+) -> None:
+    """They are detected as 1s, which a pattern of digits still takes for 1s."""
+    page = write("23/05/2024", clear_digits, slash_overhang=-3)
+    found = detector.detect(page.image)
+    kept = digits_of_numbers(found.boxes_xyxy, found.scores, DEFAULT_CONFIG.punctuation)
+    assert len(kept) == 10
+    marks = find_marks(page.image, found.boxes_xyxy[kept], DEFAULT_CONFIG)
+    for pattern, text, count in [
+        (None, "2310512024", 10),
+        (r"\d{2}/\d{2}/\d{4}", "23/05/2024", 8),
+        (r"\d{10}|\d{2}/\d{2}/\d{4}", "2310512024", 10),
+        (r"\d/\d+", None, 10),  # the 3 is no stroke
+    ]:
+        automaton = None if pattern is None else parse_pattern(pattern)
+        (number,) = read_numbers(marks, found, kept, DEFAULT_CONFIG, automaton)
+        assert number.text == text
+        assert len(number.digits) == count
+        if count == 8:
+            assert [int(found.labels[k]) for k in number.digits] == [2, 3, 0, 5, 2, 0, 2, 4]
+            assert 0.5 < number.score < 1
+
+
 def test_points_that_are_read_as_digits_are_left_out() -> None:
     """A 0 of 10 px at the feet of two 5s, one in the middle, and a 5 read together with it."""
     boxes = [[0, 0, 24, 40], [30, 30, 40, 40], [46, 0, 70, 40], [0, 0, 40, 40], [76, 15, 84, 24]]
