@@ -146,6 +146,7 @@ def detect(
     inputs = turn_each(read_pages(pages, normalised=normalised, dpi=pictures.dpi), forms.turns)
     searched = choose_turns(detect_readable(detector.detect_each, inputs, in_strips), forms.turns)
     unreadable = {str(image) for image in images} & finished.unreadable
+    without_digits = list[Page]()  # but with ink
 
     def page_results(crops: CropFolder | None) -> Iterator[Result]:
         for (page, picture), turn, outcome in _with_progress(searched, len(remaining)):
@@ -169,6 +170,8 @@ def detect(
             if crops:
                 crops.write(page, given)
             whole = ink if isinstance(ink, np.ndarray) else None
+            if whole is not None and whole.any() and not len(detections.labels):
+                without_digits.append(page)
             if whole is None and forms.rotate != "0":
                 log(f"digits-jax: {page.image} is read in strips and is not turned")
             result = page_result(page, ink.shape, detections, read=results.read)
@@ -183,6 +186,12 @@ def detect(
     named = LabelStudioOptions(results.image_url, f"digits-jax {__version__} {weights}")
     with _crop_folder(results, finished) as crops:
         write_results(page_results(crops), output, format, label_studio=named)
+    if without_digits and forms.rotate == "0":
+        log(
+            "digits-jax: no digit was found on pages with ink: "
+            f"{len(without_digits)}, the first of them in {without_digits[0].image}; if pages may "
+            "be the wrong way round, add --rotate auto"
+        )
     if output and format == "jsonl":
         unreadable |= merge_parts(output, images)
     if unreadable and is_main_process():

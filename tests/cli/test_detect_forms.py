@@ -61,6 +61,27 @@ def test_a_turned_page_is_read_upright_and_its_boxes_are_those_of_the_page_as_gi
         assert "rotation" not in detect(capsys, path, "--read", "--rotate", "0")
 
 
+def test_pages_with_ink_and_no_digit_are_counted_unless_they_are_turned(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bar = np.full((60, 90), 255, np.uint8)
+    bar[28:32, 10:80] = 0
+    save_image(tmp_path / "a.png", bar)
+    save_image(tmp_path / "b.png", np.full((60, 90), 255, np.uint8))
+    save_image(tmp_path / "c.png", bar[::-1].copy())
+    hint = "no digit was found on pages with ink"
+    assert exit_status("detect", tmp_path) == 0
+    lines = [line for line in capsys.readouterr().err.splitlines() if hint in line]
+    assert len(lines) == 1
+    assert lines[0].endswith(
+        f"2, the first of them in {tmp_path / 'a.png'}; "
+        "if pages may be the wrong way round, add --rotate auto"
+    )
+    assert exit_status("detect", tmp_path / "b.png") == 0
+    assert exit_status("detect", tmp_path / "a.png", "--rotate", "auto") == 0
+    assert hint not in capsys.readouterr().err
+
+
 def test_regions_are_those_of_the_turned_page(
     tmp_path: Path, page: np.ndarray, capsys: pytest.CaptureFixture[str]
 ) -> None:
