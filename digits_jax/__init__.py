@@ -18,6 +18,7 @@ _MOVED_MODULES = {
     "lines": "digits_jax.detect.reading_order",
     "weights": "digits_jax.models.weights",
     "normalise": "digits_jax.images.normalise",
+    "training": "digits_jax.train.loop",
 }
 
 

@@ -14,6 +14,7 @@ import digits_jax
         ("lines", "digits_jax.detect.reading_order", "read_lines"),
         ("weights", "digits_jax.models.weights", "load_weights"),
         ("normalise", "digits_jax.images.normalise", "normalise"),
+        ("training", "digits_jax.train.loop", "train"),
     ],
 )
 def test_a_moved_module_is_found_by_its_former_name_with_a_warning_of_its_new_name(
