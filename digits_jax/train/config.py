@@ -120,7 +120,8 @@ class TrainConfig:
     # This share of the digits (0 to 1) is MNIST's training digits beside those of --digits, so that
     # the network does not forget them. Without --digits it changes nothing.
     mnist_share: float = 0.0
-    # All layers are trained, or the dense layers alone: layers 6 and 8 of the paper's nine.
+    # All layers are trained, or the dense layers alone: layers 6 and 8 of the paper's nine. The
+    # latter forget hardly anything of what they start from, and learn a little less.
     trained_layers: Literal["all", "dense"] = "all"
     # The targets are mixed with this share (0 up to, but not including, 1) of the uniform
     # distribution over the classes.

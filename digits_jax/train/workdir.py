@@ -83,8 +83,10 @@ def read_run(workdir: Path) -> RunInfo:
     try:
         return _from_json(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
-        message = f"{workdir} holds no training run: there is no {path.name} in it"
-        raise WorkdirError(message) from None
+        raise WorkdirError(
+            f"{workdir} holds no training run: there is no {path.name} in it; name a folder that "
+            "`digits-jax train` has written"
+        ) from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise WorkdirError(f"{path} cannot be read as a run's description: {error}") from error
 
