@@ -257,8 +257,14 @@ def _pieces(
         return
     reach = 2 * max(round(CRUMB_REACH * highest), 2) + 1
     near = cv2.dilate((own & ~without).astype(np.uint8), np.ones((reach, reach), np.uint8)) > 0
+    in_boxes = np.zeros_like(without)
     for x0, y0, x1, y1 in (boxes_xyxy - np.array([*origin, *origin])).clip(0).tolist():
-        without[y0:y1, x0:x1] = False
+        in_boxes[y0:y1, x0:x1] = True
+    # What is connected with a digit is its own stroke, or what is left of a ruling through it.
+    _, labels = cv2.connectedComponents(without.astype(np.uint8), connectivity=EIGHT_CONNECTED)
+    inside_px = np.bincount(labels[in_boxes], minlength=labels.max() + 1)
+    is_of_digit = 2 * inside_px > np.bincount(labels.ravel())
+    without &= ~is_of_digit[labels] & ~in_boxes
     for piece in split_mask(ink, without, origin, MIN_SIDE_PX):
         height, width = piece.mask.shape
         left, top = piece.box[0] - origin[0], piece.box[1] - origin[1]

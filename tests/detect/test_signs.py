@@ -104,6 +104,15 @@ def test_rulings_and_what_they_leave_are_no_signs() -> None:
     assert read(page, boxes) == ["", "", ","]
 
 
+def test_the_end_of_a_ruling_through_digits_is_no_minus() -> None:
+    """Digits cover most of it, so that it is not erased as the line across it is."""
+    page, boxes = strokes("444444")
+    middle, right = BASELINE - 20, int(boxes[-1, 2])
+    cv2.line(page.image, (int(boxes[0, 0]) - 30, middle), (right + 40, middle), 255, 2)
+    cv2.line(page.image, (right + 40, 20), (right + 40, 155), 255, 2)
+    assert read(page, boxes) == [""] * 6
+
+
 def test_lines_may_slope() -> None:
     """Digits and minus descend by 10°; the page's slope puts them on one level."""
     page = NumberPage()
