@@ -1,0 +1,59 @@
+"""The examples of docs/forms.md, run as they are written there, give what is written there."""
+
+import json
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import exit_status
+
+ROOT = Path(__file__).parents[2]
+BLOCK = re.compile(r"```(sh|json)\n(.*?)```", re.DOTALL)
+
+
+def matches(found: Any, documented: Any) -> bool:
+    """Returns whether all that is documented was found, floats (scores) to a thousandth."""
+    if isinstance(documented, dict):
+        return all(matches(found[key], value) for key, value in documented.items())
+    if isinstance(documented, list):
+        return len(found) == len(documented) and all(map(matches, found, documented))
+    if isinstance(documented, float):
+        return bool(found == pytest.approx(documented, abs=1e-3))
+    return type(found) is type(documented) and bool(found == documented)
+
+
+@pytest.mark.slow
+def test_the_examples_of_forms_give_what_is_documented(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    text = (ROOT / "docs" / "forms.md").read_text(encoding="utf-8")
+    results: list[dict[str, Any]] = []
+    compared = 0
+    for kind, block in BLOCK.findall(text):
+        if kind == "json":
+            documented = json.loads(block)
+            if "text" in documented:  # one number
+                documented = {"numbers": [documented]}
+                results[0]["numbers"] = results[0]["numbers"][:1]
+            assert matches(results[0], documented)
+            compared += 1
+            continue
+        results = []
+        for line in block.splitlines():
+            words = shlex.split(line, comments=True)
+            if words[0] == "echo":
+                assert words[2] == ">"
+                Path(words[3]).write_text(words[1])
+                continue
+            assert words[0] == ".venv/bin/digits-jax"
+            assert exit_status(*words[1:]) == 0
+            results.append(json.loads(capsys.readouterr().out))
+        if "--grid" in block:  # the other way that its comment names
+            assert exit_status("detect", "examples/form.png", "--grid", "1x5") == 0
+            assert json.loads(capsys.readouterr().out) == results[0]
+    assert compared == 4
+    assert results[0]["rotation"] == 0  # of the last example
