@@ -1,8 +1,10 @@
-"""The examples of docs/forms.md, run as they are written there, give what is written there."""
+"""The examples of docs/forms.md, and those of PDF and HEIC files, run as they are written."""
 
 import json
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -57,3 +59,27 @@ def test_the_examples_of_forms_give_what_is_documented(
             assert json.loads(capsys.readouterr().out) == results[0]
     assert compared == 4
     assert results[0]["rotation"] == 0  # of the last example
+
+
+@pytest.mark.slow
+def test_the_example_of_pdf_and_heic_files_runs_as_documented(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    text = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
+    blocks = [block for kind, block in BLOCK.findall(text) if "form.pdf" in block]
+    for line in blocks[0].splitlines():
+        words = shlex.split(line, comments=True)
+        if words[0] == ".venv/bin/python":
+            subprocess.run([sys.executable, *words[1:]], check=True)
+        else:
+            assert words[0] == ".venv/bin/digits-jax"
+            assert exit_status(*words[1:]) == 0
+    form, phone = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (form["width"], form["height"]) == (1080, 690)  # 360 × 230 px at 100 per inch, at 300
+    texts = [number["text"] for number in form["numbers"]]
+    assert texts[:3] == ["17/05/2024", "-3.14", "42"]
+    tasks = json.loads(Path("tasks.json").read_text())
+    assert [task["data"]["image"] for task in tasks] == ["form.pdf", "phone.heic"]
+    assert len(tasks[1]["predictions"][0]["result"]) == len(phone["detections"]) > 0
