@@ -88,6 +88,6 @@ def evaluate_run(
         try:
             result["digits"] = count_own_test_errors(params, run, mnist)
         except DataError as error:
-            log(f"digits-jax: {error}")
+            log(f"digits-jax: the run's own test digits are not counted: {error}")
             result["digits"] = None
     return result

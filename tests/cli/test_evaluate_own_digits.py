@@ -63,7 +63,8 @@ def test_errors_on_the_run_s_own_test_digits_are_counted_beside_mnist_s(
     assert exit_status("evaluate", workdir, "--json") == 0
     printed = capsys.readouterr()
     assert json.loads(printed.out) == {**result, "digits": None}
-    assert f"{source}: expected the digits that the run was trained on" in printed.err
+    reason = f"{source}: expected the digits that the run was trained on"
+    assert f"the run's own test digits are not counted: {reason}" in printed.err
     source.unlink()
     assert exit_status("evaluate", workdir) == 0
     printed = capsys.readouterr()
