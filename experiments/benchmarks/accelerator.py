@@ -2,9 +2,10 @@
 
 Each part runs in a process of its own, the most important first, and is written as soon as it is
 done. A part that does not fit into what is left of the budget is named as skipped; one that runs
-over it is stopped.
+over it is stopped. With `--parts` only the parts named run; the file's others stay as they are.
 
 Command:   python -m experiments.benchmarks.accelerator
+           python -m experiments.benchmarks.accelerator --parts NAME…
            python -m experiments.benchmarks.accelerator --small --output FILE.json (on a CPU)
 Hardware:  one GPU, such as an H200, otherwise idle; MNIST in the cache folder, or a network. For
            the ratios to PyTorch, a CUDA build of torch (the extra [bench]).
@@ -21,12 +22,18 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import tyro
 
 from experiments.benchmarks.speed_requirements import Requirement
-from experiments.common.provenance import RESULTS, ROOT, running_command, write_result
+from experiments.common.provenance import (
+    RESULTS,
+    ROOT,
+    read_result,
+    running_command,
+    write_result,
+)
 
 DEFAULT_OUTPUT = RESULTS / "accelerator.json"
 REQUIREMENTS = {
@@ -70,16 +77,24 @@ PARTS = (  # the most important first
     Part("detection", 50, ("scenes_per_second",)),
     Part("scaling", 60, ()),
 )
+PartName = Literal[tuple(part.name for part in PARTS)]  # type: ignore[valid-type]
 
 
-def main(budget_s: float = 480.0, small: bool = False, output: Path = DEFAULT_OUTPUT) -> None:
-    """Runs all parts that fit into the budget.
+def main(
+    budget_s: float = 480.0,
+    small: bool = False,
+    output: Path = DEFAULT_OUTPUT,
+    parts: tuple[PartName, ...] = (),
+) -> None:
+    """Runs all parts that fit into the budget, or those that are named.
 
     Args:
         budget_s: Seconds that the whole run may take.
         small: Whether to shrink all sizes, to try the program itself. The figures then mean
             nothing, and --output has to name another file than the committed result.
         output: The file to write, ending in .json.
+        parts: The parts to run, in any order; by default all. The file's other parts stay, if they
+            are of the same commit, hardware and versions.
     """
     if output.suffix != ".json":
         sys.exit(f"expected --output to end in .json; got {output}")
@@ -93,21 +108,30 @@ def main(budget_s: float = 480.0, small: bool = False, output: Path = DEFAULT_OU
     facts = {key: value for key, value in header.items() if key not in ("state", "seconds")}
     if facts["hardware"]["devices"][0] == "cpu" and not small:
         sys.exit("there is no accelerator here; --small --output FILE.json tries the program")
+    kept: dict[str, Any] = {"parts": {}}
+    if parts:
+        try:
+            kept = keep_parts(read_result(output.stem, output.parent), facts, small, parts)
+        except ValueError as error:
+            sys.exit(f"{output} {error}: name another --output, or run all parts anew")
     result: dict[str, Any] = {
         "question": "Is the package as fast on an accelerator as it is meant to be?",
         **facts,
         "command": running_command(),
         "small": small,
         "budget_seconds": budget_s,
-        "parts": {},
+        **kept,
     }
     for part in PARTS:
+        if parts and part.name not in parts:
+            continue
         spent = time.monotonic() - begun
         left = budget_s - spent
         outcome = skip(part, left) if not small else None
         outcome = outcome or _run(part, small, left)
         verdicts = judge(part.requirements, outcome.get("figures", {}))
-        result["parts"][part.name] = {**outcome, "verdicts": verdicts}
+        done = {**result["parts"], part.name: {**outcome, "verdicts": verdicts}}
+        result["parts"] = {other.name: done[other.name] for other in PARTS if other.name in done}
         result["seconds"] = round(time.monotonic() - begun, 1)
         write_result(output.stem, result, output.parent)
         print("\n".join(describe(part, outcome, verdicts)), flush=True)
@@ -138,6 +162,36 @@ def judge(requirements: Sequence[str], figures: Mapping[str, float | None]) -> l
             }
         )
     return verdicts
+
+
+def keep_parts(
+    earlier: Mapping[str, Any], facts: Mapping[str, Any], small: bool, rerun: Sequence[str]
+) -> dict[str, Any]:
+    """Returns what stays of an earlier result in which some parts are measured anew.
+
+    Args:
+      earlier: the earlier result; empty if there is none.
+      facts: where the new figures are from: commit, hardware, versions.
+      small: whether their sizes are shrunk.
+      rerun: the names of the parts that are measured anew.
+
+    Returns:
+      `parts`, the other parts, and, if there are any, `earlier_runs`, from which they are.
+
+    Raises:
+      ValueError: the earlier figures are not comparable with the new ones.
+    """
+    stays = {name: part for name, part in earlier.get("parts", {}).items() if name not in rerun}
+    if not stays:
+        return {"parts": {}}
+    new = {**facts, "small": small}
+    for key in ("commit", "hardware", "versions", "small"):
+        if earlier.get(key) != new[key]:
+            raise ValueError(f"has parts of another {key}, {earlier.get(key)}, not {new[key]}")
+    if "uncommitted" in new["commit"]:
+        raise ValueError("has parts of a package with uncommitted changes, now perhaps others")
+    run = {key: earlier[key] for key in ("date", "command", "budget_seconds", "seconds")}
+    return {"earlier_runs": [*earlier.get("earlier_runs", ()), run], "parts": stays}
 
 
 def skip(part: Part, seconds_left: float) -> dict[str, Any] | None:

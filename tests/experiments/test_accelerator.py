@@ -1,15 +1,19 @@
 """The one run of an accelerator: what it concludes from figures, and that it runs."""
 
+import importlib.util
 import json
 import math
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from experiments.benchmarks import accelerator_parts
+from digits_jax.eval.tasks import Task
+from experiments.benchmarks import accelerator, accelerator_parts
 from experiments.benchmarks.accelerator import (
     DEFAULT_OUTPUT,
     PARTS,
@@ -17,6 +21,7 @@ from experiments.benchmarks.accelerator import (
     Part,
     describe,
     judge,
+    keep_parts,
     main,
     skip,
 )
@@ -99,30 +104,130 @@ def test_a_run_of_training_with_small_sizes_draws_no_pictures() -> None:
     assert dict(zip(words[::2], words[1::2], strict=True))["--negative-framed"] == "0"
 
 
+EARLIER = {
+    "date": "2026-01-02",
+    "command": "python -m experiments.benchmarks.accelerator",
+    "commit": "0123456789ab",
+    "hardware": {"devices": ["gpu"]},
+    "versions": {"jax": "0.10"},
+    "small": False,
+    "budget_seconds": 480,
+    "seconds": 300,
+    "parts": {"peer-50": {"state": "failed"}, "detection": {"state": "done"}},
+}
+FACTS = {key: EARLIER[key] for key in ("date", "command", "commit", "hardware", "versions")}
+
+
+def test_parts_that_are_not_run_anew_stay_with_the_run_that_they_are_from() -> None:
+    run = {key: EARLIER[key] for key in ("date", "command", "budget_seconds", "seconds")}
+    kept = keep_parts(EARLIER, {**FACTS, "date": "2026-01-03"}, False, ["peer-50", "scaling"])
+    assert kept == {"earlier_runs": [run], "parts": {"detection": {"state": "done"}}}
+    again = keep_parts({**EARLIER, **kept}, FACTS, False, ["scaling"])
+    assert again["earlier_runs"] == [run, run]
+    for earlier in ({}, {**EARLIER, "commit": "of no part that stays"}):
+        assert keep_parts(earlier, FACTS, False, ["peer-50", "detection"]) == {"parts": {}}
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ({"commit": "ba9876543210"}, "another commit, 0123456789ab, not ba9876543210"),
+        ({"hardware": {"devices": ["cpu"]}}, "another hardware"),
+        ({"versions": {"jax": "0.12"}}, "another versions"),
+    ],
+)
+def test_parts_that_cannot_be_compared_are_not_kept(changed: dict[str, Any], expected: str) -> None:
+    with pytest.raises(ValueError, match=expected):
+        keep_parts(EARLIER, {**FACTS, **changed}, False, ["peer-50"])
+
+
+def test_parts_of_other_sizes_or_of_changed_files_are_not_kept() -> None:
+    with pytest.raises(ValueError, match="another small, False, not True"):
+        keep_parts(EARLIER, FACTS, True, ["peer-50"])
+    changed = {"commit": "0123456789ab with uncommitted changes"}
+    with pytest.raises(ValueError, match="uncommitted changes, now perhaps others"):
+        keep_parts({**EARLIER, **changed}, {**FACTS, **changed}, False, ["peer-50"])
+
+
+def test_named_parts_are_measured_and_the_others_of_the_file_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[str] = []
+
+    def run(part: Part, *_: object) -> dict[str, Any]:
+        ran.append(part.name)
+        return {"state": "done", "seconds": 1.0, **(FACTS if part.name == "header" else {})}
+
+    monkeypatch.setattr(accelerator, "_run", run)
+    output = tmp_path / "result.json"
+    output.write_text(json.dumps(EARLIER), "utf-8")
+    main(output=output, parts=("scaling", "peer-50"))
+    assert ran == ["header", "peer-50", "scaling"]  # the most important first
+    parts = json.loads(output.read_text("utf-8"))["parts"]
+    assert [(name, part["state"]) for name, part in parts.items()] == [
+        (name, "done") for name in ("peer-50", "detection", "scaling")
+    ]
+    output.write_text(json.dumps({**EARLIER, "commit": "ba9876543210"}), "utf-8")
+    before = output.read_bytes()
+    with pytest.raises(SystemExit, match=r"result\.json has parts of another commit, .* --output"):
+        main(output=output, parts=("scaling",))
+    assert output.read_bytes() == before
+    main(output=output)  # all parts, so that none stays
+    result = json.loads(output.read_text("utf-8"))
+    assert [*result["parts"]] == [part.name for part in PARTS]
+    assert "earlier_runs" not in result
+
+
 @pytest.mark.slow
-def test_the_whole_run_on_a_cpu_with_small_sizes(tmp_path: Path) -> None:
+def test_parts_run_on_a_cpu_with_small_sizes(tmp_path: Path) -> None:
     output = tmp_path / "small.json"
     before = DEFAULT_OUTPUT.read_bytes() if DEFAULT_OUTPUT.exists() else None
-    process = _run("--small", "--output", str(output), "--budget-s", "900")
+    names = ["train-paper", "maps-float32", "detection"]
+    process = _run("--small", "--output", str(output), "--parts", *reversed(names))
     assert process.returncode == 0, process.stdout + process.stderr
     result = json.loads(output.read_text(encoding="utf-8"))
     assert result["small"] is True
-    assert result["hardware"]["devices"] == ["cpu", "cpu"]
+    assert result["hardware"]["devices"] == ["cpu"]
     parts = result["parts"]
-    assert [*parts] == [part.name for part in PARTS]
+    assert [*parts] == names
     assert {part["state"] for part in parts.values()} == {"done"}
     assert parts["train-paper"]["steps"] == 2
-    for name, part in parts.items():
-        for verdict in part["verdicts"]:
-            if name.startswith("peer") and part["torch"] == "not installed":
-                assert verdict["met"] is None
-            else:
-                assert verdict["measured"] > 0
-    rows = parts["scaling"]["rows"]
-    assert {(row["task"], row["devices"]) for row in rows} == {
-        (task, count) for count in (1, 2) for task in ("maps", "detect", "detect-components")
-    }
+    for part in parts.values():
+        assert [verdict["measured"] > 0 for verdict in part["verdicts"]] == [True]
     assert (DEFAULT_OUTPUT.read_bytes() if DEFAULT_OUTPUT.exists() else None) == before
+
+
+@pytest.mark.parametrize(("has_torch", "ratio"), [(True, 1.5), (False, None)])
+def test_the_ratio_to_a_peer_is_measured_if_it_is_there(
+    has_torch: bool, ratio: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def measure_batch(*_: object, with_peers: bool) -> dict[str, Any]:
+        ratios = {"ratio_median": 1.5} if with_peers else {}
+        return {"images_per_second_median": {accelerator_parts.OURS: 3.0}, **ratios}
+
+    monkeypatch.setattr(accelerator_parts, "measure_batch", measure_batch)
+    monkeypatch.setattr(accelerator_parts, "version", lambda _: "2")
+    spec = object() if has_torch else None
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: spec)
+    for size in (50, 256):
+        outcome = accelerator_parts.PARTS[f"peer-{size}"](False)
+        assert outcome["figures"] == {f"training_{size}": ratio}
+        assert outcome["torch"] == ("2" if has_torch else "not installed")
+        assert outcome["batch_size"] == size
+
+
+def test_scaling_is_measured_on_each_number_of_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    def measure(tasks: Sequence[Task], *_: object) -> list[Task]:
+        return [*tasks]
+
+    def to_rows(tasks: Sequence[Task]) -> list[tuple[str, int]]:
+        return [(task.name, task.devices) for task in tasks]
+
+    monkeypatch.setattr(accelerator_parts, "measure", measure)
+    monkeypatch.setattr(accelerator_parts, "to_rows", to_rows)
+    names = ("maps", "detect", "detect-components")
+    rows = [(name, count) for count in (1, 2, 4) for name in names]
+    assert accelerator_parts.PARTS["scaling"](True) == {"figures": {}, "rows": rows}
 
 
 def test_a_cpu_is_refused_without_small_sizes(tmp_path: Path) -> None:
@@ -136,7 +241,7 @@ def _run(*options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "experiments.benchmarks.accelerator", *options],
         cwd=ROOT,
-        env={**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=2"},
+        env={**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=1"},
         capture_output=True,
         text=True,
     )
