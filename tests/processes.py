@@ -3,6 +3,7 @@
 import socket
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 # JAX in such a process: one device, so that its programs are stored.
 ONE_DEVICE = {"XLA_FLAGS": "--xla_force_host_platform_device_count=1"}
@@ -18,12 +19,18 @@ def cluster_options(count: int) -> list[tuple[str, ...]]:
 
 
 def end(processes: list[subprocess.Popen[str]], timeout_s: float = 300) -> list[str]:
-    """Waits for the end of all processes, and returns their messages."""
+    """Waits for the end of all processes, and returns their messages.
+
+    It reads the messages of all at once, since a process waits where nobody reads its own.
+    """
     deadline = time.monotonic() + timeout_s
-    try:
-        return [
-            process.communicate(timeout=deadline - time.monotonic())[1] for process in processes
-        ]
-    finally:
-        for process in processes:
-            process.kill()
+
+    def read(process: subprocess.Popen[str]) -> str:
+        return process.communicate(timeout=max(0.0, deadline - time.monotonic()))[1]
+
+    with ThreadPoolExecutor(len(processes)) as pool:
+        try:
+            return [*pool.map(read, processes)]
+        finally:
+            for process in processes:
+                process.kill()

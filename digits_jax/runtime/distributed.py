@@ -123,14 +123,25 @@ def raise_in_all_processes(error: Exception | None) -> None:
     Args:
       error: why this process cannot go on, or None if it can.
     """
-    failed = [error is not None]
-    if jax.process_count() > 1:
-        failed = multihost_utils.process_allgather(np.array(failed)).ravel().tolist()
+    failed = name_failed_processes(error is not None)
     if error is not None:
         raise error
-    if any(failed):
-        numbers = [number for number, has_failed in enumerate(failed) if has_failed]
-        raise ClusterError(f"{_processes(numbers)} could not begin: its message says why")
+    if failed:
+        raise ClusterError(f"{failed} could not begin: its message says why")
+
+
+def name_failed_processes(has_failed: bool) -> str:
+    """Returns which processes have failed, such as "process 0 and process 1", or "" if none.
+
+    All processes must call it at the same place.
+
+    Args:
+      has_failed: whether this process has.
+    """
+    failed = [has_failed]
+    if jax.process_count() > 1:
+        failed = multihost_utils.process_allgather(np.array(failed)).ravel().tolist()
+    return _processes([number for number, failure in enumerate(failed) if failure])
 
 
 @contextmanager

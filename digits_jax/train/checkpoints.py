@@ -14,6 +14,7 @@ import numpy as np
 from jax.sharding import Sharding
 
 from digits_jax.models.cnn import Params
+from digits_jax.runtime.distributed import name_failed_processes, own_number
 from digits_jax.runtime.errors import first_line
 from digits_jax.train.config import TrainConfig
 from digits_jax.train.standard_error import standard_error
@@ -98,7 +99,23 @@ class Checkpoints:
                 # to the next step.
                 enable_async_checkpointing=False,
             )
-        self._manager = ocp.CheckpointManager((workdir / "checkpoints").absolute(), options=options)
+        folder = (workdir / "checkpoints").absolute()
+        self._manager = self._reader = ocp.CheckpointManager(folder, options=options)
+        number = own_number()
+        if number is not None:
+            # Each process reads by itself. Orbax's waiting for the others would get mixed up with
+            # the program's own exchanges where a read error makes one process leave early.
+            options = ocp.CheckpointManagerOptions(
+                read_only=True,
+                create=False,
+                save_interval_steps=0,
+                multiprocessing_options=ocp.options.MultiprocessingOptions(
+                    primary_host=number,
+                    active_processes={number},
+                    barrier_sync_key_prefix=f"reader_{number}",
+                ),
+            )
+            self._reader = ocp.CheckpointManager(folder, options=options)
 
     def steps(self) -> list[int]:
         """Returns the steps of the saved checkpoints, in ascending order."""
@@ -141,7 +158,7 @@ class Checkpoints:
         Args:
           step: the step of the checkpoint.
           config: the run's configuration, which decides the shapes of the state.
-          sharding: the devices onto which to read.
+          sharding: the devices of this process onto which to read.
 
         Returns:
           The state, and the metrics that were saved with it.
@@ -156,7 +173,7 @@ class Checkpoints:
         args = self._args
         items = args.Composite(state=args.StandardRestore(target), progress=args.JsonRestore())
         try:
-            restored = self._manager.restore(step, args=items)
+            restored = self._reader.restore(step, args=items)
             state, stored = restored["state"], dict(restored["progress"])
             sha256 = stored.pop("sha256")
             metrics = RunningMetrics(**stored)
@@ -167,32 +184,42 @@ class Checkpoints:
         return state, metrics
 
     def restore_newest(
-        self, config: TrainConfig, sharding: Sharding, log: Callable[[str], None]
+        self, config: TrainConfig, log: Callable[[str], None]
     ) -> tuple[TrainState, RunningMetrics] | None:
         """Reads the newest intact checkpoint, and deletes the damaged ones after it.
 
+        Of several processes all must call it, and all read the same checkpoint: one that some of
+        them cannot read is damaged for all.
+
         Args:
           config: the run's configuration.
-          sharding: the devices onto which to read.
           log: receives a line for each checkpoint that is deleted.
 
         Returns:
-          The state and metrics, or None if there is no checkpoint.
+          The state, as NumPy arrays, and metrics; or None if there is no checkpoint.
 
         Raises:
           WorkdirError: there are checkpoints, but none can be read; nothing is deleted.
         """
         failures: dict[int, WorkdirError] = {}
+        sharding = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
         for step in reversed(self.steps()):
+            restored: tuple[TrainState, RunningMetrics] | None = None
+            failure: WorkdirError | None = None
             try:
                 restored = self.restore(step, config, sharding)
             except WorkdirError as error:
-                failures[step] = error
+                failure = error
+            unable = name_failed_processes(failure is not None)
+            if restored is None or unable:
+                failures[step] = failure or WorkdirError(
+                    f"checkpoint {step} cannot be read by {unable}"
+                )
                 continue
             for damaged, failure in failures.items():
                 log(f"{failure}; it is deleted, and checkpoint {step} is used")
                 self._manager.delete(damaged)
-            return restored
+            return jax.device_get(restored)
         if failures:
             raise WorkdirError("; ".join(map(str, failures.values())))
         return None
@@ -212,6 +239,7 @@ class Checkpoints:
 
     def close(self) -> None:
         """Closes the manager; the object cannot be used after it."""
+        self._reader.close()
         self._manager.close()
 
 

@@ -166,7 +166,7 @@ def _train(
     mesh = data_mesh(config.batch_size)
     replicated = NamedSharding(mesh, P())
     init_key, run_key = jax.random.split(jax.random.key(run.seed))
-    restored = checkpoints.restore_newest(config, replicated, report)
+    restored = checkpoints.restore_newest(config, report)
     state, metrics = restored or (initial_state(config, init_key, start), RunningMetrics())
     step = int(state.step)
     check_same_in_all_processes(int(data.sha256[:7], 16), "the same digits in all processes")

@@ -71,9 +71,8 @@ def test_load_checkpoint_returns_parameters_with_the_run_s_best_accuracy(
 
 
 def restore_newest(workdir: Path, messages: list[str]) -> TrainState:
-    sharding = jax.sharding.SingleDeviceSharding(jax.devices()[0])
     with open_checkpoints(workdir) as checkpoints:
-        restored = checkpoints.restore_newest(SHORT, sharding, messages.append)
+        restored = checkpoints.restore_newest(SHORT, messages.append)
     assert restored is not None
     return restored[0]
 

@@ -1,13 +1,19 @@
 """Runs of several processes: real ones, that meet on this host."""
 
+import json
 import os
+import shutil
 import signal
 import subprocess
+import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from processes import end
+import restoring_process
+from processes import ONE_DEVICE, cluster_options, end
+from restoring_process import UNREADABLE_BY_ONE, sha256
 from training_runs import (
     STEPS,
     count_evaluations,
@@ -126,6 +132,78 @@ def test_a_killed_process_stops_the_others_which_name_it_and_loses_nothing(
     _end_well(start_processes(tmp_path, environment, 2))
     assert same_arrays(final_state(tmp_path), final_state(run_of_two))
     assert metrics_without_times(tmp_path) == metrics_without_times(run_of_two)
+
+
+def _largest_part(workdir: Path, step: int, process: int) -> Path:
+    """Returns the largest of the files that a process has written of a checkpoint."""
+    parts = workdir / "checkpoints" / str(step) / "state" / f"ocdbt.process_{process}" / "d"
+    return max(parts.iterdir(), key=lambda path: path.stat().st_size)
+
+
+def _change_bytes(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 4] = (byte ^ 0x55 for byte in content[middle : middle + 4])
+    path.write_bytes(content)
+
+
+def _truncate(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
+@pytest.mark.slow
+def test_two_processes_pass_over_damaged_checkpoints_and_end_with_the_same_bits(
+    tmp_path: Path, run_of_two: Path, environment: dict[str, str]
+) -> None:
+    """One part of the newest checkpoint is cut in half; one of that before has other bytes."""
+    workdir = tmp_path / "run"
+    shutil.copytree(run_of_two, workdir)
+    _truncate(_largest_part(workdir, STEPS, 0))
+    _change_bytes(_largest_part(workdir, STEPS - 4, 1))
+    messages = _end_well(start_processes(workdir, environment, 2))
+    assert f"checkpoint {STEPS} cannot be read: " in messages[0]
+    assert f"checkpoint {STEPS - 4} does not hold what was saved; it is deleted" in messages[0]
+    assert f"continuing at step {STEPS - 8} of {STEPS} on 2 × cpu" in messages[0]
+    assert same_arrays(final_state(workdir), final_state(run_of_two))
+    assert metrics_without_times(workdir) == metrics_without_times(run_of_two)
+
+
+@pytest.mark.slow
+def test_two_processes_restore_the_same_checkpoint_whatever_part_is_damaged(
+    tmp_path: Path, run_of_two: Path, environment: dict[str, str]
+) -> None:
+    """Also if only one of them fails to read it, as from a disk cache of its host."""
+    whole = "undamaged"
+    damages: dict[str, Callable[[Path], None]] = {
+        "cut": _truncate,
+        "changed": _change_bytes,
+        "gone": Path.unlink,
+    }
+    copies = [UNREADABLE_BY_ONE, whole]
+    for process in (0, 1):
+        copies += [f"{process} {damage}" for damage in damages]
+    for name in copies:
+        shutil.copytree(run_of_two, tmp_path / "runs" / name)
+        if name[0] in "01":
+            damages[name[2:]](_largest_part(tmp_path / "runs" / name, STEPS, int(name[0])))
+    script = Path(restoring_process.__file__)
+    processes = [
+        subprocess.Popen(
+            [sys.executable, str(script), str(tmp_path / "runs"), *options],
+            env={**environment, **ONE_DEVICE},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for options in cluster_options(2)
+    ]
+    _end_well(processes)
+    found, other = (json.loads((tmp_path / f"runs-{k}.json").read_text()) for k in (0, 1))
+    assert found == other
+    assert {name: step for name, (step, _) in found.items()} == {
+        name: STEPS if name == whole else STEPS - 4 for name in copies
+    }
+    assert found[whole][1] == sha256(final_state(run_of_two))
+    assert len({digest for name, (_, digest) in found.items() if name != whole}) == 1
 
 
 @pytest.mark.slow
