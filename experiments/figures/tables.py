@@ -23,6 +23,7 @@ from experiments.common.provenance import RESULTS, ROOT, read_result
 from experiments.figures.anchors_table import render_anchors
 from experiments.figures.calibration_tables import render_out_of_distribution, render_reliability
 from experiments.figures.finetune_table import render_finetune
+from experiments.figures.large_scan_table import render_large_scan
 from experiments.figures.markdown import (
     Row,
     platform_of,
@@ -210,7 +211,7 @@ PARTS: dict[str, dict[str, Callable[[Path], str]]] = {  # file: name of the part
         "peers": render_peers,
     },
     "docs/training.md": {"finetune": render_finetune, "ablation": render_ablation},
-    "docs/speed.md": {"speed": render_speed},
+    "docs/speed.md": {"speed": render_speed, "large-scan": render_large_scan},
     "docs/scaling.md": {
         "weak-scaling": render_weak_scaling,
         "strong-scaling": render_strong_scaling,
