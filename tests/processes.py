@@ -18,7 +18,7 @@ def cluster_options(count: int) -> list[tuple[str, ...]]:
     return [(*options, "--process-id", str(number)) for number in range(count)]
 
 
-def end(processes: list[subprocess.Popen[str]], timeout_s: float = 300) -> list[str]:
+def end(processes: list[subprocess.Popen[str]], timeout_s: float = 600) -> list[str]:
     """Waits for the end of all processes, and returns their messages.
 
     It reads the messages of all at once, since a process waits where nobody reads its own.

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -28,6 +29,16 @@ from training_runs import (
 from digits_jax.runtime.distributed import ClusterError, join_processes
 from digits_jax.train.checkpoints import open_checkpoints
 from digits_jax.train.workdir import lock_workdir
+
+
+def _scale_to_load(promised_s: float, begun: float) -> float:
+    """Returns a time that is promised, or more on a machine so busy that a start is slow.
+
+    Args:
+      promised_s: seconds, on a machine that starts a run and does some steps within a minute.
+      begun: when this run was started, by `time.monotonic`; it has done some steps now.
+    """
+    return promised_s * max(1.0, (time.monotonic() - begun) / 60)
 
 
 def _end_well(processes: list[subprocess.Popen[str]]) -> list[str]:
@@ -93,11 +104,11 @@ def test_a_signal_to_one_process_saves_in_all_and_another_number_continues(
     """Twice, since JAX counts steps anew in a run that is continued."""
     steps, saved = 5000, 0  # more than are done before the signal arrives
     for number, signum in ((0, signal.SIGTERM), (1, signal.SIGINT)):
+        started, rows = time.monotonic(), count_evaluations(tmp_path)
         processes = start_processes(tmp_path, environment, 2, steps)
-        begun = count_evaluations(tmp_path)
-        wait_for_evaluations(tmp_path, begun + 1, processes[0])
+        wait_for_evaluations(tmp_path, rows + 1, processes[0])
         processes[number].send_signal(signum)
-        messages = end(processes, timeout_s=60)
+        messages = end(processes, timeout_s=_scale_to_load(60, started))
         assert [process.returncode for process in processes] == [128 + signal.SIGTERM] * 2
         assert all("the same command continues from there" in text for text in messages)
         with open_checkpoints(tmp_path, read_only=True) as checkpoints:
@@ -119,16 +130,19 @@ def test_a_signal_to_one_process_saves_in_all_and_another_number_continues(
 def test_a_killed_process_stops_the_others_which_name_it_and_loses_nothing(
     killed: int, tmp_path: Path, run_of_two: Path, environment: dict[str, str]
 ) -> None:
-    """The restarted run ends with the same bits as a run of two that nothing stopped."""
+    """The restarted run ends with the same bits as a run of two that nothing stopped.
+
+    On a busy machine JAX may miss the heartbeats of process 1 before an exchange with it fails.
+    """
+    started = time.monotonic()
     processes = start_processes(tmp_path, environment, 2)
     wait_for_evaluations(tmp_path, 2, processes[0])
+    allowed = _scale_to_load(60, started)
     processes[killed].send_signal(signal.SIGKILL)
-    begun = time.monotonic()
-    messages = end(processes, timeout_s=60)
-    assert time.monotonic() - begun < 60
+    messages = end(processes, timeout_s=allowed)
     assert processes[1 - killed].returncode not in (0, None)
-    lost = "process 1 did not answer" if killed == 1 else "the leader task was preempted/died"
-    assert lost in messages[1 - killed]
+    lost = {0: "the leader task was preempted/died", 1: "process 1 did not answer|task:1"}
+    assert re.search(lost[killed], messages[1 - killed])
     _end_well(start_processes(tmp_path, environment, 2))
     assert same_arrays(final_state(tmp_path), final_state(run_of_two))
     assert metrics_without_times(tmp_path) == metrics_without_times(run_of_two)
@@ -212,7 +226,7 @@ def test_a_second_run_of_two_in_the_same_folder_is_refused_in_both(
 ) -> None:
     with lock_workdir(tmp_path):
         processes = start_processes(tmp_path, environment, 2)
-        messages = end(processes, timeout_s=120)
+        messages = end(processes)
     assert [process.returncode for process in processes] == [1, 1]
     assert "another run is training" in messages[0]
     assert "process 0 could not begin" in messages[1]
@@ -223,7 +237,7 @@ def test_without_a_cluster_the_message_says_what_to_give(
     tmp_path: Path, environment: dict[str, str]
 ) -> None:
     process = start_run(tmp_path, environment, STEPS, "--distributed")
-    _, messages = process.communicate(timeout=120)
+    _, messages = process.communicate(timeout=300)
     assert process.returncode == 1
     assert "coordinator_address should be defined" in messages
     assert "give --coordinator HOST:PORT" in messages
