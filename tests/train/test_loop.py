@@ -7,7 +7,9 @@ import re
 import resource
 import shutil
 import signal
+import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import jax
@@ -245,3 +247,33 @@ def test_a_checkpoint_that_cannot_be_written_stops_the_run_and_loses_nothing(
     assert f"continuing at step {saved}" in run_to_end(tmp_path, environment)
     assert same_arrays(final_state(tmp_path), final_state(uninterrupted))
     assert metrics_without_times(tmp_path) == metrics_without_times(uninterrupted)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system in memory that holds two checkpoints and half of a third."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=88m", "tmpfs", str(folder)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("this user may not mount a file system of limited size")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.slow
+def test_a_full_disk_stops_the_run_and_loses_no_checkpoint(
+    small_disk: Path, uninterrupted: Path, environment: dict[str, str]
+) -> None:
+    process = start_run(small_disk / "run", environment)
+    _, messages = process.communicate(timeout=300)
+    assert process.returncode == 1
+    assert "digits-jax: checkpoint 10 cannot be saved: " in messages
+    assert "make room" in messages
+    enlarge = ["mount", "-o", "remount,size=400m", str(small_disk)]
+    subprocess.run(enlarge, check=True)
+    assert "continuing at step 8 of" in run_to_end(small_disk / "run", environment)
+    assert same_arrays(final_state(small_disk / "run"), final_state(uninterrupted))
+    assert metrics_without_times(small_disk / "run") == metrics_without_times(uninterrupted)
