@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from image_files import GREY, max_difference, save_image
 
+from digits_jax.images import read
 from digits_jax.images.read import ImageError, read_image
 
 
@@ -63,3 +64,13 @@ def test_a_decompression_bomb_is_refused(tmp_path: Path, side: int) -> None:
 def test_damaged_metadata_is_ignored(tmp_path: Path) -> None:
     path = save_image(tmp_path, GREY, "a.jpg", exif=b"Exif\0\0II*\0\x08\0\0\0\x09\0", quality=95)
     assert max_difference(path) <= 6
+
+
+def test_a_file_that_is_too_large_is_told_from_the_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both are of less than a MiB."""
+    (tmp_path / "a.png").write_bytes(bytes(3 * 2**18))
+    monkeypatch.setattr(read, "MAX_FILE_BYTES", 2**18)
+    with pytest.raises(ImageError, match=r"at most 0\.25 MiB, got 0\.75 MiB; .*--max-file-mib"):
+        read_image(tmp_path / "a.png")
