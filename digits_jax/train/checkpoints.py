@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
@@ -17,8 +17,9 @@ from digits_jax.models.cnn import Params
 from digits_jax.runtime.distributed import name_failed_processes, own_number
 from digits_jax.runtime.errors import first_line
 from digits_jax.train.config import TrainConfig
+from digits_jax.train.running_metrics import RunningMetrics
 from digits_jax.train.standard_error import standard_error
-from digits_jax.train.step import Metrics, TrainState, initial_state
+from digits_jax.train.step import TrainState, initial_state
 from digits_jax.train.workdir import (
     WorkdirError,
     count_own_validation_digits,
@@ -27,46 +28,6 @@ from digits_jax.train.workdir import (
 )
 
 KEEP_NEWEST = 3  # checkpoints kept besides the best one
-
-
-class RunningMetrics(NamedTuple):
-    """What a run saves besides its state: sums over the steps since the last evaluation."""
-
-    loss: float = 0.0
-    accuracy: float = 0.0
-    steps: int = 0
-    training_seconds: float = 0.0  # of those steps
-    seconds: float = 0.0  # since the run began, with evaluations, without interruptions
-
-    def add(self, sums: Metrics, steps: int, seconds: float) -> "RunningMetrics":
-        """Returns the metrics with some more steps added.
-
-        Args:
-          sums: the sums of these steps' metrics.
-          steps: how many steps they are.
-          seconds: how long the steps took.
-        """
-        return RunningMetrics(
-            self.loss + float(sums.loss),
-            self.accuracy + float(sums.accuracy),
-            self.steps + steps,
-            self.training_seconds + seconds,
-            self.seconds + seconds,
-        )
-
-    @property
-    def mean_loss(self) -> float:
-        """The mean loss of the steps since the last evaluation."""
-        return self.loss / self.steps
-
-    @property
-    def mean_accuracy(self) -> float:
-        """The mean accuracy, 0–1, of the steps since the last evaluation."""
-        return self.accuracy / self.steps
-
-    def images_per_second(self, batch_size: int) -> float:
-        """Returns the speed of training, without evaluations."""
-        return self.steps * batch_size / self.training_seconds
 
 
 class Checkpoints:

@@ -23,7 +23,7 @@ from digits_jax.runtime.distributed import (
 )
 from digits_jax.runtime.errors import DigitsJaxError
 from digits_jax.runtime.progress import ProgressBar, log
-from digits_jax.train.checkpoints import Checkpoints, RunningMetrics, load_best, open_checkpoints
+from digits_jax.train.checkpoints import Checkpoints, load_best, open_checkpoints
 from digits_jax.train.comparison import (
     count_test_errors,
     describe_start,
@@ -35,6 +35,7 @@ from digits_jax.train.initial_weights import params_sha256, resolve_weights
 from digits_jax.train.multi_step import make_multi_step, steps_per_dispatch
 from digits_jax.train.pictures import DrawnPictures, draw_pictures, pictures_sha256
 from digits_jax.train.plots import plot_training_curve
+from digits_jax.train.running_metrics import RunningMetrics
 from digits_jax.train.schedule import learning_rate_schedule
 from digits_jax.train.signals import Interrupted, collect_signals
 from digits_jax.train.step import TrainState, initial_state

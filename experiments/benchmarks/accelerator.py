@@ -84,7 +84,7 @@ def main(
     budget_s: float = 480.0,
     small: bool = False,
     output: Path = DEFAULT_OUTPUT,
-    parts: tuple[PartName, ...] = (),
+    parts: tuple[PartName, ...] = (),  # type: ignore[valid-type]
 ) -> None:
     """Runs all parts that fit into the budget, or those that are named.
 

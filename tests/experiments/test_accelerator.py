@@ -25,6 +25,7 @@ from experiments.benchmarks.accelerator import (
     main,
     skip,
 )
+from experiments.benchmarks.training_speed import OURS
 from experiments.common.provenance import ROOT
 
 
@@ -203,7 +204,7 @@ def test_the_ratio_to_a_peer_is_measured_if_it_is_there(
 ) -> None:
     def measure_batch(*_: object, with_peers: bool) -> dict[str, Any]:
         ratios = {"ratio_median": 1.5} if with_peers else {}
-        return {"images_per_second_median": {accelerator_parts.OURS: 3.0}, **ratios}
+        return {"images_per_second_median": {OURS: 3.0}, **ratios}
 
     monkeypatch.setattr(accelerator_parts, "measure_batch", measure_batch)
     monkeypatch.setattr(accelerator_parts, "version", lambda _: "2")

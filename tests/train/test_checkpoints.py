@@ -12,7 +12,8 @@ from training_runs import STEPS, contents, final_state, same_arrays
 
 import digits_jax
 from digits_jax.images.pixels import uint8_to_float
-from digits_jax.train.checkpoints import RunningMetrics, load_best, open_checkpoints
+from digits_jax.train.checkpoints import load_best, open_checkpoints
+from digits_jax.train.running_metrics import RunningMetrics
 from digits_jax.train.step import TrainState, initial_state
 from digits_jax.train.workdir import WorkdirError, read_metrics
 

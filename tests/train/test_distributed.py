@@ -104,9 +104,9 @@ def test_a_signal_to_one_process_saves_in_all_and_another_number_continues(
     """Twice, since JAX counts steps anew in a run that is continued."""
     steps, saved = 5000, 0  # more than are done before the signal arrives
     for number, signum in ((0, signal.SIGTERM), (1, signal.SIGINT)):
-        started, rows = time.monotonic(), count_evaluations(tmp_path)
+        started, evaluations = time.monotonic(), count_evaluations(tmp_path)
         processes = start_processes(tmp_path, environment, 2, steps)
-        wait_for_evaluations(tmp_path, rows + 1, processes[0])
+        wait_for_evaluations(tmp_path, evaluations + 1, processes[0])
         processes[number].send_signal(signum)
         messages = end(processes, timeout_s=_scale_to_load(60, started))
         assert [process.returncode for process in processes] == [128 + signal.SIGTERM] * 2
