@@ -2,13 +2,14 @@
 
 FOLDER holds work folders. Process K writes FOLDER-K.json: of each, by its name, the step of the
 checkpoint and the SHA-256 of the arrays. In a folder called `UNREADABLE_BY_ONE`, process 1 cannot
-read the newest checkpoint, as if only its own host had read damaged bytes.
+read the newest checkpoint, as if only its own host had read damaged bytes. In one called
+`SEEN_BY_ONE`, process 1 sees no checkpoint, as if the folder were of process 0's host alone.
 """
 
 import argparse
 import hashlib
 import json
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, NoReturn
 from unittest import mock
@@ -17,11 +18,12 @@ import jax
 import numpy as np
 from short_run import SHORT
 
-from digits_jax.runtime.distributed import join_processes
+from digits_jax.runtime.distributed import ClusterError, join_processes
 from digits_jax.train.checkpoints import Checkpoints, open_checkpoints
 from digits_jax.train.workdir import WorkdirError
 
 UNREADABLE_BY_ONE = "unreadable by one"
+SEEN_BY_ONE = "seen by one"
 
 
 def sha256(arrays: Any) -> str:
@@ -33,9 +35,15 @@ def sha256(arrays: Any) -> str:
 
 
 def restore(workdir: Path) -> list[Any]:
-    """Returns the step of the newest intact checkpoint and the SHA-256 of its arrays."""
+    """Returns the step of the newest intact checkpoint and the SHA-256 of its arrays.
+
+    If the processes see different checkpoints, it returns the message that says so.
+    """
     with open_checkpoints(workdir) as opened:
-        restored = opened.restore_newest(SHORT, lambda _: None)
+        try:
+            restored = opened.restore_newest(SHORT, lambda _: None)
+        except ClusterError as error:
+            return [str(error)]
     assert restored is not None
     return [int(restored[0].step), sha256(restored[0])]
 
@@ -47,8 +55,12 @@ def restore_all(
     join_processes(coordinator, num_processes, process_id)
     found = {}
     for workdir in sorted(folder.iterdir()):
-        fails = workdir.name == UNREADABLE_BY_ONE and process_id == 1
-        with mock.patch.object(Checkpoints, "restore", _fail_once) if fails else nullcontext():
+        change: AbstractContextManager[object] = nullcontext()
+        if process_id == 1 and workdir.name == UNREADABLE_BY_ONE:
+            change = mock.patch.object(Checkpoints, "restore", _fail_once)
+        if process_id == 1 and workdir.name == SEEN_BY_ONE:
+            change = mock.patch.object(Checkpoints, "steps", return_value=[])
+        with change:
             found[workdir.name] = restore(workdir)
     return found
 

@@ -8,13 +8,19 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import jax
 import numpy as np
 from jax.sharding import Sharding
 
 from digits_jax.models.cnn import Params
-from digits_jax.runtime.distributed import name_failed_processes, own_number
+from digits_jax.runtime import progress
+from digits_jax.runtime.distributed import (
+    check_same_in_all_processes,
+    name_failed_processes,
+    own_number,
+)
 from digits_jax.runtime.errors import first_line
 from digits_jax.train.config import TrainConfig
 from digits_jax.train.running_metrics import RunningMetrics
@@ -48,35 +54,33 @@ class Checkpoints:
         self._validation = {step: value for step, value in accuracies.items() if value is not None}
         self._own_validation_digits = count_own_validation_digits(workdir)
         self._args = ocp.args
-        if read_only:
-            options = ocp.CheckpointManagerOptions(
-                read_only=True, create=False, save_interval_steps=0
-            )
-        else:
-            options = ocp.CheckpointManagerOptions(
-                preservation_policy=_NewestAndBest(self.best_step),
-                cleanup_tmp_directories=True,  # of saves that a killed run left unfinished
-                # On CPU, Orbax would read the arrays in the background from memory that is donated
-                # to the next step.
-                enable_async_checkpointing=False,
+        number = own_number()
+        # Each process reads by itself. Orbax's waiting for the others would get mixed up with the
+        # program's own exchanges where a read error makes one process leave early.
+        alone = ocp.options.MultiprocessingOptions()
+        if number is not None:
+            alone = ocp.options.MultiprocessingOptions(
+                primary_host=number,
+                active_processes={number},
+                barrier_sync_key_prefix=f"reader_{number}",
             )
         folder = (workdir / "checkpoints").absolute()
-        self._manager = self._reader = ocp.CheckpointManager(folder, options=options)
-        number = own_number()
+        reading = ocp.CheckpointManagerOptions(
+            read_only=True, create=False, save_interval_steps=0, multiprocessing_options=alone
+        )
+        if read_only:
+            self._manager = self._reader = ocp.CheckpointManager(folder, options=reading)
+            return
+        writing = ocp.CheckpointManagerOptions(
+            preservation_policy=_NewestAndBest(self.best_step),
+            cleanup_tmp_directories=True,  # of saves that a killed run left unfinished
+            # On CPU, Orbax would read the arrays in the background from memory that is donated to
+            # the next step.
+            enable_async_checkpointing=False,
+        )
+        self._manager = self._reader = ocp.CheckpointManager(folder, options=writing)
         if number is not None:
-            # Each process reads by itself. Orbax's waiting for the others would get mixed up with
-            # the program's own exchanges where a read error makes one process leave early.
-            options = ocp.CheckpointManagerOptions(
-                read_only=True,
-                create=False,
-                save_interval_steps=0,
-                multiprocessing_options=ocp.options.MultiprocessingOptions(
-                    primary_host=number,
-                    active_processes={number},
-                    barrier_sync_key_prefix=f"reader_{number}",
-                ),
-            )
-            self._reader = ocp.CheckpointManager(folder, options=options)
+            self._reader = ocp.CheckpointManager(folder, options=reading)
 
     def steps(self) -> list[int]:
         """Returns the steps of the saved checkpoints, in ascending order."""
@@ -145,7 +149,7 @@ class Checkpoints:
         return state, metrics
 
     def restore_newest(
-        self, config: TrainConfig, log: Callable[[str], None]
+        self, config: TrainConfig, report: Callable[[str], None]
     ) -> tuple[TrainState, RunningMetrics] | None:
         """Reads the newest intact checkpoint, and deletes the damaged ones after it.
 
@@ -154,35 +158,48 @@ class Checkpoints:
 
         Args:
           config: the run's configuration.
-          log: receives a line for each checkpoint that is deleted.
+          report: receives a line for each checkpoint that is deleted.
 
         Returns:
           The state, as NumPy arrays, and metrics; or None if there is no checkpoint.
 
         Raises:
           WorkdirError: there are checkpoints, but none can be read; nothing is deleted.
+          ClusterError: the processes do not see the same checkpoints.
         """
+        steps = self.steps()
+        check_same_in_all_processes(
+            crc32(repr(steps).encode()) % 2**31,
+            "a work folder that all processes see, with the same checkpoints (the numbers are "
+            "hashes of their steps)",
+        )
         failures: dict[int, WorkdirError] = {}
         sharding = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
-        for step in reversed(self.steps()):
+        for step in reversed(steps):
             restored: tuple[TrainState, RunningMetrics] | None = None
-            failure: WorkdirError | None = None
+            own_failure: WorkdirError | None = None
             try:
                 restored = self.restore(step, config, sharding)
             except WorkdirError as error:
-                failure = error
-            unable = name_failed_processes(failure is not None)
+                own_failure = error
+            unable = name_failed_processes(own_failure is not None)
+            if own_failure and own_number() is not None:
+                progress.log(f"process {own_number()}: {own_failure}")
             if restored is None or unable:
-                failures[step] = failure or WorkdirError(
-                    f"checkpoint {step} cannot be read by {unable}"
+                failures[step] = own_failure or WorkdirError(
+                    f"checkpoint {step} cannot be read by {unable}, whose message says why"
                 )
                 continue
             for damaged, failure in failures.items():
-                log(f"{failure}; it is deleted, and checkpoint {step} is used")
+                report(f"{failure}; it is deleted, and checkpoint {step} is used")
                 self._manager.delete(damaged)
             return jax.device_get(restored)
         if failures:
-            raise WorkdirError("; ".join(map(str, failures.values())))
+            reasons = "; ".join(map(str, failures.values()))
+            raise WorkdirError(
+                f"{reasons}. Expected an intact checkpoint: restore one from a copy, or train in "
+                "another folder"
+            )
         return None
 
     def best_step(self, steps: Iterable[int]) -> int:
@@ -200,7 +217,8 @@ class Checkpoints:
 
     def close(self) -> None:
         """Closes the manager; the object cannot be used after it."""
-        self._reader.close()
+        if self._reader is not self._manager:
+            self._reader.close()
         self._manager.close()
 
 

@@ -171,7 +171,6 @@ def _train(
     state, metrics = restored or (initial_state(config, init_key, start), RunningMetrics())
     step = int(state.step)
     check_same_in_all_processes(int(data.sha256[:7], 16), "the same digits in all processes")
-    check_same_in_all_processes(step, "a work folder that all processes see, and the same step")
     asked = 0  # the first step for which `is_stop_requested` was not asked yet
     metrics_log = MetricsLog(workdir, until_step=step) if is_main else None
     if step >= config.steps:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import restoring_process
 from processes import ONE_DEVICE, cluster_options, end
-from restoring_process import UNREADABLE_BY_ONE, sha256
+from restoring_process import SEEN_BY_ONE, UNREADABLE_BY_ONE, sha256
 from training_runs import (
     STEPS,
     count_evaluations,
@@ -193,7 +193,7 @@ def test_two_processes_restore_the_same_checkpoint_whatever_part_is_damaged(
         "changed": _change_bytes,
         "gone": Path.unlink,
     }
-    copies = [UNREADABLE_BY_ONE, whole]
+    copies = [UNREADABLE_BY_ONE, SEEN_BY_ONE, whole]
     for process in (0, 1):
         copies += [f"{process} {damage}" for damage in damages]
     for name in copies:
@@ -213,6 +213,9 @@ def test_two_processes_restore_the_same_checkpoint_whatever_part_is_damaged(
     _end_well(processes)
     found, other = (json.loads((tmp_path / f"runs-{k}.json").read_text()) for k in (0, 1))
     assert found == other
+    (refusal,) = found.pop(SEEN_BY_ONE)
+    assert "expected a work folder that all processes see, with the same checkpoints" in refusal
+    copies.remove(SEEN_BY_ONE)
     assert {name: step for name, (step, _) in found.items()} == {
         name: STEPS if name == whole else STEPS - 4 for name in copies
     }
