@@ -10,7 +10,7 @@ from typing import Annotated
 
 import numpy as np
 import tyro
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 
 from digits_jax.cli.arguments import (
     PRETRAINED,
@@ -23,6 +23,8 @@ from digits_jax.cli.arguments import (
 from digits_jax.cli.detect_options import Group, PictureOptions, ResultOptions, SearchOptions
 from digits_jax.cli.form_options import FormOptions
 from digits_jax.detect.annotated_paths import AnnotatedPaths
+from digits_jax.detect.component_readings import SIZE_PER_SIDE
+from digits_jax.detect.components import find_components
 from digits_jax.detect.config import DetectorConfig
 from digits_jax.detect.crops import CropFolder, check_crop_folder, open_crop_folder
 from digits_jax.detect.detections import Detections
@@ -48,8 +50,9 @@ from digits_jax.detect.page_answers import answer
 from digits_jax.detect.peaks import default_max_detections
 from digits_jax.detect.result_files import (
     FinishedPages,
+    begin_output,
+    check_output,
     check_output_options,
-    prepare_output,
     write_results,
 )
 from digits_jax.detect.result_parts import merge_parts, share_of_process
@@ -133,9 +136,12 @@ def detect(
             images = list_images([path, *more], exclude=results.picture_folders)
             annotated_paths = AnnotatedPaths(images, results.annotate) if results.annotate else None
             questions = forms.questions(read=results.read)
-        check_crops = partial(_check_crops, results)
-        finished = prepare_output(output, format, resume=results.resume, check=check_crops)
+        finished = check_output(output, format, resume=results.resume)
+        with fail_together():
+            if results.crops is not None:
+                check_crop_folder(results.crops, finished, resume=results.resume)
         remaining = share_of_process(images, finished)
+        begin_output(output, format, resume=results.resume)
 
     pages = (page for page in list_pages(remaining) if not finished.holds(page))
     detector = Detector(params, config, log=log)
@@ -170,7 +176,7 @@ def detect(
             if crops:
                 crops.write(page, given)
             whole = ink if isinstance(ink, np.ndarray) else None
-            if whole is not None and whole.any() and not len(detections.labels):
+            if whole is not None and _shows_ink(whole, config) and not len(detections.labels):
                 without_digits.append(page)
             if whole is None and forms.rotate != "0":
                 log(f"digits-jax: {page.image} is read in strips and is not turned")
@@ -188,9 +194,9 @@ def detect(
         write_results(page_results(crops), output, format, label_studio=named)
     if without_digits and forms.rotate == "0":
         log(
-            "digits-jax: no digit was found on pages with ink: "
-            f"{len(without_digits)}, the first of them in {without_digits[0].image}; if pages may "
-            "be the wrong way round, add --rotate auto"
+            f"digits-jax: no digit was found on pages with ink: {len(without_digits):,} of this "
+            f"run's, the first of them in {without_digits[0].image}; if pages may be the wrong way "
+            "round, add --rotate auto"
         )
     if output and format == "jsonl":
         unreadable |= merge_parts(output, images)
@@ -200,9 +206,10 @@ def detect(
         sys.exit(1)
 
 
-def _check_crops(results: ResultOptions, finished: FinishedPages) -> None:
-    if results.crops is not None:
-        check_crop_folder(results.crops, finished, resume=results.resume)
+def _shows_ink(image: UInt8[np.ndarray, "h w"], config: DetectorConfig) -> bool:
+    """Returns whether an image shows ink as large as a digit, and not just dirt and noise."""
+    threshold, smallest_px = config.components.ink_threshold, config.min_size / SIZE_PER_SIDE
+    return bool(find_components(image, threshold, smallest_px))
 
 
 def _crop_folder(

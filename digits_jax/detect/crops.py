@@ -64,8 +64,8 @@ class CropFolder:
 class ContinuedCrops(NamedTuple):
     """What an earlier run has left in a folder of digits."""
 
-    rows: list[list[str]] = []  # noqa: RUF012 - of its manifest, of the finished pages
-    unfinished: list[str] = []  # noqa: RUF012 - pictures of a page that is searched again
+    rows: list[list[str]]  # of its manifest, of the finished pages
+    unfinished: list[str]  # pictures of a page that is searched again
 
 
 def check_crop_folder(folder: Path, finished: FinishedPages, *, resume: bool) -> ContinuedCrops:
@@ -95,7 +95,7 @@ def check_crop_folder(folder: Path, finished: FinishedPages, *, resume: bool) ->
             f"{folder} is not empty: expected a new or empty folder, so that no digits are mixed; "
             "name another, or continue the run that wrote there with --resume"
         )
-    return _read_manifest(folder, written, finished) if written else ContinuedCrops()
+    return _read_manifest(folder, written, finished) if written else ContinuedCrops([], [])
 
 
 @contextmanager

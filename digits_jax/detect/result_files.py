@@ -1,6 +1,6 @@
 """Writes the results of detection to a file or to standard output, and resumes such a file."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from json import loads
 from pathlib import Path
 from typing import NamedTuple
@@ -75,7 +75,7 @@ def read_part(part: Path) -> Iterator[FinishedPage]:
         offset = 0
         for number, line in enumerate(lines, start=1):
             if not line.endswith(b"\n"):
-                return  # it is removed before anything is written behind it
+                return  # `begin_output` removes it
             try:
                 result = loads(line)
                 yield FinishedPage(offset, result["image"], result.get("page"), "error" in result)
@@ -102,13 +102,7 @@ def read_finished_pages(parts: Iterable[Path]) -> FinishedPages:
     return FinishedPages(frozenset(pages), frozenset(unreadable))
 
 
-def prepare_output(
-    output: Path | None,
-    format: Format,
-    *,
-    resume: bool,
-    check: Callable[[FinishedPages], None] = lambda finished: None,
-) -> FinishedPages:
+def check_output(output: Path | None, format: Format, *, resume: bool) -> FinishedPages:
     """Checks that the output file can be written, and reads what an earlier run has finished.
 
     Of several processes, all must call it.
@@ -117,8 +111,6 @@ def prepare_output(
       output: the file to write, or None for standard output.
       format: the output format; only JSON lines can be resumed.
       resume: whether to continue an interrupted run. If not, its file is not replaced.
-      check: raises an error if the run cannot continue from these finished pages; then nothing is
-        written.
 
     Returns:
       The finished pages: none without `resume`.
@@ -129,22 +121,30 @@ def prepare_output(
       ArgumentError: a line to be continued is not the result of a page.
       ClusterError: one of these has been raised in another process.
     """
-    if output and format == "jsonl":
-        lines = ResumableLines(output)
-        with fail_together():
+    with fail_together():
+        if output and format == "jsonl":
+            lines = ResumableLines(output)
             if is_main_process():
-                lines.prepare(resume=resume)
-        with fail_together():
-            finished = read_finished_pages(lines.earlier(resume=resume))
-            check(finished)
-        with fail_together():
-            if is_main_process():
-                lines.begin(resume=resume)
-        return finished
-    if output:
-        check_output_file(output)
-    check(FinishedPages())
-    return FinishedPages()
+                lines.check(resume=resume)
+            return read_finished_pages(lines.earlier(resume=resume))
+        if output:
+            check_output_file(output)
+        return FinishedPages()
+
+
+def begin_output(output: Path | None, format: Format, *, resume: bool) -> None:
+    """Makes the output file ready to be continued, once nothing else can refuse the run.
+
+    Of several processes, all must call it.
+
+    Args:
+      output: as for `check_output`, like all else.
+      format: the output format.
+      resume: whether to continue an interrupted run.
+    """
+    with fail_together():
+        if output and format == "jsonl" and is_main_process():
+            ResumableLines(output).begin(resume=resume)
 
 
 def write_results(

@@ -15,10 +15,10 @@ BLOCK_BYTES = 2**16  # read at once when the last complete line of a file is sea
 class ResumableLines:
     """Lines of text that grow in a part, FILE.part, which becomes FILE when all are written.
 
-    A run calls `prepare`, may read the lines of an earlier run in the files that `earlier` names,
-    and calls `begin` and `write`. A run that is interrupted leaves its part, and the next run
-    continues it. Of several processes that
-    write FILE, number K writes the part FILE.part-K, and one of them merges the parts.
+    A run calls `check`, may read the lines of an earlier run in the files that `earlier` names, and
+    calls `begin` and `write`. A run that is interrupted leaves its part, and the next run continues
+    it. Of several processes that write FILE, number K writes the part FILE.part-K, and one of them
+    merges the parts.
 
     Args:
       path: FILE.
@@ -55,11 +55,10 @@ class ResumableLines:
         """
         return self.parts or [self.path] * (resume and self.path.exists())
 
-    def prepare(self, *, resume: bool) -> None:
+    def check(self, *, resume: bool) -> None:
         """Checks that the file can be written, and that no earlier run's lines would be lost.
 
-        With `resume` an incomplete last line of each part is removed. Of several processes one
-        alone calls this.
+        It makes the file's folder if it is missing, and changes nothing else.
 
         Args:
           resume: whether to continue an earlier run.
@@ -70,20 +69,17 @@ class ResumableLines:
         """
         check_output_file(self.path)
         for part in self.parts:
-            if not part.stat().st_size:
-                continue
-            if not resume:
+            if part.stat().st_size and not resume:
                 raise FileExistsError(
                     f"{part} holds what an interrupted run has finished: expected no such file; "
                     "continue that run with --resume, or remove the file to start again"
                 )
-            _remove_incomplete_line(part)
 
     def begin(self, *, resume: bool) -> None:
-        """Copies a complete FILE to FILE.part, if it is to be continued and there are no parts.
+        """Makes the parts ready for more lines, once nothing else can refuse the run.
 
-        It comes after all checks, so that a run which is refused leaves no part. Of several
-        processes one alone calls this.
+        An incomplete last line of each part is removed. If a complete FILE is to be continued and
+        there are no parts, FILE is copied to FILE.part. Of several processes one alone calls this.
 
         Args:
           resume: whether to continue an earlier run.
@@ -92,6 +88,8 @@ class ResumableLines:
             with atomic_write(self._shared_part) as temporary:
                 shutil.copyfile(self.path, temporary)
                 _remove_incomplete_line(temporary)
+        for part in self.parts:
+            _remove_incomplete_line(part)
 
     def write(self, lines: Iterable[str]) -> None:
         """Appends lines to this process's part as they come.

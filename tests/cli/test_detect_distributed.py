@@ -123,7 +123,8 @@ def test_a_killed_process_stops_no_other_and_any_number_resumes(
 def test_processes_that_see_other_images_are_refused_in_all(scans: Path, tmp_path: Path) -> None:
     """One sees the images of a subfolder; or it sees none; or it does not see the weights."""
     (tmp_path / "empty").mkdir()
-    output = ("--output", tmp_path / "found.jsonl")
+    output = ("--resume", "--output", tmp_path / "found.jsonl")
+    (tmp_path / "found.jsonl").touch()  # of a run that is finished
     for other, first, last in [
         ((scans / "b",), "expected the same images in all processes", "expected the same images"),
         ((tmp_path / "empty",), "process 1 could not begin: its message says", "holds no images"),
@@ -134,7 +135,7 @@ def test_processes_that_see_other_images_are_refused_in_all(scans: Path, tmp_pat
         assert [process.returncode for process in processes] == [1, 1], messages
         assert first in messages[0]
         assert last in messages[1]
-    assert not list(tmp_path.glob("found*"))
+    assert list(tmp_path.glob("found*")) == [tmp_path / "found.jsonl"]
 
 
 def test_one_process_resumes_the_parts_of_several_cut_at_any_byte(

@@ -26,7 +26,7 @@ def test_a_file_name_that_is_not_utf_8_is_written_and_resumed(tmp_path: Path) ->
     write_results([result], tmp_path / "csv", "csv")
     assert "a�.png,0,0" in (tmp_path / "csv").read_text(encoding="utf-8")
     written = ResumableLines(tmp_path / "jsonl")
-    written.prepare(resume=True)
+    written.check(resume=True)
     assert read_finished_pages(written.earlier(resume=True)).holds(page)
 
 

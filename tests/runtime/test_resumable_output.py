@@ -19,7 +19,7 @@ def interrupted(*lines: str) -> Iterator[str]:
 
 
 def test_a_complete_run_leaves_only_the_file(output: ResumableLines) -> None:
-    output.prepare(resume=False)
+    output.check(resume=False)
     assert output.parts == []
     output.write(["a", "é"])
     assert output.path.read_bytes() == "a\né\n".encode()
@@ -28,7 +28,7 @@ def test_a_complete_run_leaves_only_the_file(output: ResumableLines) -> None:
 
 def test_an_interrupted_run_leaves_the_part_and_the_old_file(output: ResumableLines) -> None:
     output.path.write_text("old\n")
-    output.prepare(resume=False)
+    output.check(resume=False)
     with pytest.raises(KeyboardInterrupt):
         output.write(interrupted("a", "b"))
     assert output.path.read_text() == "old\n"
@@ -49,7 +49,7 @@ def test_a_resumed_run_yields_the_finished_lines_and_appends(output: ResumableLi
     with pytest.raises(KeyboardInterrupt):
         output.write(interrupted("a", "b"))
     resumed = ResumableLines(output.path)
-    resumed.prepare(resume=True)
+    resumed.check(resume=True)
     assert resumed.parts == [resumed.part_path]
     assert resumed.part_path.read_bytes() == b"a\nb\n"
     resumed.write(["c"])
@@ -61,7 +61,7 @@ def test_a_finished_file_is_copied_to_the_part_and_kept_until_the_end(
     output: ResumableLines,
 ) -> None:
     output.path.write_text("a\n")
-    output.prepare(resume=True)
+    output.check(resume=True)
     assert output.earlier(resume=False) == []
     assert output.earlier(resume=True) == [output.path]
     assert not output.part_path.exists()  # until all is checked
@@ -70,7 +70,7 @@ def test_a_finished_file_is_copied_to_the_part_and_kept_until_the_end(
     with pytest.raises(KeyboardInterrupt):
         output.write(interrupted("b"))
     assert output.path.read_text() == "a\n"
-    output.prepare(resume=True)
+    output.check(resume=True)
     output.begin(resume=True)
     output.write(["c"])
     assert output.path.read_text() == "a\nb\nc\n"
@@ -78,7 +78,7 @@ def test_a_finished_file_is_copied_to_the_part_and_kept_until_the_end(
 
 def test_an_incomplete_last_line_of_a_finished_file_is_not_copied(output: ResumableLines) -> None:
     output.path.write_text("a\ntorn")
-    output.prepare(resume=True)
+    output.check(resume=True)
     output.begin(resume=True)
     output.write(["b"])
     assert output.path.read_text() == "a\nb\n"
@@ -86,7 +86,7 @@ def test_an_incomplete_last_line_of_a_finished_file_is_not_copied(output: Resuma
 
 def test_a_new_run_starts_without_the_lines_of_a_finished_file(output: ResumableLines) -> None:
     output.path.write_text("old\n")
-    output.prepare(resume=False)
+    output.check(resume=False)
     output.write(["new"])
     assert output.path.read_text() == "new\n"
 
@@ -109,20 +109,22 @@ def test_an_incomplete_last_line_is_removed_on_resume(
     output: ResumableLines, part: bytes, complete: bytes
 ) -> None:
     output.part_path.write_bytes(part)
-    output.prepare(resume=True)
+    output.check(resume=True)
+    assert output.part_path.read_bytes() == part  # until all is checked
+    output.begin(resume=True)
     assert output.part_path.read_bytes() == complete
 
 
 def test_a_part_is_refused_without_resume_and_left_unchanged(output: ResumableLines) -> None:
     output.part_path.write_bytes(b"a\ntorn")
     with pytest.raises(FileExistsError, match=r"out\.jsonl\.part holds .* with --resume, or"):
-        output.prepare(resume=False)
+        output.check(resume=False)
     assert output.part_path.read_bytes() == b"a\ntorn"
 
 
 def test_an_empty_part_is_not_refused(output: ResumableLines) -> None:
     output.part_path.touch()
-    output.prepare(resume=False)
+    output.check(resume=False)
     output.write(["a"])
     assert output.path.read_text() == "a\n"
 
@@ -133,7 +135,7 @@ def test_a_link_to_a_file_remains_a_link(tmp_path: Path) -> None:
     target.write_text("a\n")
     link.symlink_to(target)
     output = ResumableLines(link)
-    output.prepare(resume=True)
+    output.check(resume=True)
     output.begin(resume=True)
     output.write(["b"])
     assert link.is_symlink()
@@ -143,8 +145,8 @@ def test_a_link_to_a_file_remains_a_link(tmp_path: Path) -> None:
 
 def test_a_folder_is_refused_and_a_missing_parent_is_created(tmp_path: Path) -> None:
     with pytest.raises(FileExistsError, match="is not a file"):
-        ResumableLines(tmp_path).prepare(resume=False)
+        ResumableLines(tmp_path).check(resume=False)
     output = ResumableLines(tmp_path / "a/b/out")
-    output.prepare(resume=True)
+    output.check(resume=True)
     output.write([])
     assert output.path.read_bytes() == b""
