@@ -108,7 +108,7 @@ def main(
     facts = {key: value for key, value in header.items() if key not in ("state", "seconds")}
     if facts["hardware"]["devices"][0] == "cpu" and not small:
         sys.exit("there is no accelerator here; --small --output FILE.json tries the program")
-    kept: dict[str, Any] = {"parts": {}}
+    kept: dict[str, Any] = {}
     if parts:
         try:
             kept = keep_parts(read_result(output.stem, output.parent), facts, small, parts)
@@ -120,8 +120,9 @@ def main(
         "command": running_command(),
         "small": small,
         "budget_seconds": budget_s,
-        **kept,
+        "parts": kept,
     }
+    has_failed = False
     for part in PARTS:
         if parts and part.name not in parts:
             continue
@@ -129,14 +130,16 @@ def main(
         left = budget_s - spent
         outcome = skip(part, left) if not small else None
         outcome = outcome or _run(part, small, left)
+        has_failed |= outcome["state"] == "failed"
         verdicts = judge(part.requirements, outcome.get("figures", {}))
-        done = {**result["parts"], part.name: {**outcome, "verdicts": verdicts}}
+        measured = {**outcome, "date": facts["date"], "verdicts": verdicts}
+        done = {**result["parts"], part.name: measured}
         result["parts"] = {other.name: done[other.name] for other in PARTS if other.name in done}
         result["seconds"] = round(time.monotonic() - begun, 1)
         write_result(output.stem, result, output.parent)
         print("\n".join(describe(part, outcome, verdicts)), flush=True)
     print(output)
-    if any(part["state"] == "failed" for part in result["parts"].values()):
+    if has_failed:
         sys.exit(1)
 
 
@@ -167,7 +170,9 @@ def judge(requirements: Sequence[str], figures: Mapping[str, float | None]) -> l
 def keep_parts(
     earlier: Mapping[str, Any], facts: Mapping[str, Any], small: bool, rerun: Sequence[str]
 ) -> dict[str, Any]:
-    """Returns what stays of an earlier result in which some parts are measured anew.
+    """Returns the parts that stay of an earlier result in which some are measured anew.
+
+    Parts without figures, which were skipped, stopped or failed, do not stay.
 
     Args:
       earlier: the earlier result; empty if there is none.
@@ -175,23 +180,23 @@ def keep_parts(
       small: whether their sizes are shrunk.
       rerun: the names of the parts that are measured anew.
 
-    Returns:
-      `parts`, the other parts, and, if there are any, `earlier_runs`, from which they are.
-
     Raises:
       ValueError: the earlier figures are not comparable with the new ones.
     """
-    stays = {name: part for name, part in earlier.get("parts", {}).items() if name not in rerun}
+    stays = {
+        name: part
+        for name, part in earlier.get("parts", {}).items()
+        if name not in rerun and part["state"] == "done"
+    }
     if not stays:
-        return {"parts": {}}
+        return {}
     new = {**facts, "small": small}
     for key in ("commit", "hardware", "versions", "small"):
         if earlier.get(key) != new[key]:
             raise ValueError(f"has parts of another {key}, {earlier.get(key)}, not {new[key]}")
     if "uncommitted" in new["commit"]:
         raise ValueError("has parts of a package with uncommitted changes, now perhaps others")
-    run = {key: earlier[key] for key in ("date", "command", "budget_seconds", "seconds")}
-    return {"earlier_runs": [*earlier.get("earlier_runs", ()), run], "parts": stays}
+    return stays
 
 
 def skip(part: Part, seconds_left: float) -> dict[str, Any] | None:

@@ -19,6 +19,7 @@ from digits_jax.runtime.hardware import processor_name, usable_cores
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "experiments" / "results"
+SOURCES = ("digits_jax", ":(glob)experiments/**/*.py")  # what a commit has to hold as it ran
 
 
 def provenance(packages: Sequence[str] = ()) -> dict[str, Any]:
@@ -28,7 +29,7 @@ def provenance(packages: Sequence[str] = ()) -> dict[str, Any]:
       packages: the packages whose versions matter, beside JAX, Flax, Optax and NumPy.
     """
     commit = _output("git", "-C", str(ROOT), "rev-parse", "--short=12", "HEAD")
-    changed = _output("git", "-C", str(ROOT), "status", "--porcelain", "--", "digits_jax")
+    changed = _output("git", "-C", str(ROOT), "status", "--porcelain", "--", *SOURCES)
     names = ("jax", "jaxlib", "flax", "optax", "numpy", *packages)
     return {
         "date": datetime.date.today().isoformat(),

@@ -21,10 +21,11 @@ def render_large_scan(results: Path = RESULTS) -> str:
     ]
     whole = result["same_as_whole"]
     verb = "are the same" if whole["same_boxes_and_labels"] else "differ"
+    difference = whole["largest_difference_of_scores"]
+    scores = f"scores differ by {difference:g} at most" if difference else "scores are equal"
     note = (
         f"In a scan of {whole['megapixels']:g} megapixels, the {whole['detections']:,} boxes and "
-        f"labels {verb} in strips and in the whole; scores differ by "
-        f"{whole['largest_difference_of_scores']:g} at most."
+        f"labels {verb} in strips and in the whole; {scores}."
     )
     header = table_header("rows", "megapixels", "digits found", "memory before", "peak memory")
     return "\n".join([*header, *lines, "", note, *source_list([provenance_of(result)])])

@@ -114,19 +114,20 @@ EARLIER = {
     "small": False,
     "budget_seconds": 480,
     "seconds": 300,
-    "parts": {"peer-50": {"state": "failed"}, "detection": {"state": "done"}},
+    "parts": {
+        "peer-50": {"state": "done"},
+        "peer-256": {"state": "failed"},
+        "detection": {"state": "done", "date": "2026-01-02"},
+    },
 }
 FACTS = {key: EARLIER[key] for key in ("date", "command", "commit", "hardware", "versions")}
 
 
-def test_parts_that_are_not_run_anew_stay_with_the_run_that_they_are_from() -> None:
-    run = {key: EARLIER[key] for key in ("date", "command", "budget_seconds", "seconds")}
+def test_parts_with_figures_stay_if_they_are_not_run_anew() -> None:
     kept = keep_parts(EARLIER, {**FACTS, "date": "2026-01-03"}, False, ["peer-50", "scaling"])
-    assert kept == {"earlier_runs": [run], "parts": {"detection": {"state": "done"}}}
-    again = keep_parts({**EARLIER, **kept}, FACTS, False, ["scaling"])
-    assert again["earlier_runs"] == [run, run]
+    assert kept == {"detection": {"state": "done", "date": "2026-01-02"}}
     for earlier in ({}, {**EARLIER, "commit": "of no part that stays"}):
-        assert keep_parts(earlier, FACTS, False, ["peer-50", "detection"]) == {"parts": {}}
+        assert keep_parts(earlier, FACTS, False, ["peer-50", "detection"]) == {}
 
 
 @pytest.mark.parametrize(
@@ -176,7 +177,32 @@ def test_named_parts_are_measured_and_the_others_of_the_file_stay(
     main(output=output)  # all parts, so that none stays
     result = json.loads(output.read_text("utf-8"))
     assert [*result["parts"]] == [part.name for part in PARTS]
-    assert "earlier_runs" not in result
+    assert {part["date"] for part in result["parts"].values()} == {FACTS["date"]}
+
+
+def test_a_run_fails_by_the_parts_that_it_ran(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing = {"peer-256"}
+
+    def run(part: Part, *_: object) -> dict[str, Any]:
+        state = "failed" if part.name in failing else "done"
+        reason = {"reason": "no memory"} if state == "failed" else {}
+        return {
+            "state": state,
+            "seconds": 1.0,
+            **reason,
+            **(FACTS if part.name == "header" else {}),
+        }
+
+    monkeypatch.setattr(accelerator, "_run", run)
+    output = tmp_path / "result.json"
+    with pytest.raises(SystemExit, match="1"):
+        main(output=output)
+    main(output=output, parts=("detection",))
+    parts = json.loads(output.read_text("utf-8"))["parts"]
+    assert "peer-256" not in parts  # it has no figures
+    assert len(parts) == len(PARTS) - 1
 
 
 @pytest.mark.slow
