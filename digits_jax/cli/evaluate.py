@@ -87,7 +87,7 @@ def evaluate_run(
     if count_own and run.digits is not None:
         try:
             result["digits"] = count_own_test_errors(params, run, mnist)
-        except DataError as error:
+        except (DataError, OSError) as error:
             log(f"digits-jax: the run's own test digits are not counted: {error}")
             result["digits"] = None
     return result

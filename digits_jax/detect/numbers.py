@@ -35,7 +35,9 @@ class Number(NamedTuple):
     text: str | None  # None where no reading fits the pattern
     value: int | float | None  # None where the text is not one number, such as a date
     box: Box
-    score: float  # 0–1, a product over the digits: of their scores, or of probabilities
+    # 0–1: the product of the digits' scores or, with a pattern, of the probabilities of all that
+    # was chosen, slashes that look like a 1 included.
+    score: float
     digits: tuple[int, ...]  # which detections, from left to right
     is_constrained: bool  # whether a pattern chose the digits
 

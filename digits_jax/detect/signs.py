@@ -260,7 +260,7 @@ def _pieces(
     in_boxes = np.zeros_like(without)
     for x0, y0, x1, y1 in (boxes_xyxy - np.array([*origin, *origin])).clip(0).tolist():
         in_boxes[y0:y1, x0:x1] = True
-    # What is connected with a digit is its own stroke, or what is left of a ruling through it.
+    # What lies mostly in digits' boxes is their own stroke, or left of a ruling through them.
     _, labels = cv2.connectedComponents(without.astype(np.uint8), connectivity=EIGHT_CONNECTED)
     inside_px = np.bincount(labels[in_boxes], minlength=labels.max() + 1)
     is_of_digit = 2 * inside_px > np.bincount(labels.ravel())

@@ -89,8 +89,8 @@ def _check_file_size(path: Path) -> None:
     size = path.stat().st_size if path.is_file() else 0  # what is missing is reported later
     if size > MAX_FILE_BYTES:
         raise ImageError(
-            f"{path} is too large: expected a file of at most {MAX_FILE_BYTES / 2**20:,.6g} MiB, "
-            f"got {size / 2**20:,.6g} MiB; raise the limit with --max-file-mib (in Python: "
+            f"{path} is too large: expected a file of at most {MAX_FILE_BYTES:,} bytes, got "
+            f"{size:,}; raise the limit with --max-file-mib, in units of 2²⁰ bytes (in Python: "
             "digits_jax.images.read.MAX_FILE_BYTES)"
         )
 

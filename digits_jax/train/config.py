@@ -117,11 +117,11 @@ class TrainConfig:
     # This share of the digits (0 to 1) is shown as a component of ink is: framed exactly, without
     # neighbours, and half of them without their faint edge.
     isolated_digits: float = 0.0
-    # This share of the digits (0 to 1) is MNIST's training digits beside those of --digits, so that
-    # the network does not forget them. Without --digits it changes nothing.
+    # This share of the digits that are not in other hands (0 to 1) is MNIST's beside those of
+    # --digits, so that the network does not forget them. Without --digits it changes nothing.
     mnist_share: float = 0.0
-    # All layers are trained, or the dense layers alone: layers 6 and 8 of the paper's nine. The
-    # latter forget hardly anything of what they start from, and learn a little less.
+    # All layers are trained, or the dense layers alone: layers 6 and 8 of the paper's nine. With
+    # the latter, a run forgets less of what it starts from, and learns less.
     trained_layers: Literal["all", "dense"] = "all"
     # The targets are mixed with this share (0 up to, but not including, 1) of the uniform
     # distribution over the classes.

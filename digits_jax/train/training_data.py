@@ -71,7 +71,8 @@ def read_digits_again(run: RunInfo, mnist: Mnist, log: Callable[[str], None]) ->
         raise DataError(
             f"{', '.join(sources)}: expected the digits that the run was trained on, found others "
             f"(SHA-256 {data.sha256[:12]}…, not {run.data_sha256[:12]}…), so that its test digits "
-            "are not known. Put them back as they were, or train again in another --workdir"
+            "are not known. Put them back as they were, and use the same versions of packages, or "
+            "train again in another --workdir"
         )
     return data
 
