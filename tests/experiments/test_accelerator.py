@@ -228,7 +228,10 @@ def test_parts_run_on_a_cpu_with_small_sizes(tmp_path: Path) -> None:
 def test_the_ratio_to_a_peer_is_measured_if_it_is_there(
     has_torch: bool, ratio: float | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def measure_batch(*_: object, with_peers: bool) -> dict[str, Any]:
+    def measure_batch(
+        rounds: int, batch_size: int, block_seconds: float, *, with_peers: bool
+    ) -> dict[str, Any]:
+        assert (rounds, batch_size, block_seconds) == (7, size, 0.5)
         ratios = {"ratio_median": 1.5} if with_peers else {}
         return {"images_per_second_median": {OURS: 3.0}, **ratios}
 
