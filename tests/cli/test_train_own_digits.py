@@ -114,7 +114,7 @@ def test_the_walk_through_detect_correct_fine_tune_works_as_written(
     counts = [sum(run["digits"][split]) for split in ("train", "validation", "test")]
     assert sum(counts) == len(found) - 1
     assert run["digits"]["sources"] == ["mine"]
-    assert run["init"] == "released"
+    assert run["init"] == "pretrained"
 
     main(detect_again)
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
