@@ -89,7 +89,7 @@ test: $(DEVELOPING) ## Run the fast tests (5 minutes on 2 cores; ARGS= goes to p
 	$(PYTEST) --dist loadfile -m "not slow" $(ARGS)
 
 test-slow: $(DEVELOPING) ## Run the slow tests
-	$(PYTEST) --dist loadfile -m slow $(ARGS)
+	$(PYTEST) --dist worksteal -m slow $(ARGS)
 
 test-all: $(DEVELOPING) ## Run all tests
 	$(PYTEST) --dist loadfile $(ARGS)
