@@ -4,10 +4,9 @@ The newest three are kept, and the one with the best validation accuracy.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 from zlib import crc32
 
 import jax
@@ -22,6 +21,7 @@ from digits_jax.runtime.distributed import (
     own_number,
 )
 from digits_jax.runtime.errors import first_line
+from digits_jax.train.checkpoint_managers import open_managers
 from digits_jax.train.config import TrainConfig
 from digits_jax.train.running_metrics import RunningMetrics
 from digits_jax.train.standard_error import standard_error
@@ -33,11 +33,9 @@ from digits_jax.train.workdir import (
     read_run,
 )
 
-KEEP_NEWEST = 3  # checkpoints kept besides the best one
-
 
 class Checkpoints:
-    """The checkpoints of one work folder, read and written by an Orbax `CheckpointManager`.
+    """The checkpoints of one work folder, read and written by Orbax's `CheckpointManager`.
 
     Args:
       workdir: the work folder of a run.
@@ -45,46 +43,16 @@ class Checkpoints:
     """
 
     def __init__(self, workdir: Path, *, read_only: bool = False):
-        # Imported here because Orbax takes seconds, which `import digits_jax` should not.
-        import orbax.checkpoint as ocp
-
         # Orbax could store the accuracies, but it fails on opening if their file is damaged.
         rows = read_metrics(workdir / "metrics.jsonl")
         accuracies = {row.step: row.validation_accuracy for row in rows}
         self._validation = {step: value for step, value in accuracies.items() if value is not None}
         self._own_validation_digits = count_own_validation_digits(workdir)
-        self._args = ocp.args
-        number = own_number()
-        # Each process reads by itself. Orbax's waiting for the others would get mixed up with the
-        # program's own exchanges where a read error makes one process leave early.
-        alone = ocp.options.MultiprocessingOptions()
-        if number is not None:
-            alone = ocp.options.MultiprocessingOptions(
-                primary_host=number,
-                active_processes={number},
-                barrier_sync_key_prefix=f"reader_{number}",
-            )
-        folder = (workdir / "checkpoints").absolute()
-        reading = ocp.CheckpointManagerOptions(
-            read_only=True, create=False, save_interval_steps=0, multiprocessing_options=alone
-        )
-        if read_only:
-            self._manager = self._reader = ocp.CheckpointManager(folder, options=reading)
-            return
-        writing = ocp.CheckpointManagerOptions(
-            preservation_policy=_NewestAndBest(self.best_step),
-            cleanup_tmp_directories=True,  # of saves that a killed run left unfinished
-            # On CPU, Orbax would read the arrays in the background from memory that is donated to
-            # the next step.
-            enable_async_checkpointing=False,
-        )
-        self._manager = self._reader = ocp.CheckpointManager(folder, options=writing)
-        if number is not None:
-            self._reader = ocp.CheckpointManager(folder, options=reading)
+        self._managers = open_managers(workdir / "checkpoints", self.best_step, read_only=read_only)
 
     def steps(self) -> list[int]:
         """Returns the steps of the saved checkpoints, in ascending order."""
-        return sorted(self._manager.all_steps())
+        return sorted(self._managers.writer.all_steps())
 
     def save(
         self, state: TrainState, metrics: RunningMetrics, validation_accuracy: float | None
@@ -100,15 +68,17 @@ class Checkpoints:
         Raises:
           WorkdirError: it could not be written; older checkpoints are not touched.
         """
-        step, args = int(state.step), self._args
+        import orbax.checkpoint as ocp
+
+        step = int(state.step)
         if validation_accuracy is not None:
             self._validation[step] = validation_accuracy
-        items = args.Composite(
-            state=args.StandardSave(state),
-            progress=args.JsonSave({**metrics._asdict(), "sha256": _sha256(state)}),
+        items = ocp.args.Composite(
+            state=ocp.args.StandardSave(state),
+            progress=ocp.args.JsonSave({**metrics._asdict(), "sha256": _sha256(state)}),
         )
         try:
-            self._manager.save(step, args=items, force=True)
+            self._managers.writer.save(step, args=items, force=True)
         except Exception as error:  # Orbax and TensorStore raise many kinds, as for a full disk
             raise WorkdirError(
                 f"checkpoint {step} cannot be saved: {first_line(error)}. The checkpoints before "
@@ -131,14 +101,17 @@ class Checkpoints:
         Raises:
           WorkdirError: the checkpoint is incomplete or damaged.
         """
+        import orbax.checkpoint as ocp
+
         shapes = jax.eval_shape(lambda: initial_state(config, jax.random.key(0)))
         target = jax.tree.map(
             lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), shapes
         )
-        args = self._args
-        items = args.Composite(state=args.StandardRestore(target), progress=args.JsonRestore())
+        items = ocp.args.Composite(
+            state=ocp.args.StandardRestore(target), progress=ocp.args.JsonRestore()
+        )
         try:
-            restored = self._reader.restore(step, args=items)
+            restored = self._managers.reader.restore(step, args=items)
             state, stored = restored["state"], dict(restored["progress"])
             sha256 = stored.pop("sha256")
             metrics = RunningMetrics(**stored)
@@ -192,7 +165,7 @@ class Checkpoints:
                 continue
             for damaged, failure in failures.items():
                 report(f"{failure}; it is deleted, and checkpoint {step} is used")
-                self._manager.delete(damaged)
+                self._managers.writer.delete(damaged)
             return jax.device_get(restored)
         if failures:
             reasons = "; ".join(map(str, failures.values()))
@@ -216,22 +189,8 @@ class Checkpoints:
         return max(steps, key=lambda step: (min(self._validation.get(step, -1.0), best), step))
 
     def close(self) -> None:
-        """Closes the manager; the object cannot be used after it."""
-        if self._reader is not self._manager:
-            self._reader.close()
-        self._manager.close()
-
-
-class _NewestAndBest:
-    """Orbax's preservation policy: keeps the newest checkpoints and the best one."""
-
-    def __init__(self, best_step: Callable[[Iterable[int]], int]):
-        self._best_step = best_step
-
-    def should_preserve(self, checkpoints: Sequence[Any], *, context: object) -> list[bool]:
-        steps = [checkpoint.step for checkpoint in checkpoints]
-        preserved = {*sorted(steps)[-KEEP_NEWEST:], self._best_step(steps)}
-        return [step in preserved for step in steps]
+        """Closes the managers; the object cannot be used after it."""
+        self._managers.close()
 
 
 @contextmanager
