@@ -13,17 +13,17 @@ from digits_jax.train.hands.pen import draw_digit
 from digits_jax.train.hands.resolution import lower_resolution
 from digits_jax.train.hands.stroke_width import change_stroke_width
 
-FONT_COUNT, DRAWN_COUNT, CHANGED_COUNT, COARSE_COUNT = 6000, 5000, 3000, 6000
+FONT_COUNT, DRAWN_COUNT, CHANGED_COUNT, COARSE_COUNT = 6000, 8000, 3000, 12_000
 OTHER_HANDS_COUNT = FONT_COUNT + DRAWN_COUNT + CHANGED_COUNT + COARSE_COUNT
 COARSE_MNIST_SHARE = 0.7  # of the digits of few pixels; the others are of the rest of the pool
 SEED = 2019
 
 
 def draw_other_hands(digits: Dataset) -> Dataset:
-    """Draws 20,000 digits as MNIST's makers would have framed them; the same on every call.
+    """Draws 29,000 digits as MNIST's makers would have framed them; the same on every call.
 
-    6,000 are of the training fonts, 5,000 are drawn with a pen, 3,000 are digits of MNIST whose
-    strokes are thinner or thicker, and 6,000 are digits of all these kinds and of MNIST that have
+    6,000 are of the training fonts, 8,000 are drawn with a pen, 3,000 are digits of MNIST whose
+    strokes are thinner or thicker, and 12,000 are digits of all these kinds and of MNIST that have
     few pixels. The classes are about equally frequent.
 
     Args:

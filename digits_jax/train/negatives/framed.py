@@ -8,6 +8,7 @@ from scipy import ndimage
 
 from digits_jax.data.font_glyphs import load_font_letters
 from digits_jax.data.mnist import Dataset
+from digits_jax.train.hands.stroke_width import change_stroke_width
 from digits_jax.train.negatives.broken_and_ruled import draw_part, draw_ruled_digit
 from digits_jax.train.negatives.components import (
     EIGHT_NEIGHBOURS,
@@ -21,13 +22,14 @@ from digits_jax.train.negatives.signs import draw_sign
 
 # Pictures of each kind.
 ROWS, OVERLAPS, PARTS, RULED, SIGNS, LETTERS, SHAPES, CLUTTER = (
-    *(2000, 2600, 1600, 2400),
-    *(800, 2400, 1300, 1300),
+    *(4000, 5200, 3200, 4800),
+    *(1600, 14000, 2600, 2600),
 )
 FRAMED_COUNT = ROWS + OVERLAPS + PARTS + RULED + SIGNS + LETTERS + SHAPES + CLUTTER
 SEED = 2020
 MIN_HEIGHT_PX = 8  # of a component of clutter
 OTHER_HANDS = 0.25  # share of the digits in the pictures that are in other hands
+CHANGED_LETTERS = 0.5  # share of the letters whose strokes are thinner or thicker
 
 Picture = UInt8[np.ndarray, "28 28"]
 
@@ -38,11 +40,11 @@ def draw_framed(
     shapes: UInt8[np.ndarray, "_ 28 28"],
     clutter: UInt8[np.ndarray, "_ 28 28"],
 ) -> UInt8[np.ndarray, "n 28 28"]:
-    """Draws 14,400 pictures, the same on every call.
+    """Draws 38,000 pictures, the same on every call.
 
     They are digits that touch or overlap, parts of digits, digits on rulings and in boxes, signs,
-    letters, shapes, and components of clutter. A picture that looks like a digit is replaced by
-    another of its kind.
+    letters, half of them with thinner or thicker strokes, shapes, and components of clutter. A
+    picture that looks like a digit is replaced by another of its kind.
 
     Args:
       digits: MNIST's training digits.
@@ -68,7 +70,7 @@ def draw_framed(
         (PARTS, lambda: draw_part(sample, rng)),
         (RULED, lambda: draw_ruled_digit(sample, rng)),
         (SIGNS, lambda: draw_sign(rng)),
-        (LETTERS, lambda: letters[rng.integers(len(letters))]),
+        (LETTERS, lambda: _draw_letter(letters, rng)),
         (SHAPES, lambda: _frame_shape(shapes[rng.integers(len(shapes))])),
         (CLUTTER, lambda: _frame_clutter(clutter[rng.integers(len(clutter))], rng)),
     ]
@@ -85,6 +87,11 @@ def _draw_unlike(
         pictures = np.stack([picture for picture in drawn if picture is not None])
         kept += list(pictures[~looks_like_digit(pictures)])
     return np.stack(kept[:count])
+
+
+def _draw_letter(letters: UInt8[np.ndarray, "_ 28 28"], rng: np.random.Generator) -> Picture:
+    letter = letters[rng.integers(len(letters))]
+    return change_stroke_width(letter, rng) if rng.random() < CHANGED_LETTERS else letter
 
 
 def _frame_shape(shape: Picture) -> Picture | None:
