@@ -19,7 +19,7 @@ from digits_jax.data.mnist import Dataset
 GLYPHS_FILE = Path(__file__).with_name("font_glyphs.npz")
 MANIFEST_FILE = Path(__file__).with_name("font_glyphs.json")
 # Of GLYPHS_FILE.
-FONT_GLYPHS_SHA256 = "3ae6456e114c042e85f72384cd8dd716dc855db259031f75f052f92c8b6a52f5"
+FONT_GLYPHS_SHA256 = "560920d183cd79e0bcf1f7be3870316fd109ce8eb13c3d8edc01bc359fb354c6"
 
 Split = Literal["train", "validation"]  # no family is in both
 

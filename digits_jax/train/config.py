@@ -254,7 +254,7 @@ CONFIGS = {
     # The same network with a fifth of the training images, with other hands and with negatives.
     "standard": TrainConfig(
         batch_size=512,
-        steps=5600,
+        steps=4700,
         optimizer="muon",
         learning_rate=3e-3,
         schedule="one-cycle",

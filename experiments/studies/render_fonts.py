@@ -46,7 +46,7 @@ from experiments.common.fonts import (
 SPLITS = ("train", "validation")
 DIGITS = "0123456789"
 # Without those that look like a digit in many hands, such as B, L, g, &, / and (.
-LETTERS = "acdefhkmnprtuvwxACEFHKMNPRUVWX+-=#?%*:"
+LETTERS = "acdefhkmnprtuvwxyACEFHKLMNPRTUVWXY+-=#?%*:"
 SAME_LETTER = 10  # mean difference of grey values below which a small letter is a capital
 
 # A change of the stroke width, and the parts of it that are tried while the strokes do not allow
