@@ -49,7 +49,8 @@ JITTER_SCALE = (0.6, 2.2)
 JITTER_PX = 12.0
 ANY_SIZE = (0.5, 2.5)  # of shapes and textures
 CENTRED_SHAPES = 0.5  # share of the shapes that are placed like digits; the others are anywhere
-CLUTTER_SHARE = 0.75  # of the textures; the others are noise
+CLUTTER_SHARE = 0.8  # of the textures; the others are noise
+FINE_NOISE = 0.3  # share of the noise whose pixels are independent; the other is coarser
 FRAMED_SCALE, FRAMED_PX = 1.08, 1.0  # how far a component is from its frame's size and centre
 ALONE = 0.8  # share of the framed negatives without neighbours
 MAX_ERASED = 0.3  # grey, 0–1, up to which the faint edge of an isolated digit is erased
@@ -236,14 +237,16 @@ def _clutter_placement(key: Key[Array, ""], n: int) -> Placement:
 
 def _shade_noise(key: Key[Array, ""], noise: Images, placement: Placement) -> Images:
     """Adds noise of random coarseness and contrast to a random linear gradient of grey."""
-    keys = jax.random.split(key, 4)
+    keys = jax.random.split(key, 5)
     n = noise.shape[0]
     coarse = place_pictures(noise, placement._replace(scale=log_uniform(keys[0], n, 1.0, 12.0)))
+    is_fine = jax.random.bernoulli(keys[4], FINE_NOISE, (n, 1, 1))
+    grains = jnp.where(is_fine, noise, coarse)
     slope, grey = jax.random.normal(keys[1], (n, 2)) * 0.02, jax.random.uniform(keys[2], (n,))
     pixel = jnp.arange(INPUT_SIDE, dtype=jnp.float32)[None] - INPUT_SIDE / 2
     gradient = (slope[:, :1] * pixel)[:, :, None] + (slope[:, 1:] * pixel)[:, None, :]
     contrast = log_uniform(keys[3], n, 0.02, 3.0)[:, None, None]
-    return jnp.clip(grey[:, None, None] + gradient + contrast * (coarse - 0.5), 0.0, 1.0)
+    return jnp.clip(grey[:, None, None] + gradient + contrast * (grains - 0.5), 0.0, 1.0)
 
 
 def _add_neighbours(

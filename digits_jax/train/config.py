@@ -123,6 +123,13 @@ class TrainConfig:
     # All layers are trained, or the dense layers alone: layers 6 and 8 of the paper's nine. With
     # the latter, a run forgets less of what it starts from, and learns less.
     trained_layers: Literal["all", "dense"] = "all"
+    # Layer 1, the first convolution, is trained for this share of the steps, with a schedule of
+    # that length, and then kept (0 to 1). A step then takes less time: a fifth less on CPU.
+    freeze_conv1_at: float = 1.0
+    # Layer 4, the second convolution, is trained for this share of the steps, with a schedule of
+    # that length, and then kept (at least --freeze-conv1-at, to 1). A step then takes half the time
+    # on CPU.
+    freeze_conv2_at: float = 1.0
     # The targets are mixed with this share (0 up to, but not including, 1) of the uniform
     # distribution over the classes.
     label_smoothing: float = 0.0
@@ -150,6 +157,8 @@ class TrainConfig:
             ("other_hands", 0, 1, ""),
             ("isolated_digits", 0, 1, ""),
             ("mnist_share", 0, 1, ""),
+            ("freeze_conv1_at", 0, 1, ""),
+            ("freeze_conv2_at", self.freeze_conv1_at, 1, ""),
         ):
             check_range(name, getattr(self, name), low, high, unit=unit, error=ConfigError)
         if not 0 <= self.label_smoothing < 1:
@@ -254,8 +263,10 @@ CONFIGS = {
     # The same network with a fifth of the training images, with other hands and with negatives.
     "standard": TrainConfig(
         batch_size=512,
-        steps=4700,
+        steps=5600,
         optimizer="muon",
+        freeze_conv1_at=0.4,
+        freeze_conv2_at=0.8,
         learning_rate=3e-3,
         schedule="one-cycle",
         translate_px=3,
@@ -285,6 +296,8 @@ CONFIGS["finetune"] = dataclasses.replace(
     batch_size=128,
     steps=300,
     optimizer="adam",
+    freeze_conv1_at=1.0,
+    freeze_conv2_at=1.0,
     learning_rate=3e-4,
     evaluate_every=100,
     mnist_share=0.3,

@@ -15,6 +15,8 @@ NEW_FIELDS = (
     "train_on_validation",
     "mnist_share",
     "trained_layers",
+    "freeze_conv1_at",
+    "freeze_conv2_at",
 )
 
 

@@ -17,7 +17,7 @@ from digits_jax.train.augment import augment
 from digits_jax.train.batch import Batch
 from digits_jax.train.config import TrainConfig
 from digits_jax.train.negatives.draw import NegativePictures
-from digits_jax.train.schedule import make_optimizer
+from digits_jax.train.schedule import freezing_steps, make_optimizer
 
 
 class TrainState(NamedTuple):
@@ -92,13 +92,36 @@ def apply_gradients(
     Returns:
       The state after the update, and the metrics of this step.
     """
-    gradient = jax.value_and_grad(loss_and_accuracy, has_aux=True)
-    options = (config.compute_dtype, config.label_smoothing)
-    (loss, accuracy), grads = gradient(state.params, batch, mesh, *options)
+    (loss, accuracy), grads = _differentiate(state, batch, config, mesh)
     updates, opt_state = make_optimizer(config).update(grads, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
     bad_step = jnp.where(jnp.isfinite(loss), -1, state.step)
     return TrainState(state.step + 1, params, opt_state), Metrics(loss, accuracy, bad_step)
+
+
+def _differentiate(
+    state: TrainState, batch: Batch, config: TrainConfig, mesh: Mesh
+) -> tuple[tuple[Array, Array], Params]:
+    """Returns the loss, the accuracy and the gradient, which is 0 for layers that are frozen.
+
+    There is a branch for each number of frozen layers, because a gradient that nobody needs can
+    only be left out when the program is compiled.
+    """
+    options = (config.compute_dtype, config.label_smoothing)
+
+    def with_frozen(layers: list[str], params: Params, batch: Batch) -> Any:
+        frozen = {layer: params[layer] for layer in layers}
+        trained = {layer: params[layer] for layer in params.keys() - frozen.keys()}
+        (loss, accuracy), grads = jax.value_and_grad(
+            lambda trained: loss_and_accuracy({**trained, **frozen}, batch, mesh, *options),
+            has_aux=True,
+        )(trained)
+        return (loss, accuracy), {**grads, **jax.tree.map(jnp.zeros_like, frozen)}
+
+    ends = freezing_steps(config)
+    branches = [partial(with_frozen, list(ends)[:count]) for count in range(len(ends) + 1)]
+    count = sum((state.step >= end for end in ends.values()), jnp.int32(0))
+    return lax.switch(count, branches, state.params, batch)
 
 
 def loss_and_accuracy(
