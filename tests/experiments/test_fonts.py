@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from digits_jax.data.font_glyphs import MANIFEST_FILE
-from experiments.common.fonts import QUICK_HANDS, read_families
+from experiments.common.fonts import CAPITALS_ALONE, QUICK_HANDS, read_families
 from experiments.studies.render_fonts import SPLITS, stroke_width, thicker, thinner, topology
 
 
@@ -22,6 +22,10 @@ def test_families_are_distinct_and_their_fields_known() -> None:
 def test_quick_hands_are_test_families() -> None:
     splits = {family.name: family.split for family in read_families()}
     assert {splits[name] for name in QUICK_HANDS} == {"test"}
+
+
+def test_families_of_capitals_alone_are_in_the_list() -> None:
+    assert set(CAPITALS_ALONE) <= {family.name for family in read_families()}
 
 
 @pytest.mark.parametrize(
