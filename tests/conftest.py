@@ -23,14 +23,6 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Makes the processes of the tests, and later runs, share compiled programs."""
-    programs = config.rootpath / ".pytest_cache" / "programs"
-    jax.config.update("jax_compilation_cache_dir", str(programs))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
-    jax.config.update("jax_compilation_cache_max_size", 2**29)
-
-
 @pytest.fixture(scope="session")
 def mnist() -> Mnist:
     """The real MNIST."""
