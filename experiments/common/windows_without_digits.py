@@ -50,9 +50,10 @@ def draw_characters(characters: str, families: Sequence[FontFamily], folder: Pat
       folder: the folder for the fonts.
     """
     fetch_fonts(list(families), folder)
+    fonts = [load_font(family, folder) for family in families]
     drawn = [
-        draw_glyph(load_font(family, folder), character)
-        for family in families
+        draw_glyph(font, character)
+        for family, font in zip(families, fonts, strict=True)
         for character in characters
         # A family of capitals alone draws a d as a D, which is like a digit.
         if not (family.name in CAPITALS_ALONE and character.upper() in LIKE_DIGITS)
