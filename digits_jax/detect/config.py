@@ -71,7 +71,7 @@ class DetectorConfig:
     min_score: float = 0.58
     # The same for photographs and other images that are not ink on black, 0–1. Once their contrast
     # is normalised, they contain more that resembles a digit.
-    photo_min_score: float = 0.8
+    photo_min_score: float = 0.82
     # At most this many detections are returned, ≥ 1; None for any number.
     max_detections: int | None = None
     # How digits are searched for: in the components of ink, or in all windows (`METHODS`).
@@ -142,23 +142,23 @@ class DetectorConfig:
     # the search in components, on scenes of validation digits.
     reliability: tuple[tuple[float, float], ...] = (
         (0.0, 0.0),
-        (0.0154, 0.0177),
-        (0.0282, 0.026),
-        (0.0523, 0.0453),
-        (0.0837, 0.0839),
-        (0.1222, 0.1538),
-        (0.1725, 0.2949),
-        (0.2465, 0.5093),
-        (0.349, 0.646),
-        (0.4487, 0.7296),
-        (0.5501, 0.8704),
-        (0.6522, 0.8893),
-        (0.7531, 0.9278),
-        (0.8546, 0.9288),
-        (0.9265, 0.9568),
-        (0.9675, 0.9578),
-        (0.9901, 0.9737),
-        (0.9996, 0.998),
+        (0.0153, 0.017),
+        (0.0282, 0.029),
+        (0.0524, 0.0487),
+        (0.0832, 0.0907),
+        (0.1219, 0.1623),
+        (0.1729, 0.2828),
+        (0.2458, 0.4844),
+        (0.3464, 0.6705),
+        (0.4506, 0.7747),
+        (0.55, 0.8613),
+        (0.6516, 0.8925),
+        (0.7518, 0.9218),
+        (0.8546, 0.9282),
+        (0.9271, 0.9434),
+        (0.9674, 0.9528),
+        (0.99, 0.9784),
+        (0.9996, 0.9978),
         (1.0, 1.0),
     )
 

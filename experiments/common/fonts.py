@@ -21,6 +21,12 @@ from digits_jax.runtime.errors import DigitsJaxError
 from digits_jax.runtime.files import cache_folder
 
 QUICK_HANDS = ("dkg", "Breip")  # test families that imitate one person's quick hand
+# Families without small letters: their d is a D, or another drawing of one, which looks like a 0.
+CAPITALS_ALONE = (
+    *("Amatic SC", "Bangers", "Humor Sans", "Luckiest Guy", "Permanent Marker", "Tomson Talks"),
+    *("Because We Build", "Because We Connect", "Because We Create"),
+    *("Because We Learn", "Because We Mentor", "Because We Organize"),
+)
 FONT_SIZE = 300  # px: a digit is then about 200 px high
 
 

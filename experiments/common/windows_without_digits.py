@@ -14,7 +14,14 @@ from PIL import Image
 
 from digits_jax.data.idx import read_idx_folder
 from digits_jax.images.mnist_format import MNIST_SIDE, frame_digit
-from experiments.common.fonts import FontFamily, draw_glyph, fetch_fonts, load_font, read_families
+from experiments.common.fonts import (
+    CAPITALS_ALONE,
+    FontFamily,
+    draw_glyph,
+    fetch_fonts,
+    load_font,
+    read_families,
+)
 from experiments.common.images_without_digits import (
     PHOTOGRAPHS,
     fashion_mnist_folder,
@@ -44,7 +51,13 @@ def draw_characters(characters: str, families: Sequence[FontFamily], folder: Pat
     """
     fetch_fonts(list(families), folder)
     fonts = [load_font(family, folder) for family in families]
-    drawn = [draw_glyph(font, character) for font in fonts for character in characters]
+    drawn = [
+        draw_glyph(font, character)
+        for family, font in zip(families, fonts, strict=True)
+        for character in characters
+        # A family of capitals alone draws a d as a D, which is like a digit.
+        if not (family.name in CAPITALS_ALONE and character.upper() in LIKE_DIGITS)
+    ]
     return np.stack([frame_digit(glyph) for glyph in drawn if glyph is not None])
 
 

@@ -9,7 +9,7 @@ need other constants, and this is the one command that fits them.
 
 Command:   python -m experiments.studies.fit_detector --weights runs/standard-0
 Hardware:  any; needs the extra [bench].
-Time:      30 minutes on 2 cores, of which the calibration takes 8.
+Time:      an hour on 2 cores, of which the calibration takes half.
 Result:    experiments/results/fit_detector.json, or with `--only-reliability` fit_reliability.json;
            with `--output FILE` also the weights with the fitted config in their header.
 """
@@ -71,7 +71,7 @@ def main(
     count: int = 60,
     search: bool = True,
     only_reliability: bool = False,
-    reliability_count: int = 1000,
+    reliability_count: int = 3000,
 ) -> None:
     """Fits the constants and writes them.
 

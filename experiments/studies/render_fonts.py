@@ -35,6 +35,7 @@ from digits_jax.data import font_glyphs
 from digits_jax.images.mask_box import mask_to_box
 from digits_jax.images.mnist_format import MNIST_DIGIT_SIDE, frame_digit
 from experiments.common.fonts import (
+    CAPITALS_ALONE,
     FontFamily,
     draw_glyph,
     fetch_fonts,
@@ -45,9 +46,8 @@ from experiments.common.fonts import (
 
 SPLITS = ("train", "validation")
 DIGITS = "0123456789"
-# Without those that look like a digit in many hands, such as B, L, g, &, / and (.
+# Without those that look like a digit in many hands, such as B, S, g, &, / and (.
 LETTERS = "acdefhkmnprtuvwxyACEFHKLMNPRTUVWXY+-=#?%*:"
-SAME_LETTER = 10  # mean difference of grey values below which a small letter is a capital
 
 # A change of the stroke width, and the parts of it that are tried while the strokes do not allow
 # more. Widths are in MNIST's px.
@@ -113,15 +113,9 @@ def draw_family(index: int, family: FontFamily, folder: Path) -> Iterator[Glyph]
                 yield Glyph(index, character, stroke, frame_digit(other))
     for character in LETTERS:
         image, capital = draw_glyph(font, character), draw_glyph(font, character.upper())
-        if image is None or capital is None:
-            continue
-        framed = frame_digit(image)
-        # Some families have no small letters: their d is a D, which looks like a 0.
-        if character.upper() not in LETTERS:
-            difference = np.abs(framed.astype(int) - frame_digit(capital)).mean()
-            if difference < SAME_LETTER:
-                continue
-        yield Glyph(index, character, 1, framed)
+        is_capital = family.name in CAPITALS_ALONE and character.upper() not in LETTERS
+        if image is not None and capital is not None and not is_capital:
+            yield Glyph(index, character, 1, frame_digit(image))
 
 
 def thinner(image: UInt8[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w"] | None:

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from digits_jax.data.font_glyphs import MANIFEST_FILE
-from experiments.common.fonts import QUICK_HANDS, read_families
+from digits_jax.data.font_glyphs import GLYPHS_FILE, MANIFEST_FILE
+from experiments.common.fonts import CAPITALS_ALONE, QUICK_HANDS, read_families
 from experiments.studies.render_fonts import SPLITS, stroke_width, thicker, thinner, topology
 
 
@@ -22,6 +22,25 @@ def test_families_are_distinct_and_their_fields_known() -> None:
 def test_quick_hands_are_test_families() -> None:
     splits = {family.name: family.split for family in read_families()}
     assert {splits[name] for name in QUICK_HANDS} == {"test"}
+
+
+def test_of_families_of_capitals_alone_no_d_is_shipped() -> None:
+    """All other families that have an a have a d, so that the list has no family too many."""
+    shipped = [family.name for family in read_families() if family.split in SPLITS]
+
+    def families_with(letter: str) -> set[str]:
+        with np.load(GLYPHS_FILE) as arrays:
+            return {
+                shipped[index]
+                for split in SPLITS
+                for index in arrays[f"{split}_letter_families"][
+                    arrays[f"{split}_letter_codes"] == ord(letter)
+                ]
+            }
+
+    capitals_alone = set(CAPITALS_ALONE)
+    assert families_with("a") - families_with("d") == capitals_alone & set(shipped)
+    assert capitals_alone <= {family.name for family in read_families()}
 
 
 @pytest.mark.parametrize(
