@@ -124,11 +124,11 @@ class TrainConfig:
     # the latter, a run forgets less of what it starts from, and learns less.
     trained_layers: Literal["all", "dense"] = "all"
     # Layer 1, the first convolution, is trained for this share of the steps, with a schedule of
-    # that length, and then kept (0 to 1). A step then takes less time: a fifth less on CPU.
+    # that length, and then stays as it is (0 to 1). From there on a step takes a sixth less time.
     freeze_conv1_at: float = 1.0
     # Layer 4, the second convolution, is trained for this share of the steps, with a schedule of
-    # that length, and then kept (at least --freeze-conv1-at, to 1). A step then takes half the time
-    # on CPU.
+    # that length, and then stays as it is (from --freeze-conv1-at to 1). From there on a step takes
+    # less than half of the time.
     freeze_conv2_at: float = 1.0
     # The targets are mixed with this share (0 up to, but not including, 1) of the uniform
     # distribution over the classes.
@@ -260,7 +260,7 @@ CONFIGS = {
         train_on_validation=True,
         evaluate_every=1000,
     ),
-    # The same network with a fifth of the training images, with other hands and with negatives.
+    # With other hands and with negatives; the convolutions are frozen early, which saves time.
     "standard": TrainConfig(
         batch_size=512,
         steps=5600,

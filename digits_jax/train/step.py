@@ -120,8 +120,8 @@ def _differentiate(
 
     ends = freezing_steps(config)
     branches = [partial(with_frozen, list(ends)[:count]) for count in range(len(ends) + 1)]
-    count = sum((state.step >= end for end in ends.values()), jnp.int32(0))
-    return lax.switch(count, branches, state.params, batch)
+    number_frozen = jnp.sum(state.step >= jnp.array(list(ends.values()), jnp.int32))
+    return lax.switch(number_frozen, branches, state.params, batch)
 
 
 def loss_and_accuracy(

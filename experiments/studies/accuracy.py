@@ -6,9 +6,9 @@ Command:   python -m experiments.studies.accuracy --config paper --seeds 1
            taskset -c 0 python -m experiments.studies.accuracy --config accurate --seeds 0 2 4
            taskset -c 1 python -m experiments.studies.accuracy --config accurate --seeds 1 3
 Hardware:  2 CPU cores without a GPU, or any GPU.
-Time:      on 2 cores about 90 minutes a seed for `paper`, 26 for `standard`, 2 for `quick`; on 1
-           core 30 for `accurate`. Two runs beside each other, each on a core of its own, train 1.4
-           times as many digits a second as one run on both.
+Time:      on 2 cores about 90 minutes a seed for `paper`, 15 to 20 for `standard`, 2 for `quick`;
+           on 1 core 30 for `accurate` and for `standard`. Two runs beside each other, each on a
+           core of its own, train 1.4 times as many digits a second as one run on both.
 Result:    experiments/results/accuracy_CONFIG.json and training_curve_CONFIG_SEED.png, from which
            `experiments.figures.tables` writes the training table of docs/results.md.
 

@@ -44,7 +44,10 @@ def test_digits_and_letters_are_framed_as_mnist(split: Split) -> None:
         for axis in (1, 2):
             profile = images.sum(axis=3 - axis, dtype=np.int64)
             centre = profile @ np.arange(28) / profile.sum(axis=1)
-            assert np.abs(centre - 14).max() < 1.02  # half a pixel, unless it would be cut off
+            # Half a pixel, unless it would be cut off, as the stem of an L.
+            touches = (profile[:, [0, -1]] > 0).any(axis=1)
+            assert np.abs(centre - 14)[~touches].max() < 0.55
+            assert np.abs(centre - 14).max() < 2.5
             assert (np.abs(centre - 14) <= 0.51).mean() > 0.99
         sides = [
             [np.ptp(np.flatnonzero(image.any(axis=a))) + 1 for a in (0, 1)] for image in images

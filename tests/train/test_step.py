@@ -166,3 +166,32 @@ def test_muon_s_updates_are_the_gradients_made_orthogonal(train_digits: Dataset)
         large = np.abs(gradient) > 1e-4
         assert large.sum() > 700
         np.testing.assert_allclose(update[large], -1e-3 * np.sign(gradient[large]), atol=2e-6)
+
+
+def test_frozen_layers_are_kept_and_the_others_follow_the_whole_gradient(
+    train_digits: Dataset,
+) -> None:
+    config = dataclasses.replace(
+        SGD, translate_px=0, steps=4, freeze_conv1_at=0.25, freeze_conv2_at=0.5
+    )
+    mesh = mesh_of(2)
+    step = jax.jit(lambda s, b: train_step(s, b, jax.random.key(2), config=config, mesh=mesh))
+    gradient = jax.jit(lambda p, b: jax.grad(loss_and_accuracy, has_aux=True)(p, b, mesh)[0])
+    state = initial_state(config, jax.random.key(0))
+    batch = sample_batch(jax.random.key(1), train_digits, 16)
+    state, batch = jax.device_put((state, batch), NamedSharding(mesh, P()))
+    for number, frozen in enumerate([set(), {"conv1"}, {"conv1", "conv2"}, {"conv1", "conv2"}]):
+        before, grads = state.params, gradient(state.params, batch)
+        loss, accuracy = loss_and_accuracy(before, batch, mesh)
+        state, metrics = step(state, batch)
+        assert metrics.loss == pytest.approx(float(loss), rel=1e-5)
+        assert metrics.accuracy == accuracy
+        assert state.step == number + 1
+        for layer in before:
+            for name in before[layer]:
+                old, new = np.asarray(before[layer][name]), np.asarray(state.params[layer][name])
+                if layer in frozen:
+                    np.testing.assert_array_equal(new, old)
+                else:
+                    np.testing.assert_allclose(new, old - 0.1 * grads[layer][name], atol=1e-6)
+                    assert (new != old).any()
