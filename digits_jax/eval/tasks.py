@@ -34,9 +34,10 @@ from digits_jax.models.fcn.response_maps import response_maps
 from digits_jax.models.fcn.tiling import map_size, pyramid_maps
 from digits_jax.models.mixed_precision import compute_dtype_for
 from digits_jax.train.batch import Batch
-from digits_jax.train.config import CONFIGS, TrainConfig
+from digits_jax.train.config import TrainConfig
 from digits_jax.train.multi_step import make_multi_step, steps_per_dispatch
 from digits_jax.train.pictures import DrawnPictures, pictures_spec
+from digits_jax.train.presets import CONFIGS
 from digits_jax.train.step import TrainState, apply_gradients, initial_state
 
 # A large matrix product measures the rate that a device can reach.

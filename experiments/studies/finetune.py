@@ -38,10 +38,11 @@ from digits_jax.images.mnist_format import frame_ink
 from digits_jax.images.normalise import normalise
 from digits_jax.models.cnn import Params
 from digits_jax.models.weights import load_pretrained
-from digits_jax.train.config import CONFIGS, TrainConfig
+from digits_jax.train.config import TrainConfig
 from digits_jax.train.evaluate import count_errors
 from digits_jax.train.loop import train
 from digits_jax.train.pictures import DrawnPictures, draw_pictures
+from digits_jax.train.presets import CONFIGS
 from experiments.common.provenance import provenance, write_result
 from experiments.studies.detection import detect_all
 

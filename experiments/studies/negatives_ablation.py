@@ -25,9 +25,9 @@ from digits_jax.detect import Detector, DetectorConfig
 from digits_jax.eval.detection_metrics import check_pycocotools, score_detections
 from digits_jax.images.normalise import normalise
 from digits_jax.models.cnn import Params
-from digits_jax.train.config import CONFIGS
 from digits_jax.train.evaluate import accuracy
 from digits_jax.train.loop import train
+from digits_jax.train.presets import CONFIGS
 from experiments.common.images_without_digits import (
     cut_squares,
     draw_letters,

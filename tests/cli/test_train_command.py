@@ -11,8 +11,9 @@ import pytest
 from digits_jax.cli import train as train_module
 from digits_jax.cli.main import main
 from digits_jax.cli.train import base_config
-from digits_jax.train.config import CONFIGS, FORMER_NAMES, TrainConfig
+from digits_jax.train.config import FORMER_NAMES, TrainConfig
 from digits_jax.train.loop import Diverged
+from digits_jax.train.presets import CONFIGS
 
 
 class Stopped(Exception):

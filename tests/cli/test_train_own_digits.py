@@ -15,7 +15,7 @@ from digits_jax.cli.main import main
 from digits_jax.cli.train import base_config
 from digits_jax.data.mnist import Mnist
 from digits_jax.data.scenes import compose
-from digits_jax.train.config import CONFIGS
+from digits_jax.train.presets import CONFIGS
 
 ROOT = Path(__file__).parents[2]
 # So that no pictures are drawn, which takes a minute.

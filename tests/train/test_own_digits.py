@@ -18,10 +18,11 @@ from digits_jax.data.mnist import MNIST_SHA256, Dataset, Mnist
 from digits_jax.models.weights import save_weights
 from digits_jax.train.batch import sample_batch
 from digits_jax.train.comparison import describe_start
-from digits_jax.train.config import CONFIGS, TrainConfig
+from digits_jax.train.config import TrainConfig
 from digits_jax.train.evaluate import count_errors
 from digits_jax.train.initial_weights import params_sha256
 from digits_jax.train.loop import train
+from digits_jax.train.presets import CONFIGS
 from digits_jax.train.schedule import make_optimizer
 from digits_jax.train.standard_error import STANDARD_ERROR, standard_error
 from digits_jax.train.training_data import TrainingData, choose_digits

@@ -6,7 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from digits_jax.train.config import CONFIGS, TrainConfig
+from digits_jax.train.config import TrainConfig
+from digits_jax.train.presets import CONFIGS
 from digits_jax.train.schedule import freezing_steps, learning_rate_schedule, make_optimizer
 
 

@@ -6,14 +6,9 @@ from typing import Any
 import pytest
 from windows import PLAIN
 
-from digits_jax.train.config import (
-    CONFIGS,
-    FORMER_NAMES,
-    ConfigError,
-    TrainConfig,
-    get_config,
-)
+from digits_jax.train.config import FORMER_NAMES, ConfigError, TrainConfig
 from digits_jax.train.former_names import from_former_names, to_former_names
+from digits_jax.train.presets import CONFIGS, get_config
 
 
 @pytest.mark.parametrize(
