@@ -19,7 +19,6 @@ confidently takes a part of a digit for another digit.
 """
 
 import math
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import jax
@@ -28,18 +27,17 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key, UInt8
 
 from digits_jax.images.pixels import uint8_to_float
-from digits_jax.models.cnn import INPUT_SIDE
 from digits_jax.train.config import TrainConfig
 from digits_jax.train.negatives.draw import NegativePictures
 from digits_jax.train.random_warp import (
+    Keys,
     log_uniform,
     random_blur,
     random_offset_on_square,
     random_warp,
 )
+from digits_jax.train.textures import sample_textures
 from digits_jax.train.warp import MIN_SCALE, Images, Placement, place_pictures, warp_pictures
-
-Keys = Iterator[Key[Array, ""]]
 
 MAX_NEIGHBOURS = 3  # around one subject
 # Distances are the larger of |y| and |x|, in px; sizes are factors of the size of MNIST's digits.
@@ -49,8 +47,6 @@ JITTER_SCALE = (0.6, 2.2)
 JITTER_PX = 12.0
 ANY_SIZE = (0.5, 2.5)  # of shapes and textures
 CENTRED_SHAPES = 0.5  # share of the shapes that are placed like digits; the others are anywhere
-CLUTTER_SHARE = 0.8  # of the textures; the others are noise
-FINE_NOISE = 0.3  # share of the noise whose pixels are independent; the other is coarser
 FRAMED_SCALE, FRAMED_PX = 1.08, 1.0  # how far a component is from its frame's size and centre
 ALONE = 0.8  # share of the framed negatives without neighbours
 MAX_ERASED = 0.3  # grey, 0–1, up to which the faint edge of an isolated digit is erased
@@ -110,7 +106,7 @@ def compose_windows(
         subject = jnp.where(kinds.framed[:, None, None], framed, subject)
     windows = warp_pictures(subject, placement, random_warp(next(keys), placement, config))
     windows = jnp.where(kinds.blank[:, None, None], 0.0, windows)
-    textures = _sample_textures(keys, clutter, noise, placement)
+    textures = sample_textures(keys, clutter, noise, placement)
     windows = jnp.where(kinds.texture[:, None, None], textures, windows)
     alone = isolated | (kinds.framed & jax.random.bernoulli(next(component_keys), ALONE, (n,)))
     windows = _add_neighbours(keys, windows, digits, shapes, alone, config)
@@ -210,43 +206,6 @@ def _erase_faint_edges(keys: Keys, digits: Images, isolated: Bool[Array, " n"]) 
     erased = isolated & jax.random.bernoulli(next(keys), shape=(n,))
     grey = jnp.where(erased, MAX_ERASED * jax.random.uniform(next(keys), (n,)), 0.0)
     return jnp.where(digits < grey[:, None, None], 0.0, digits)
-
-
-def _sample_textures(keys: Keys, clutter: Images, noise: Images, placement: Placement) -> Images:
-    """Draws windows of clutter or of noise."""
-    n = noise.shape[0]
-    is_clutter = jax.random.bernoulli(next(keys), CLUTTER_SHARE, (n,))[:, None, None]
-    clutter = place_pictures(clutter, _clutter_placement(next(keys), n))
-    return jnp.where(is_clutter, clutter, _shade_noise(next(keys), noise, placement))
-
-
-def _clutter_placement(key: Key[Array, ""], n: int) -> Placement:
-    """Draws the placement of clutter, 70 % of which fills its window.
-
-    40 % of the pictures are enlarged, so that the window shows a part of them, and 30 % are placed
-    as they are. The remaining 30 % are moved by up to 10 px and end within the window, as a
-    photograph on black does.
-    """
-    keys = jax.random.split(key, 3)
-    kind = jax.random.uniform(keys[0], (n,))
-    scale = jnp.where(kind < 0.4, log_uniform(keys[1], n, 1.0, 1.6), 1.0)
-    max_offset = jnp.where(kind > 0.7, 10.0, (scale - 1) * INPUT_SIDE / 2)
-    offset = max_offset[:, None] * jax.random.uniform(keys[2], (n, 2), minval=-1.0)
-    return Placement(scale, offset, jnp.ones(n))
-
-
-def _shade_noise(key: Key[Array, ""], noise: Images, placement: Placement) -> Images:
-    """Adds noise of random coarseness and contrast to a random linear gradient of grey."""
-    keys = jax.random.split(key, 5)
-    n = noise.shape[0]
-    coarse = place_pictures(noise, placement._replace(scale=log_uniform(keys[0], n, 1.0, 12.0)))
-    is_fine = jax.random.bernoulli(keys[4], FINE_NOISE, (n, 1, 1))
-    grains = jnp.where(is_fine, noise, coarse)
-    slope, grey = jax.random.normal(keys[1], (n, 2)) * 0.02, jax.random.uniform(keys[2], (n,))
-    pixel = jnp.arange(INPUT_SIDE, dtype=jnp.float32)[None] - INPUT_SIDE / 2
-    gradient = (slope[:, :1] * pixel)[:, :, None] + (slope[:, 1:] * pixel)[:, None, :]
-    contrast = log_uniform(keys[3], n, 0.02, 3.0)[:, None, None]
-    return jnp.clip(grey[:, None, None] + gradient + contrast * (grains - 0.5), 0.0, 1.0)
 
 
 def _add_neighbours(

@@ -138,8 +138,8 @@ def _digits_jax_step(batch_size: int) -> Call:
 
     from digits_jax.data.mnist import load_mnist
     from digits_jax.runtime.devices import data_mesh
-    from digits_jax.train.presets import CONFIGS
     from digits_jax.train.multi_step import make_multi_step
+    from digits_jax.train.presets import CONFIGS
     from digits_jax.train.step import initial_state
 
     config = dataclasses.replace(CONFIGS["paper"], batch_size=batch_size)
