@@ -11,7 +11,7 @@ from pathlib import Path
 from digits_jax.cli import main as cli
 from digits_jax.cli import train as train_module
 from digits_jax.data.mnist import Dataset, Mnist, load_mnist
-from digits_jax.train.presets import CONFIGS
+from digits_jax.train.named_configs import CONFIGS
 
 SHORT = dataclasses.replace(CONFIGS["paper"], batch_size=16, steps=24, evaluate_every=4)
 

@@ -5,7 +5,7 @@ import dataclasses
 import jax
 from jax.sharding import Mesh
 
-from digits_jax.train.presets import CONFIGS
+from digits_jax.train.named_configs import CONFIGS
 
 # By plain gradient descent, since Adam amplifies rounding.
 SGD = dataclasses.replace(

@@ -8,8 +8,8 @@ import numpy as np
 
 from digits_jax.train.compose import compose_windows
 from digits_jax.train.config import TrainConfig
+from digits_jax.train.named_configs import CONFIGS
 from digits_jax.train.negatives.draw import NegativePictures, draw_negatives
-from digits_jax.train.presets import CONFIGS
 
 # Without any augmentation: every test adds the one that it is about.
 PLAIN = dataclasses.replace(

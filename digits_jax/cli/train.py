@@ -20,7 +20,7 @@ from digits_jax.runtime.progress import log
 from digits_jax.train.comparison import describe_comparison, read_comparison
 from digits_jax.train.config import TrainConfig
 from digits_jax.train.loop import Diverged, train
-from digits_jax.train.presets import CONFIGS
+from digits_jax.train.named_configs import CONFIGS
 from digits_jax.train.signals import Interrupted
 
 # `--recipe` is the name up to version 0.1. tyro's help lists aliases before names, so `--config` is

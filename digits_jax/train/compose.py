@@ -30,13 +30,12 @@ from digits_jax.images.pixels import uint8_to_float
 from digits_jax.train.config import TrainConfig
 from digits_jax.train.negatives.draw import NegativePictures
 from digits_jax.train.random_warp import (
-    Keys,
     log_uniform,
     random_blur,
     random_offset_on_square,
     random_warp,
 )
-from digits_jax.train.textures import sample_textures
+from digits_jax.train.textures import Keys, sample_textures
 from digits_jax.train.warp import MIN_SCALE, Images, Placement, place_pictures, warp_pictures
 
 MAX_NEIGHBOURS = 3  # around one subject

@@ -14,7 +14,6 @@ NEW_FIELDS = (
     "label_smoothing",
     "train_on_validation",
     "mnist_share",
-    "trained_layers",
     "freeze_conv1_at",
     "freeze_conv2_at",
 )

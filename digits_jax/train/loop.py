@@ -33,9 +33,9 @@ from digits_jax.train.config import TrainConfig
 from digits_jax.train.evaluate import accuracy
 from digits_jax.train.initial_weights import params_sha256, resolve_weights
 from digits_jax.train.multi_step import make_multi_step, steps_per_dispatch
+from digits_jax.train.named_configs import get_config
 from digits_jax.train.pictures import DrawnPictures, draw_pictures, pictures_sha256
 from digits_jax.train.plots import plot_training_curve
-from digits_jax.train.presets import get_config
 from digits_jax.train.running_metrics import RunningMetrics
 from digits_jax.train.schedule import learning_rate_schedule
 from digits_jax.train.signals import Interrupted, collect_signals

@@ -1,7 +1,5 @@
 """Random geometry of training windows: warps, offsets, sizes and blur."""
 
-from collections.abc import Iterator
-
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
@@ -9,8 +7,6 @@ from jaxtyping import Array, Float, Key
 from digits_jax.models.cnn import INPUT_SIDE
 from digits_jax.train.config import TrainConfig
 from digits_jax.train.warp import Placement, Warp, pixel_centres, source_coordinates
-
-Keys = Iterator[Key[Array, ""]]  # each random draw takes the next
 
 MAX_BLUR_PX = 2.6  # as of a digit of 15 px a side, enlarged to 28
 KNOTS = 5  # of the displacement field along each axis; it is linear between them

@@ -1,12 +1,13 @@
 """The learning-rate schedule and the optimizer of a training configuration."""
 
 import dataclasses
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from digits_jax.train.config import TrainConfig
 from digits_jax.train.muon import scale_by_fast_muon
@@ -14,7 +15,6 @@ from digits_jax.train.muon import scale_by_fast_muon
 # Muon's learning rate ÷ that of Adam: its updates are then about as large.
 MUON_RATE = 5.0
 MUON_LAYERS = ("conv2", "dense1")
-DENSE_LAYERS = ("dense1", "dense2")
 
 
 def learning_rate_schedule(config: TrainConfig) -> optax.Schedule:
@@ -29,7 +29,10 @@ def learning_rate_schedule(config: TrainConfig) -> optax.Schedule:
 
 
 def freezing_steps(config: TrainConfig) -> dict[str, int]:
-    """Returns the step from which each layer is frozen, of the layers that are before the end."""
+    """Returns the step from which each layer is frozen, for those that are frozen before the end.
+
+    The layers are in the order in which they are frozen.
+    """
     shares = {"conv1": config.freeze_conv1_at, "conv2": config.freeze_conv2_at}
     return {layer: round(share * config.steps) for layer, share in shares.items() if share < 1}
 
@@ -38,52 +41,36 @@ def make_optimizer(config: TrainConfig) -> optax.GradientTransformation:
     """Returns the optimizer with its learning-rate schedule.
 
     For sgd that is θ := θ − α·∇L; adam rescales the gradient by its moments (Kingma and Ba, 2015).
-    Layers that are not trained get no updates, and no state of the optimizer. A layer that is
-    frozen early follows a schedule of its own length until then.
+    A layer that is frozen before the end follows a schedule of its own length until then, and gets
+    updates of 0 afterwards (after FreezeOut; Brock, Lim, Ritchie and Weston, 2017).
     """
     make = {"adam": optax.adam, "sgd": optax.sgd, "muon": _muon}[config.optimizer]
     optimizer = make(learning_rate_schedule(config))
-    if freezing_steps(config):
-        optimizer = optax.chain(optimizer, _shorten_schedules(config))
-    if config.trained_layers == "all":
-        return optimizer
-    return optax.partition(
-        {"trained": optimizer, "fixed": optax.set_to_zero()},
-        lambda params: {layer: "trained" if layer in DENSE_LAYERS else "fixed" for layer in params},
-    )
-
-
-def _shorten_schedules(config: TrainConfig) -> optax.GradientTransformation:
-    """Gives layers that are frozen early schedules that end there (Brock et al., 2017).
-
-    A layer's update is multiplied by the learning rate of the shorter schedule ÷ that of the whole
-    run, and by 0 from the step on at which the layer is frozen.
-    """
-    whole = learning_rate_schedule(config)
     ends = freezing_steps(config)
-    shorter = {
-        layer: learning_rate_schedule(dataclasses.replace(config, steps=max(end, 1)))
+    if not ends:
+        return optimizer
+    shortened = {
+        layer: optax.scale_by_schedule(partial(_shorter_over_whole_rate, config, end))
         for layer, end in ends.items()
     }
-
-    def update(
-        updates: Any, state: optax.ScaleByScheduleState, params: Any = None
-    ) -> tuple[Any, optax.ScaleByScheduleState]:
-        del params
-
-        def scale(layer: str, updates: Any) -> Any:
-            if layer not in ends:
-                return updates
-            rate = shorter[layer](state.count) / whole(state.count)
-            factor = jnp.where(state.count < ends[layer], rate, 0.0)
-            return jax.tree.map(lambda array: factor * array, updates)
-
-        scaled = {layer: scale(layer, arrays) for layer, arrays in updates.items()}
-        return scaled, optax.ScaleByScheduleState(state.count + 1)
-
-    return optax.GradientTransformation(
-        lambda _: optax.ScaleByScheduleState(jnp.zeros((), jnp.int32)), update
+    return optax.chain(
+        optimizer,
+        optax.partition(
+            {**shortened, "whole": optax.identity()},
+            lambda params: {layer: layer if layer in ends else "whole" for layer in params},
+        ),
     )
+
+
+def _shorter_over_whole_rate(
+    config: TrainConfig, end: int, step: Int[Array, ""]
+) -> Float[Array, ""]:
+    """Returns the learning rate of a run of `end` steps ÷ that of the whole run; then 0."""
+    whole = learning_rate_schedule(config)
+    if end == 0:  # no schedule is that short
+        return jnp.zeros(())
+    shorter = learning_rate_schedule(dataclasses.replace(config, steps=end))
+    return jnp.where(step < end, shorter(step) / whole(step), 0.0)
 
 
 def _muon(learning_rate: optax.Schedule) -> optax.GradientTransformation:

@@ -105,13 +105,14 @@ def _differentiate(
     """Returns the loss, the accuracy and the gradient, which is 0 for layers that are frozen.
 
     There is a branch for each number of frozen layers, because a gradient that nobody needs can
-    only be left out when the program is compiled.
+    only be left out when the program is compiled. The updates of a frozen layer are 0 from the same
+    step on (`make_optimizer`), whatever its momentum.
     """
     options = (config.compute_dtype, config.label_smoothing)
 
     def with_frozen(layers: list[str], params: Params, batch: Batch) -> Any:
         frozen = {layer: params[layer] for layer in layers}
-        trained = {layer: params[layer] for layer in params.keys() - frozen.keys()}
+        trained = {layer: params[layer] for layer in params if layer not in frozen}
         (loss, accuracy), grads = jax.value_and_grad(
             lambda trained: loss_and_accuracy({**trained, **frozen}, batch, mesh, *options),
             has_aux=True,

@@ -1,12 +1,16 @@
 """Windows of texture, which is no digit: clutter as in photographs, and noise."""
 
+from collections.abc import Iterator
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Key
 
 from digits_jax.models.cnn import INPUT_SIDE
-from digits_jax.train.random_warp import Keys, log_uniform
+from digits_jax.train.random_warp import log_uniform
 from digits_jax.train.warp import Images, Placement, place_pictures
+
+Keys = Iterator[Key[Array, ""]]  # each random draw takes the next
 
 CLUTTER_SHARE = 0.8  # of the textures; the others are noise
 FINE_NOISE = 0.3  # share of the noise whose pixels are independent; the other is coarser

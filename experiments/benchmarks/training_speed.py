@@ -122,7 +122,7 @@ def _flop(batch_size: int) -> int:
     """Counts the floating-point operations of one call of `_digits_jax_step`."""
     from digits_jax.runtime.devices import data_mesh
     from digits_jax.train.batch import Batch
-    from digits_jax.train.presets import CONFIGS
+    from digits_jax.train.named_configs import CONFIGS
     from digits_jax.train.step import initial_state, train_step
 
     config, key = CONFIGS["paper"], jax.random.key(0)
@@ -139,7 +139,7 @@ def _digits_jax_step(batch_size: int) -> Call:
     from digits_jax.data.mnist import load_mnist
     from digits_jax.runtime.devices import data_mesh
     from digits_jax.train.multi_step import make_multi_step
-    from digits_jax.train.presets import CONFIGS
+    from digits_jax.train.named_configs import CONFIGS
     from digits_jax.train.step import initial_state
 
     config = dataclasses.replace(CONFIGS["paper"], batch_size=batch_size)

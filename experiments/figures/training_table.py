@@ -17,7 +17,7 @@ from experiments.figures.markdown import (
 
 TRAINING_RUNS = {  # name of the result: name in the table
     "accuracy_standard": "`standard`",
-    "accuracy_standard_adam": "`standard` with Adam, until 2026-11",
+    "accuracy_standard_adam": "`standard` by Adam, all layers to the end",
     "accuracy_accurate": "`accurate`",
     "accuracy_quick": "`quick`",
     "accuracy_paper": "`paper`",

@@ -27,7 +27,7 @@ from digits_jax.data.mnist import load_mnist
 from digits_jax.train.checkpoints import load_best
 from digits_jax.train.evaluate import accuracy, count_errors
 from digits_jax.train.loop import train
-from digits_jax.train.presets import CONFIGS
+from digits_jax.train.named_configs import CONFIGS
 from digits_jax.train.workdir import read_metrics
 from experiments.common.provenance import RESULTS, provenance, read_result, write_result
 

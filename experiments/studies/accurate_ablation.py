@@ -22,7 +22,7 @@ import tyro
 from digits_jax.data.mnist import load_mnist
 from digits_jax.train.evaluate import count_errors
 from digits_jax.train.loop import train
-from digits_jax.train.presets import CONFIGS
+from digits_jax.train.named_configs import CONFIGS
 from experiments.common.provenance import provenance, read_result, write_result
 
 NAME = "accurate_ablation"

@@ -41,8 +41,8 @@ from digits_jax.models.weights import load_pretrained
 from digits_jax.train.config import TrainConfig
 from digits_jax.train.evaluate import count_errors
 from digits_jax.train.loop import train
+from digits_jax.train.named_configs import CONFIGS
 from digits_jax.train.pictures import DrawnPictures, draw_pictures
-from digits_jax.train.presets import CONFIGS
 from experiments.common.provenance import provenance, write_result
 from experiments.studies.detection import detect_all
 
@@ -50,7 +50,7 @@ PICTURES_A_DIGIT = 100
 LEAN = 0.6  # px that the top of a digit lies to the left for each px of height
 CHANGES: dict[str, dict[str, Any]] = {
     "no digits of MNIST beside": {"mnist_share": 0.0},
-    "dense layers alone": {"trained_layers": "dense"},
+    "dense layers alone": {"freeze_conv1_at": 0.0, "freeze_conv2_at": 0.0},
     "a third of the rate": {"learning_rate": CONFIGS["finetune"].learning_rate / 3},
 }
 SCENES = ("native", "page")

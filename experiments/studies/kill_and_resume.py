@@ -31,7 +31,7 @@ from digits_jax.runtime.compilation_cache import enable_compilation_cache
 from digits_jax.runtime.progress import log, progress
 from digits_jax.train.checkpoints import open_checkpoints
 from digits_jax.train.loop import train
-from digits_jax.train.presets import CONFIGS
+from digits_jax.train.named_configs import CONFIGS
 from digits_jax.train.workdir import read_metrics
 from experiments.common.provenance import ROOT, provenance, write_result
 

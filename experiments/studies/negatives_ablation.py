@@ -27,7 +27,7 @@ from digits_jax.images.normalise import normalise
 from digits_jax.models.cnn import Params
 from digits_jax.train.evaluate import accuracy
 from digits_jax.train.loop import train
-from digits_jax.train.presets import CONFIGS
+from digits_jax.train.named_configs import CONFIGS
 from experiments.common.images_without_digits import (
     cut_squares,
     draw_letters,

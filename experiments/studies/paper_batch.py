@@ -19,7 +19,7 @@ from typing import Annotated, Any
 import tyro
 
 from digits_jax.train.loop import train
-from digits_jax.train.presets import CONFIGS
+from digits_jax.train.named_configs import CONFIGS
 from digits_jax.train.workdir import Evaluation, read_metrics
 from experiments.common.provenance import provenance, write_result
 

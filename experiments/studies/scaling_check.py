@@ -40,7 +40,7 @@ from digits_jax.models.cnn import init
 from digits_jax.runtime.compilation_cache import enable_compilation_cache
 from digits_jax.train.checkpoints import Checkpoints, open_checkpoints
 from digits_jax.train.multi_step import make_multi_step
-from digits_jax.train.presets import CONFIGS
+from digits_jax.train.named_configs import CONFIGS
 from digits_jax.train.running_metrics import RunningMetrics
 from digits_jax.train.step import initial_state
 from experiments.common.provenance import provenance, write_result

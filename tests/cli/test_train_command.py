@@ -13,7 +13,7 @@ from digits_jax.cli.main import main
 from digits_jax.cli.train import base_config
 from digits_jax.train.config import FORMER_NAMES, TrainConfig
 from digits_jax.train.loop import Diverged
-from digits_jax.train.presets import CONFIGS
+from digits_jax.train.named_configs import CONFIGS
 
 
 class Stopped(Exception):

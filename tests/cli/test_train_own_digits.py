@@ -15,7 +15,7 @@ from digits_jax.cli.main import main
 from digits_jax.cli.train import base_config
 from digits_jax.data.mnist import Mnist
 from digits_jax.data.scenes import compose
-from digits_jax.train.presets import CONFIGS
+from digits_jax.train.named_configs import CONFIGS
 
 ROOT = Path(__file__).parents[2]
 # So that no pictures are drawn, which takes a minute.
@@ -52,10 +52,10 @@ def test_sources_and_weights_are_passed_on(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(train_module, "load_mnist", lambda *_: None)
     monkeypatch.setattr(train_module, "train", train)
     command = ["train", "--digits", "mine", "emnist:a.gz", "--init", "released"]
-    assert exit_status(*command, "--trained-layers", "dense") == 7
+    assert exit_status(*command, "--freeze-conv1-at", "0") == 7
     assert passed["digits"] == ("mine", "emnist:a.gz")
     assert passed["init"] == "released"
-    assert passed["config"].trained_layers == "dense"
+    assert passed["config"].freeze_conv1_at == 0
     assert passed["config"].steps == CONFIGS["finetune"].steps
     assert passed["workdir"] == Path("runs/finetune")
 

@@ -4,7 +4,7 @@ import jax
 import pytest
 
 from digits_jax.models.cnn import init
-from digits_jax.train.presets import CONFIGS
+from digits_jax.train.named_configs import CONFIGS
 from digits_jax.train.step import initial_state
 from experiments.studies import scaling_model
 from experiments.studies.scaling_check import ALL_REDUCE, DISPATCH, STEP, predicted_over_measured

@@ -12,8 +12,8 @@ from windows import COUNT, KEY, PLAIN, blob, centres, compose, negatives_without
 from digits_jax.data.mnist import Dataset
 from digits_jax.train.augment import augment, translate, warp_digits
 from digits_jax.train.batch import Batch, sample_batch
+from digits_jax.train.named_configs import CONFIGS
 from digits_jax.train.negatives.draw import draw_negatives
-from digits_jax.train.presets import CONFIGS
 
 
 def test_translate_moves_whole_images_to_every_offset_within_the_limit() -> None:

@@ -9,7 +9,7 @@ import pytest
 from windows import COUNT, PLAIN, blob, centres, compose
 
 from digits_jax.train.compose import target_confidence
-from digits_jax.train.presets import CONFIGS
+from digits_jax.train.named_configs import CONFIGS
 from digits_jax.train.warp import Placement
 
 

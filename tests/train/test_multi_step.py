@@ -19,9 +19,9 @@ from digits_jax.train.batch import sample_batch
 from digits_jax.train.config import TrainConfig
 from digits_jax.train.hands.draw import other_hands_spec
 from digits_jax.train.multi_step import make_multi_step
+from digits_jax.train.named_configs import CONFIGS
 from digits_jax.train.negatives.draw import NegativePictures, negatives_spec
 from digits_jax.train.pictures import DrawnPictures
-from digits_jax.train.presets import CONFIGS
 from digits_jax.train.step import TrainState, initial_state, train_step
 
 

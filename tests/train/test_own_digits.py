@@ -22,7 +22,7 @@ from digits_jax.train.config import TrainConfig
 from digits_jax.train.evaluate import count_errors
 from digits_jax.train.initial_weights import params_sha256
 from digits_jax.train.loop import train
-from digits_jax.train.presets import CONFIGS
+from digits_jax.train.named_configs import CONFIGS
 from digits_jax.train.schedule import make_optimizer
 from digits_jax.train.standard_error import STANDARD_ERROR, standard_error
 from digits_jax.train.training_data import TrainingData, choose_digits
@@ -61,14 +61,16 @@ def test_digits_are_sources_arrays_or_divided_already(
 @pytest.mark.usefixtures("optax_promotion")
 @pytest.mark.parametrize("optimizer", ["adam", "sgd", "muon"])
 def test_only_the_dense_layers_are_updated_if_the_config_says_so(optimizer: str) -> None:
-    config = dataclasses.replace(SHORT, optimizer=optimizer, trained_layers="dense")  # type: ignore[arg-type]
+    config = dataclasses.replace(SHORT, optimizer=optimizer)  # type: ignore[arg-type]
     params = digits_jax.init(jax.random.key(0))
     grads = jax.tree.map(lambda leaf: jnp.ones_like(leaf) + leaf, params)
-    for layers in ("dense", "all"):
-        tx = make_optimizer(dataclasses.replace(config, trained_layers=layers))
+    for share, layers in ((0.0, {"dense1", "dense2"}), (1.0, {*params})):
+        tx = make_optimizer(
+            dataclasses.replace(config, freeze_conv1_at=share, freeze_conv2_at=share)
+        )
         updates, _ = jax.jit(tx.update)(grads, tx.init(params), params)
         changed = {layer for layer in params if np.abs(updates[layer]["kernel"]).max() > 0}
-        assert changed == ({"dense1", "dense2"} if layers == "dense" else {*params})
+        assert changed == layers
 
 
 def test_mnist_s_share_is_drawn_from_mnist_and_0_changes_no_bit(own: Dataset, mnist: Mnist) -> None:
@@ -136,7 +138,9 @@ def test_a_fine_tuning_that_is_continued_ends_with_the_same_bits(
     mnist, start = first_digits(), digits_jax.init(jax.random.key(5))
     save_weights(tmp_path / "start.safetensors", start, {})
     init = tmp_path / "start.safetensors"
-    config = dataclasses.replace(SHORT, steps=8, trained_layers="dense", mnist_share=0.5)
+    config = dataclasses.replace(
+        SHORT, steps=8, freeze_conv1_at=0.0, freeze_conv2_at=0.0, mnist_share=0.5
+    )
     half = dataclasses.replace(config, steps=4)
     train(half, tmp_path / "parts", seed=1, mnist=mnist, digits=own, init=init)
     parts = train(config, tmp_path / "parts", seed=1, mnist=mnist, digits=own, init=init)

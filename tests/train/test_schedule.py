@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from digits_jax.train.config import TrainConfig
-from digits_jax.train.presets import CONFIGS
+from digits_jax.train.named_configs import CONFIGS
 from digits_jax.train.schedule import freezing_steps, learning_rate_schedule, make_optimizer
 
 
@@ -31,7 +31,7 @@ def test_the_constant_schedule_is_the_learning_rate_at_every_step() -> None:
 
 
 def updates_of_ones(config: TrainConfig, steps: int) -> list[dict[str, float]]:
-    """Returns the first update of each layer's bias in `steps` steps with gradients of 1."""
+    """Returns the update of each layer at each step, for gradients of 1."""
     params = {layer: {"bias": jnp.zeros(3)} for layer in ("conv1", "conv2", "dense1", "dense2")}
     grads = {layer: {"bias": jnp.ones(3)} for layer in params}
     optimizer = make_optimizer(config)

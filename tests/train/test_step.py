@@ -15,7 +15,7 @@ from digits_jax.data.mnist import Dataset
 from digits_jax.models.cnn import Params, init
 from digits_jax.train.batch import Batch, sample_batch
 from digits_jax.train.config import TrainConfig
-from digits_jax.train.presets import CONFIGS
+from digits_jax.train.named_configs import CONFIGS
 from digits_jax.train.step import TrainState, initial_state, loss_and_accuracy, train_step
 
 

@@ -17,9 +17,9 @@ from digits_jax.train.config import TrainConfig
 from digits_jax.train.former_names import to_former_names
 from digits_jax.train.hands.draw import other_hands_sha256, other_hands_spec
 from digits_jax.train.loop import train
+from digits_jax.train.named_configs import CONFIGS
 from digits_jax.train.negatives.draw import NegativePictures, negatives_sha256, negatives_spec
 from digits_jax.train.pictures import DrawnPictures
-from digits_jax.train.presets import CONFIGS
 from digits_jax.train.workdir import (
     RunInfo,
     WorkdirError,

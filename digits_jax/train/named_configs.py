@@ -64,8 +64,6 @@ CONFIGS = {
         batch_size=512,
         steps=5600,
         optimizer="muon",
-        freeze_conv1_at=0.4,
-        freeze_conv2_at=0.8,
         learning_rate=3e-3,
         schedule="one-cycle",
         translate_px=3,
@@ -85,6 +83,8 @@ CONFIGS = {
         jittered_crops=0.13,
         other_hands=0.36,
         isolated_digits=0.4,
+        freeze_conv1_at=0.4,
+        freeze_conv2_at=0.8,
         evaluate_every=1000,
     ),
 }
