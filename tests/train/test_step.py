@@ -4,6 +4,7 @@ import dataclasses
 from functools import partial
 
 import jax
+import jax.extend
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -12,11 +13,18 @@ from jax.sharding import PartitionSpec as P
 from training_cases import SGD, mesh_of
 
 from digits_jax.data.mnist import Dataset
+from digits_jax.eval.flops import count_flops
 from digits_jax.models.cnn import Params, init
 from digits_jax.train.batch import Batch, sample_batch
 from digits_jax.train.config import TrainConfig
 from digits_jax.train.named_configs import CONFIGS
-from digits_jax.train.step import TrainState, initial_state, loss_and_accuracy, train_step
+from digits_jax.train.step import (
+    TrainState,
+    apply_gradients,
+    initial_state,
+    loss_and_accuracy,
+    train_step,
+)
 
 
 def test_the_loss_of_digits_is_the_mean_cross_entropy() -> None:
@@ -196,3 +204,22 @@ def test_frozen_layers_are_kept_and_the_others_follow_the_whole_gradient(
                 else:
                     np.testing.assert_allclose(new, old - 0.1 * grads[layer][name], atol=1e-6)
                     assert (new != old).any()
+
+
+def test_steps_with_frozen_layers_do_less_work(train_digits: Dataset) -> None:
+    """The branches are for no frozen layer, for layer 1, and for layers 1 and 4."""
+    config = dataclasses.replace(SGD, freeze_conv1_at=0.4, freeze_conv2_at=0.8)
+    state = initial_state(config, jax.random.key(0))
+    batch = sample_batch(jax.random.key(1), train_digits, 16)
+    step = jax.make_jaxpr(partial(apply_gradients, config=config, mesh=mesh_of(1)))(state, batch)
+    (switch,) = [
+        equation.params["branches"]
+        for equation in step.eqns
+        if len(equation.params.get("branches", ())) == 3
+    ]
+    flops = [
+        count_flops(jax.extend.core.jaxpr_as_fun(branch), *branch.in_avals) for branch in switch
+    ]
+    assert flops[0] > flops[1] > flops[2]
+    # Layer 4 costs 20 of a window's 28 MFLOP in the forward pass, and twice as much backward.
+    assert flops[2] / flops[0] == pytest.approx((28 + 13) / (28 + 13 + 40 + 2), abs=0.03)
