@@ -39,7 +39,12 @@ from experiments.figures.scaling_tables import (
     render_strong_scaling,
     render_weak_scaling,
 )
-from experiments.figures.training_table import render_ablation, render_ensemble, render_training
+from experiments.figures.training_table import (
+    render_ablation,
+    render_ensemble,
+    render_training,
+    render_training_time,
+)
 
 COMMAND = "python -m experiments.figures.tables"
 SCENE_DATASETS = ("native", "savi-d", "mnist-od", "page", "textured")
@@ -210,7 +215,11 @@ PARTS: dict[str, dict[str, Callable[[Path], str]]] = {  # file: name of the part
         "no-digits": render_no_digits,
         "peers": render_peers,
     },
-    "docs/training.md": {"finetune": render_finetune, "ablation": render_ablation},
+    "docs/training.md": {
+        "training-time": render_training_time,
+        "finetune": render_finetune,
+        "ablation": render_ablation,
+    },
     "docs/speed.md": {"speed": render_speed, "large-scan": render_large_scan},
     "docs/scaling.md": {
         "weak-scaling": render_weak_scaling,

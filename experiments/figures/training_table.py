@@ -73,6 +73,28 @@ def render_ablation(results: Path = RESULTS) -> str:
     return "\n".join([*table_header(*columns), *lines, *source_list(sources)])
 
 
+def render_training_time(results: Path = RESULTS) -> str:
+    """Renders how long the steps of `standard` take, beside those of its former configuration."""
+    result = read_result("standard_time", results)
+    lines = [
+        table_row(f"`standard`, {name}", f"{milliseconds:.0f}")
+        for name, milliseconds in result["milliseconds_a_step"].items()
+    ]
+    lines += [
+        table_row("former configuration, half as many windows", f"{result['milliseconds_a_former_step']:.0f}")
+    ]
+    least, most = result["ratio_range"]
+    total = (
+        f"All steps take {result['minutes_of_all_steps']:.1f} minutes, and those of the former "
+        f"configuration {result['former_minutes_of_all_steps']:.1f}: the ratio is "
+        f"{result['ratio_median']:.2f} ({least:.2f} to {most:.2f}). Before the first step "
+        f"{result['seconds_to_the_first_step']:.0f} seconds pass, in which the program is compiled "
+        "and pictures are drawn."
+    )
+    table = [*table_header("steps", "milliseconds a step"), *lines, "", total]
+    return "\n".join([*table, *source_list([provenance_of(result)])])
+
+
 def _line(name: str, runs: Sequence[Row]) -> str:
     """Renders one run, or the mean of several, with the least and the greatest accuracy."""
 
