@@ -81,7 +81,10 @@ def render_training_time(results: Path = RESULTS) -> str:
         for name, milliseconds in result["milliseconds_a_step"].items()
     ]
     lines += [
-        table_row("former configuration, half as many windows", f"{result['milliseconds_a_former_step']:.0f}")
+        table_row(
+            "former configuration, half as many windows",
+            f"{result['milliseconds_a_former_step']:.0f}",
+        )
     ]
     least, most = result["ratio_range"]
     total = (

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from digits_jax.data.font_glyphs import load_font_letters
 from digits_jax.data.mnist import Mnist
 from digits_jax.train.negatives import framed
 from digits_jax.train.negatives.broken_and_ruled import draw_part, draw_ruled_digit
@@ -97,12 +98,24 @@ def test_upright_bars_of_any_width_look_like_a_1_and_level_ones_do_not(
 def test_the_pool_has_no_picture_that_looks_like_a_digit(
     mnist: Mnist, looks_like_digit: DigitLikeness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    names = ("ROWS", "OVERLAPS", "PARTS", "RULED", "SIGNS", "LETTERS", "SHAPES", "CLUTTER")
+    names = ("ROWS", "OVERLAPS", "PARTS", "RULED", "SIGNS", "SHAPES", "CLUTTER", "LETTERS")
     assert sum(getattr(framed, name) for name in names) == framed.FRAMED_COUNT
     for name in names:
         monkeypatch.setattr(framed, name, 12)
     drawn = (mnist.train, None, draw_shapes(), draw_clutter())
     pictures = draw_framed(*drawn)
     assert pictures.shape == (96, 28, 28)
-    assert not looks_like_digit(pictures).any()
+    assert not looks_like_digit(pictures[:-12]).any()
+    assert not looks_like_digit(pictures[-12:], framed.LETTER_QUANTILE).any()
     np.testing.assert_array_equal(draw_framed(*drawn), pictures)
+
+
+def test_fewer_letters_look_like_digits_the_lower_the_quantile(
+    looks_like_digit: DigitLikeness,
+) -> None:
+    letters = load_font_letters("train")
+    default = looks_like_digit(letters)
+    np.testing.assert_array_equal(looks_like_digit(letters, 0.7), default)
+    lower = looks_like_digit(letters, 0.3)
+    assert not (lower & ~default).any()
+    assert 0 < lower.sum() < 0.5 * default.sum()

@@ -1,9 +1,10 @@
 """Negative pictures framed as digits are: components of ink that are no digit."""
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Bool, UInt8
 from scipy import ndimage
 
 from digits_jax.data.font_glyphs import load_font_letters
@@ -21,14 +22,16 @@ from digits_jax.train.negatives.merged_digits import draw_overlap, draw_row
 from digits_jax.train.negatives.signs import draw_sign
 
 # Pictures of each kind.
-ROWS, OVERLAPS, PARTS, RULED, SIGNS, LETTERS, SHAPES, CLUTTER = (
+ROWS, OVERLAPS, PARTS, RULED, SIGNS, SHAPES, CLUTTER, LETTERS = (
     *(4000, 5200, 3200, 4800),
-    *(1600, 14000, 2600, 2600),
+    *(1600, 2600, 2600, 14000),
 )
-FRAMED_COUNT = ROWS + OVERLAPS + PARTS + RULED + SIGNS + LETTERS + SHAPES + CLUTTER
+FRAMED_COUNT = ROWS + OVERLAPS + PARTS + RULED + SIGNS + SHAPES + CLUTTER + LETTERS
 SEED = 2020
 MIN_HEIGHT_PX = 8  # of a component of clutter
 OTHER_HANDS = 0.25  # share of the digits in the pictures that are in other hands
+# Fewer of the letters are left out, since they are no digits by their names.
+LETTER_QUANTILE = 0.3
 CHANGED_LETTERS = 0.5  # share of the letters whose strokes are thinner or thicker
 
 Picture = UInt8[np.ndarray, "28 28"]
@@ -43,8 +46,9 @@ def draw_framed(
     """Draws 38,000 pictures, the same on every call.
 
     They are digits that touch or overlap, parts of digits, digits on rulings and in boxes, signs,
-    letters, half of them with thinner or thicker strokes, shapes, and components of clutter. A
-    picture that looks like a digit is replaced by another of its kind.
+    shapes, components of clutter, and letters, half of them with thinner or thicker strokes. A
+    picture that looks like a digit is replaced by another of its kind; a letter, only if it looks
+    very much like one.
 
     Args:
       digits: MNIST's training digits.
@@ -63,22 +67,29 @@ def draw_framed(
         pool = images[-1 if rng.random() < OTHER_HANDS else 0]
         return pool[rng.integers(len(pool))]
 
-    letters = np.asarray(load_font_letters("train"))
+    font_letters = np.asarray(load_font_letters("train"))
     kinds: list[tuple[int, Callable[[], Picture | None]]] = [
         (ROWS, lambda: draw_row(sample, rng)),
         (OVERLAPS, lambda: draw_overlap(sample, rng)),
         (PARTS, lambda: draw_part(sample, rng)),
         (RULED, lambda: draw_ruled_digit(sample, rng)),
         (SIGNS, lambda: draw_sign(rng)),
-        (LETTERS, lambda: _draw_letter(letters, rng)),
         (SHAPES, lambda: _frame_shape(shapes[rng.integers(len(shapes))])),
         (CLUTTER, lambda: _frame_clutter(clutter[rng.integers(len(clutter))], rng)),
     ]
-    return np.concatenate([_draw_unlike(count, draw, looks_like_digit) for count, draw in kinds])
+    kept = [_draw_unlike(count, draw, looks_like_digit) for count, draw in kinds]
+    letters = _draw_unlike(
+        LETTERS,
+        lambda: _draw_letter(font_letters, rng),
+        partial(looks_like_digit, quantile=LETTER_QUANTILE),
+    )
+    return np.concatenate([*kept, letters])
 
 
 def _draw_unlike(
-    count: int, draw: Callable[[], Picture | None], looks_like_digit: DigitLikeness
+    count: int,
+    draw: Callable[[], Picture | None],
+    looks_like_digit: Callable[[UInt8[np.ndarray, "_ 28 28"]], Bool[np.ndarray, " _"]],
 ) -> UInt8[np.ndarray, "n 28 28"]:
     """Draws pictures until there are enough that do not look like a digit."""
     kept: list[Picture] = []

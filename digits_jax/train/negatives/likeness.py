@@ -8,7 +8,7 @@ from digits_jax.images.mnist_format import MNIST_SIDE
 
 REFERENCES = 5000  # digits with which pictures are compared
 CELL = 2  # px a side of the cells whose mean grey is compared
-QUANTILE = 0.7  # of the distances from digits to the nearest other digit of their class
+QUANTILE = 0.7  # of the distances from digits to the nearest other digit of their class, by default
 SLIM = 0.3  # ink whose spread across is below this share of its spread along is a bar
 UPRIGHT_DEG = 50  # farthest from upright that a bar looks like a 1
 BLOCK = 1000  # pictures that are compared at once
@@ -18,9 +18,9 @@ class DigitLikeness:
     """Tells pictures that are as near to a digit as digits are to each other.
 
     The distance of two pictures is that of their mean grey values in cells of 2×2 px, each scaled
-    to a Euclidean norm of 1. A picture looks like a digit if its nearest digit is nearer than most
-    digits of the same class are to the nearest other digit of that class. Bars that are about
-    upright look like a 1, however thick.
+    to a Euclidean norm of 1. A picture looks like a digit if its nearest digit is nearer than a
+    given share of the digits of the same class are to the nearest other digit of that class. Bars
+    that are about upright look like a 1, however thick.
 
     Args:
       digits: framed digits; some of them are used.
@@ -31,23 +31,31 @@ class DigitLikeness:
         rows = np.unique(rows.astype(int))
         self._labels = np.asarray(digits.labels)[rows]
         self._references = _to_cells(np.asarray(digits.images)[rows])
-        self._limits = np.zeros(10)
+        self._own_distances = []  # squared, from each digit of a class to its nearest other
         for label in range(10):
             own = self._references[self._labels == label]
-            if len(own) > 1:
-                squared = _squared_distances(own, own)
-                np.fill_diagonal(squared, np.inf)
-                self._limits[label] = np.quantile(squared.min(axis=1), QUANTILE)
+            squared = _squared_distances(own, own)
+            np.fill_diagonal(squared, np.inf)
+            self._own_distances.append(squared.min(axis=1) if len(own) > 1 else np.zeros(1))
 
-    def __call__(self, pictures: UInt8[np.ndarray, "n 28 28"]) -> Bool[np.ndarray, " n"]:
-        """Returns which of the pictures look like a digit."""
+    def __call__(
+        self, pictures: UInt8[np.ndarray, "n 28 28"], quantile: float = QUANTILE
+    ) -> Bool[np.ndarray, " n"]:
+        """Returns which of the pictures look like a digit.
+
+        Args:
+          pictures: framed as digits, 0–255, ink bright.
+          quantile: of the distances from digits to the nearest other digit of their class, 0–1. A
+            picture has to be nearer than that to look like a digit.
+        """
+        limits = np.array([np.quantile(distances, quantile) for distances in self._own_distances])
         alike = []
         for start in range(0, len(pictures), BLOCK):
             cells = _to_cells(pictures[start : start + BLOCK])
             squared = _squared_distances(cells, self._references)
             nearest = squared.argmin(axis=1)
             distance = squared[np.arange(len(cells)), nearest]
-            alike.append(distance < self._limits[self._labels[nearest]])
+            alike.append(distance < limits[self._labels[nearest]])
         return np.concatenate(alike) | _are_upright_bars(pictures)
 
 
