@@ -75,7 +75,7 @@ def test_augment_returns_composed_windows_with_their_labels_and_confidences(
     batch = Batch(images, labels, jnp.ones(COUNT))
     with pytest.raises(ValueError, match=r"expected negatives.*draw_negatives\(\)"):
         augment(KEY, batch, config)
-    with pytest.raises(ValueError, match=r"framed components, since .* is 0\.15; got"):
+    with pytest.raises(ValueError, match=r"framed components, since .* is 0\.17; got"):
         augment(KEY, batch, config, draw_negatives())
     negatives = negatives_without_components()
     result = jax.jit(partial(augment, config=config))(KEY, batch, negatives=negatives)
