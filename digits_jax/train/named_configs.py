@@ -83,8 +83,8 @@ CONFIGS = {
         jittered_crops=0.13,
         other_hands=0.36,
         isolated_digits=0.4,
-        freeze_conv1_at=0.4,
-        freeze_conv2_at=0.8,
+        freeze_conv1_at=0.3,
+        freeze_conv2_at=0.7,
         evaluate_every=1000,
     ),
 }
