@@ -184,14 +184,13 @@ def test_frozen_layers_are_kept_and_the_others_follow_the_whole_gradient(
         SGD, translate_px=0, steps=4, freeze_conv1_at=0.25, freeze_conv2_at=0.5
     )
     mesh = mesh_of(2)
-    step = jax.jit(lambda s, b: train_step(s, b, jax.random.key(2), config=config, mesh=mesh))
-    gradient = jax.jit(lambda p, b: jax.grad(loss_and_accuracy, has_aux=True)(p, b, mesh)[0])
+    step = jax.jit(partial(apply_gradients, config=config, mesh=mesh))
+    gradient = jax.jit(lambda p, b: jax.value_and_grad(loss_and_accuracy, has_aux=True)(p, b, mesh))
     state = initial_state(config, jax.random.key(0))
     batch = sample_batch(jax.random.key(1), train_digits, 16)
     state, batch = jax.device_put((state, batch), NamedSharding(mesh, P()))
     for number, frozen in enumerate([set(), {"conv1"}, {"conv1", "conv2"}, {"conv1", "conv2"}]):
-        before, grads = state.params, gradient(state.params, batch)
-        loss, accuracy = loss_and_accuracy(before, batch, mesh)
+        before, ((loss, accuracy), grads) = state.params, gradient(state.params, batch)
         state, metrics = step(state, batch)
         assert metrics.loss == pytest.approx(float(loss), rel=1e-5)
         assert metrics.accuracy == accuracy

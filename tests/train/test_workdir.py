@@ -5,6 +5,7 @@ import itertools
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,8 +32,10 @@ from digits_jax.train.workdir import (
 
 OLD_RUNS = Path(__file__).with_name("data")  # run.json as version 0.1 wrote it
 COMPOSING = dataclasses.replace(CONFIGS["standard"], steps=2, batch_size=4)
-# The shares of `standard` in version 0.1.
-SHARES_0_1 = {
+# What `standard` was in version 0.1, beside its steps.
+FIELDS_0_1 = {
+    "optimizer": "adam",
+    "learning_rate": 2e-3,
     "negative_off_centre": 0.05,
     "negative_wrong_size": 0.12,
     "negative_shapes": 0.12,
@@ -42,6 +45,8 @@ SHARES_0_1 = {
     "jittered_crops": 0.2,
     "other_hands": 0.0,
     "isolated_digits": 0.0,
+    "freeze_conv1_at": 1.0,
+    "freeze_conv2_at": 1.0,
 }
 
 
@@ -90,15 +95,15 @@ def test_metrics_are_read_up_to_a_line_that_was_cut_off(
     ("name", "changes"),
     [
         ("paper", {"batch_size": 16, "steps": 8, "evaluate_every": 4}),
-        ("standard", {"batch_size": 16, "steps": 8, "evaluate_every": 4, **SHARES_0_1}),
+        ("standard", {"batch_size": 16, "steps": 8, "evaluate_every": 4, **FIELDS_0_1}),
     ],
 )
 def test_a_run_of_version_0_1_is_read_continued_and_written_in_both_forms(
-    name: str, changes: dict[str, float], tmp_path: Path
+    name: str, changes: dict[str, Any], tmp_path: Path
 ) -> None:
     shutil.copy(OLD_RUNS / f"run_0_1_{name}.json", tmp_path / "run.json")
     old = json.loads((tmp_path / "run.json").read_text())
-    config = dataclasses.replace(CONFIGS[name], **changes)  # type: ignore[arg-type]
+    config = dataclasses.replace(CONFIGS[name], **changes)
     run = RunInfo(config, 0, MNIST_SHA256)
     assert read_run(tmp_path) == run
 
