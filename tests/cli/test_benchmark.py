@@ -27,7 +27,7 @@ def test_benchmark_measures_every_task_on_one_device_and_on_two(tmp_path: Path) 
         (task, count) for count in (1, 2) for task in tasks
     ]
     sizes = [row["size"] for row in rows if row["task"] == "train"]
-    assert sizes == 2 * ["batch 6", "standard, batch 256"]
+    assert sizes == 2 * ["batch 6", "standard, batch 512"]
     # On a CPU the first convolution computes 36 products for its 25 weights.
     digit_flop = 2 * (28 * 28 * 36 * 32 + 14 * 14 * 25 * 32 * 64 + 3136 * 1024 + 1024 * 10)
     for row in rows:
@@ -39,7 +39,7 @@ def test_benchmark_measures_every_task_on_one_device_and_on_two(tmp_path: Path) 
         assert row["platform"] == "cpu"
         if row["task"] == "classify":
             assert row["gflop"] == pytest.approx(6 * digit_flop / 1e9, abs=1e-3)
-        if row["size"] == "standard, batch 256":  # three products for each
+        if row["size"] == "standard, batch 512":  # three products for each
             assert row["gflop"] == pytest.approx(3 * 256 * digit_flop / 1e9, rel=1e-3)
         if row["task"] == "detect-components":  # the digit of each page of 28×28 px is read once
             digits = row["devices"] * digit_flop / 1e9
