@@ -147,7 +147,7 @@ def make_multi_step(
     def prepare(
         state: TrainState, data: _TrainingData, key: Key[Array, ""], count: Count
     ) -> tuple[Compiled, DrawnPictures]:
-        """Compiles the program and meanwhile draws the pictures: both take seconds."""
+        """Compiles the program and meanwhile draws the pictures: both take up to a minute."""
         # Without this option a GPU compiles a generator anew for each of the sixty random draws of
         # a window. The kernel's numbers go through the memory, which costs little here.
         gpu = mesh.devices.flat[0].platform == "gpu"

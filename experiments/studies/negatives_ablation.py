@@ -9,7 +9,8 @@ counted on letters and on one photograph of scikit-image, at the best threshold 
 Command:   python -m experiments.studies.negatives_ablation
 Hardware:  any; needs the extra [bench].
 Time:      about 45 minutes on 2 cores.
-Result:    experiments/results/negatives_ablation.json; the verdict is in experiments/LOG.md.
+Result:    experiments/results/negatives_ablation.json; the verdict is in experiments/LOG.md. The
+           committed one is of the former `standard`, of batches of 256 by Adam.
 """
 
 import dataclasses

@@ -29,7 +29,7 @@ class NegativePictures(NamedTuple):
 
 
 def draw_negatives(digits: Dataset | None = None, hands: Dataset | None = None) -> NegativePictures:
-    """Draws the negative pictures, which takes seconds; they are the same on every call.
+    """Draws the negative pictures, the same on every call; framed ones take half a minute.
 
     Args:
       digits: MNIST's training digits, of which framed components are made. Without them there are
