@@ -4,16 +4,19 @@ import dataclasses
 import itertools
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from jax.experimental.compilation_cache.compilation_cache import reset_cache
 from short_run import SHORT, first_digits
 from training_runs import contents
 
 import digits_jax
 from digits_jax.data.mnist import MNIST_SHA256, Dataset
+from digits_jax.runtime.jax_config import temporary_jax_config
 from digits_jax.train.config import TrainConfig
 from digits_jax.train.former_names import to_former_names
 from digits_jax.train.hands.draw import other_hands_sha256, other_hands_spec
@@ -141,8 +144,18 @@ def constant_pictures(grey: int, label: int = 0) -> DrawnPictures:
     return DrawnPictures(constant_negatives(grey), hands)
 
 
+@pytest.fixture
+def cached_programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Makes JAX compile a program once that several runs of a test need."""
+    folder = str(tmp_path_factory.mktemp("programs"))
+    with temporary_jax_config(jax_compilation_cache_dir=folder):
+        reset_cache()
+        yield
+    reset_cache()
+
+
 @pytest.mark.slow
-@pytest.mark.usefixtures("optax_promotion")
+@pytest.mark.usefixtures("optax_promotion", "cached_programs")
 def test_a_run_records_its_negatives_and_is_not_continued_with_others(tmp_path: Path) -> None:
     mnist = first_digits()
     train(COMPOSING, tmp_path, mnist=mnist, draw_pictures=lambda *_: constant_pictures(7))
