@@ -68,10 +68,10 @@ class DetectorConfig:
     # sizes 28, one scale is searched.
     max_size: float | None = None
     # Detections of at least this score are returned, 0–1; scores are calibrated by `reliability`.
-    min_score: float = 0.6
+    min_score: float = 0.58
     # The same for photographs and other images that are not ink on black, 0–1. Once their contrast
     # is normalised, they contain more that resembles a digit.
-    photo_min_score: float = 0.84
+    photo_min_score: float = 0.82
     # At most this many detections are returned, ≥ 1; None for any number.
     max_detections: int | None = None
     # How digits are searched for: in the components of ink, or in all windows (`METHODS`).
@@ -89,34 +89,34 @@ class DetectorConfig:
         default_factory=partial(
             OddsConfig,
             slope=0.58,
-            offset=1.05,
-            one_offset=-1.64,
-            faint_offset=-1.09,
-            context_slope=1.02,
-            edge_offset=-0.91,
+            offset=0.9,
+            one_offset=-1.61,
+            faint_offset=-0.25,
+            context_slope=0.94,
+            edge_offset=-0.83,
         )
     )
     window_odds: OddsConfig = dataclasses.field(
         default_factory=partial(
             OddsConfig,
-            slope=0.6,
-            offset=-1.06,
-            one_offset=-2.06,
-            contact_offset=-0.45,
-            votes_slope=0.59,
-            faint_offset=-2.0,
-            edge_offset=-0.46,
+            slope=0.57,
+            offset=-1.43,
+            one_offset=-2.37,
+            contact_offset=0.04,
+            votes_slope=0.54,
+            faint_offset=-1.61,
+            edge_offset=-0.4,
         )
     )
     rest_odds: OddsConfig = dataclasses.field(
         default_factory=partial(
             OddsConfig,
-            slope=0.43,
-            offset=2.3,
-            one_offset=-3.44,
-            faint_offset=-1.7,
-            context_slope=1.86,
-            edge_offset=-2.81,
+            slope=0.14,
+            offset=2.36,
+            one_offset=-0.42,
+            faint_offset=-1.49,
+            context_slope=2.91,
+            edge_offset=-3.24,
         )
     )
     # The choice among candidates (selection.py).
@@ -142,23 +142,23 @@ class DetectorConfig:
     # the search in components, on scenes of validation digits.
     reliability: tuple[tuple[float, float], ...] = (
         (0.0, 0.0),
-        (0.015, 0.0153),
-        (0.0285, 0.0265),
-        (0.0521, 0.0571),
-        (0.0832, 0.0975),
-        (0.1211, 0.1737),
-        (0.1731, 0.32),
-        (0.2433, 0.4925),
-        (0.347, 0.695),
-        (0.4505, 0.8111),
-        (0.5512, 0.8757),
-        (0.6519, 0.8983),
-        (0.752, 0.9219),
-        (0.856, 0.9387),
-        (0.9284, 0.9572),
-        (0.9684, 0.965),
-        (0.9899, 0.9891),
-        (0.9993, 0.9987),
+        (0.0153, 0.017),
+        (0.0282, 0.029),
+        (0.0524, 0.0487),
+        (0.0832, 0.0907),
+        (0.1219, 0.1623),
+        (0.1729, 0.2828),
+        (0.2458, 0.4844),
+        (0.3464, 0.6705),
+        (0.4506, 0.7747),
+        (0.55, 0.8613),
+        (0.6516, 0.8925),
+        (0.7518, 0.9218),
+        (0.8546, 0.9282),
+        (0.9271, 0.9434),
+        (0.9674, 0.9528),
+        (0.99, 0.9784),
+        (0.9996, 0.9978),
         (1.0, 1.0),
     )
 
