@@ -7,6 +7,8 @@ from jaxtyping import Bool, Float
 
 from digits_jax.runtime.errors import ArgumentError
 
+BINS = 15  # of the largest probability, as Guo et al. have
+
 
 class ReliabilityBin(NamedTuple):
     """The predictions whose confidence lies in one part of 0–1."""

@@ -21,30 +21,24 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 import tyro
-from jaxtyping import Float
 
 from digits_jax.cli.arguments import load_model
 from digits_jax.data.mnist import load_mnist
 from digits_jax.detect import Detector
 from digits_jax.eval.detection_metrics import AP_MIN_SCORE
-from digits_jax.models.cnn import Params, classify
-from digits_jax.train.batch import to_network_input
 from experiments.common.fonts import fonts_folder
+from experiments.common.margins import margins, probabilities, separate
 from experiments.common.provenance import RESULTS, provenance, write_result
 from experiments.common.reliability import (
+    BINS,
     ReliabilityBin,
     expected_calibration_error,
     reliability,
 )
 from experiments.common.scene_scores import scene_scores
-from experiments.common.windows_without_digits import Windows, load_windows_without_digits
-
-CHUNK = 1000  # windows classified at once
-BINS = 15  # of the digits' probabilities, as Guo et al. have
-FALSE_POSITIVE_RATE = 0.01
+from experiments.common.windows_without_digits import load_windows_without_digits
 
 
 def main(weights: str = "pretrained", count: int = 200, fonts: Path | None = None) -> None:
@@ -57,7 +51,7 @@ def main(weights: str = "pretrained", count: int = 200, fonts: Path | None = Non
     """
     model = load_model(weights)
     test = load_mnist().test
-    digits = _probabilities(model.params, np.asarray(test.images))
+    digits = probabilities(model.params, np.asarray(test.images))
     is_right = digits.argmax(axis=1) == np.asarray(test.labels)
     of_digits = reliability(digits.max(axis=1), is_right, BINS)
 
@@ -88,40 +82,12 @@ def main(weights: str = "pretrained", count: int = 200, fonts: Path | None = Non
             },
         },
         "windows_without_digits": [
-            {"windows": name, **_separation(_margins(digits), model.params, images)}
+            {"windows": name, **separate(margins(digits), model.params, images)}
             for name, images in windows.items()
         ],
     }
     _draw(of_digits, of_detections).savefig(RESULTS / "reliability.png", dpi=100)
     print(write_result("calibration", result))
-
-
-def _probabilities(params: Params, windows: Windows) -> Float[np.ndarray, "n 10"]:
-    program = jax.jit(lambda images: jax.nn.softmax(classify(params, images)))
-    chunks = (windows[begin : begin + CHUNK] for begin in range(0, len(windows), CHUNK))
-    return np.concatenate([np.asarray(program(to_network_input(chunk))) for chunk in chunks])
-
-
-def _margins(probabilities: Float[np.ndarray, "n 10"]) -> Float[np.ndarray, " n"]:
-    second, best = np.partition(probabilities, -2, axis=1)[:, -2:].T
-    return best - second
-
-
-def _separation(
-    digit_margins: Float[np.ndarray, " n"], params: Params, windows: Windows
-) -> dict[str, float]:
-    """Returns how well margins tell digits from windows without digits."""
-    from sklearn.metrics import roc_auc_score
-
-    margins = _margins(_probabilities(params, windows))
-    is_digit = np.repeat([True, False], [len(digit_margins), len(margins)])
-    threshold = np.quantile(margins, 1 - FALSE_POSITIVE_RATE)
-    return {
-        "count": len(windows),
-        "auroc": round(float(roc_auc_score(is_digit, np.append(digit_margins, margins))), 5),
-        "digits_kept": round(float((digit_margins > threshold).mean()), 4),
-        "mean_margin": round(float(margins.mean()), 4),
-    }
 
 
 def _draw(of_digits: list[ReliabilityBin], of_detections: list[ReliabilityBin]) -> Any:
