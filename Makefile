@@ -91,8 +91,8 @@ test: $(DEVELOPING) ## Run the fast tests (5 minutes on 2 cores; ARGS= goes to p
 test-slow: $(DEVELOPING) ## Run the slow tests
 	$(PYTEST) --dist worksteal -m slow $(ARGS)
 
-test-all: $(DEVELOPING) ## Run all tests
-	$(PYTEST) --dist loadfile $(ARGS)
+test-all: $(DEVELOPING) ## Run all tests (15 minutes on 2 cores)
+	$(PYTEST) --dist worksteal $(ARGS)
 
 lint: $(DEVELOPING) ## Check style, types and the direction of imports
 	$(BIN)/ruff check .
