@@ -53,7 +53,8 @@ class Counts(NamedTuple):
 
 
 def main(
-    weights: tyro.conf.Positional[tuple[str, ...]],
+    reference: tyro.conf.Positional[str],
+    others: tyro.conf.Positional[tuple[str, ...]],
     count: int = 1000,
     seed: int = 6,
     datasets: Annotated[tuple[str, ...], tyro.conf.arg(metavar="DATASET…")] = SCENE_DATASETS,
@@ -61,12 +62,13 @@ def main(
     """Measures each of the weights and writes what it has after each dataset.
 
     Args:
-        weights: `pretrained`, folders of training runs, or .safetensors files; the others are
-            compared with the first.
+        reference: `pretrained`, the folder of a training run, or a .safetensors file.
+        others: The same; they are compared with the first.
         count: Number of scenes of each dataset.
         seed: Seed of the scenes.
         datasets: Datasets of scenes.
     """
+    weights = (reference, *others)
     models = [load_model(name) for name in weights]
     question = "Which weights are better on validation data?"
     header = {"question": question, **provenance(["scikit-learn"]), "scenes": count, "seed": seed}
