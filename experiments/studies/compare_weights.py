@@ -1,4 +1,4 @@
-"""Which weights are better on validation data, before any of them sees a test digit?
+"""Which weights are better on validation data, before any test digit is looked at?
 
 Compares weights with the first ones that are given:
 
@@ -14,7 +14,7 @@ Compares weights with the first ones that are given:
 Command:   python -m experiments.studies.compare_weights pretrained fitted.safetensors
            `experiments.studies.fit_detector --output` writes weights with their constants.
 Hardware:  any; needs the extra [bench].
-Time:      half an hour on 2 cores for each of the weights.
+Time:      a quarter of an hour on 1 core for each of the weights.
 Result:    experiments/results/compare_weights.json
 """
 

@@ -8,7 +8,7 @@ are right by score, so that the scores are calibrated. Other weights need other 
 is the one command that fits them.
 
 The thresholds stay where they are among the scores of the search: that of photographs was set by
-hand, since nothing is found in the photographs here from a much lower one up.
+hand, since at much lower ones nothing is found either in the photographs that are used here.
 
 Command:   python -m experiments.studies.fit_detector --weights runs/standard-0
 Hardware:  any; needs the extra [bench].

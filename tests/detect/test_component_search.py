@@ -12,7 +12,6 @@ from digits_jax.detect.config import DEFAULT_CONFIG, UNCALIBRATED
 from digits_jax.detect.detections import Detections
 from digits_jax.detect.detector import Detector, detect, detect_batch
 from digits_jax.detect.rulings import erase_rulings
-from digits_jax.detect.selection import log_odds
 from digits_jax.models.cnn import Params
 
 
@@ -148,9 +147,7 @@ def test_lines_beside_digits_are_no_clutter_but_scribbles_are(
     ]
     assert len(scores[0]) == 4
     assert scores[1] == pytest.approx(scores[0], abs=1e-3)
-    # The highest odds are less than a seventh of what the lowest were.
-    alone, cluttered = (log_odds(np.array(group)) for group in (scores[0], scores[2]))
-    assert cluttered.max(initial=-np.inf) < alone.min() - 2
+    assert not scores[2] or max(scores[2]) < min(scores[0]) - 0.1
 
 
 def test_sizes_narrow_what_is_found(params: Params, page: Page) -> None:

@@ -68,6 +68,8 @@ def test_negatives_are_drawn_once_in_a_thread_and_shown_in_the_windows(
         scale=1.25,
         rotation_deg=10.0,
         elastic_sigma_px=1.0,
+        neighbours=1.2,
+        jittered_crops=0.1,
     )
     multi_step = make_multi_step(config, mesh_of(2), max_steps=2, draw_pictures=draw)
     key, state = jax.random.key(1), initial_state(config, jax.random.key(0))
