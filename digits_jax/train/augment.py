@@ -72,7 +72,8 @@ def warp_digits(
     scale_key, offset_key, warp_key = jax.random.split(key, 3)
     n = images.shape[0]
     offset = jax.random.uniform(offset_key, (n, 2), minval=-1.0) * config.translate_px
-    scale = log_uniform(scale_key, n, 1 / config.scale, config.scale)
+    scale = jax.random.uniform(scale_key, (n,))
+    scale = log_uniform(scale, 1 / config.scale, config.scale)
     placement = Placement(scale, offset, blur=jnp.ones(n))
     warped = warp_pictures(images[..., 0], placement, random_warp(warp_key, placement, config))
     return jnp.clip(warped, 0.0, 1.0)[..., None]

@@ -24,31 +24,36 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, Key, UInt8
+from jaxtyping import Array, Bool, Float, Key, UInt8
 
 from digits_jax.images.pixels import uint8_to_float
 from digits_jax.train.config import TrainConfig
 from digits_jax.train.negatives.draw import NegativePictures
 from digits_jax.train.random_warp import (
+    Draws,
     log_uniform,
     random_blur,
+    random_offset,
     random_offset_on_square,
     random_warp,
 )
-from digits_jax.train.textures import Keys, sample_textures
+from digits_jax.train.textures import sample_textures
 from digits_jax.train.warp import MIN_SCALE, Images, Placement, place_pictures, warp_pictures
 
 MAX_NEIGHBOURS = 3  # around one subject
+NUM_DRAWS = 80  # uniform numbers that are drawn for a window; a few are not used
 # Distances are the larger of |y| and |x|, in px; sizes are factors of the size of MNIST's digits.
 OFF_CENTRE_PX = (6.0, 20.0)
 TOO_SMALL, TOO_LARGE = (MIN_SCALE, 0.62), (1.45, 3.7)
 JITTER_SCALE = (0.6, 2.2)
 JITTER_PX = 12.0
-ANY_SIZE = (0.5, 2.5)  # of shapes and textures
+SMALL_SHARE = 0.4  # of the digits of a wrong size
+ANY_SIZE, ANYWHERE_PX = (0.5, 2.5), 10.0  # of shapes and textures
 CENTRED_SHAPES = 0.5  # share of the shapes that are placed like digits; the others are anywhere
 FRAMED_SCALE, FRAMED_PX = 1.08, 1.0  # how far a component is from its frame's size and centre
 ALONE = 0.8  # share of the framed negatives without neighbours
 MAX_ERASED = 0.3  # grey, 0–1, up to which the faint edge of an isolated digit is erased
+GREY_SHARE = 0.7  # of the blank windows; the others are black
 NEIGHBOUR_SIZE = (0.3, 3.5)
 NEIGHBOUR_PX = 14.0  # least distance of a neighbour of size 1; others may overlap the subject more
 
@@ -82,34 +87,29 @@ def compose_windows(
       The windows, `[n, 28, 28, 1]` float32 in 0–1, and the target confidences `[n]`: 1 for a digit,
       0 for a negative, between 0 and 1 for a jittered crop.
     """
-    keys = iter(jax.random.split(key, 64))
-    n = digits.shape[0]
-    shapes = _sample_pictures(next(keys), negatives.shapes, n)
-    clutter = _sample_pictures(next(keys), negatives.clutter, n)
-    clutter = _mirror_randomly(next(keys), clutter)
-    noise = jax.random.uniform(next(keys), digits.shape)
-    kinds = _sample_kinds(next(keys), n, config)
-    placement = _sample_placement(keys, kinds, config)
-    # These keys are of their own, so that without components all other draws stay the same.
-    component_keys = iter(jax.random.split(jax.random.fold_in(key, 1), 8))
-    isolated = kinds.digit & jax.random.bernoulli(
-        next(component_keys), config.isolated_digits, (n,)
-    )
+    draws_key, noise_key, warp_key = jax.random.split(key, 3)
+    draws = iter(jax.random.uniform(draws_key, (NUM_DRAWS, len(digits))))
+    shapes = _sample_pictures(next(draws), negatives.shapes)
+    clutter = _mirror_randomly(draws, _sample_pictures(next(draws), negatives.clutter))
+    noise = jax.random.uniform(noise_key, digits.shape)
+    kinds = _sample_kinds(next(draws), config)
+    placement = _sample_placement(draws, kinds, config)
+    isolated = kinds.digit & (next(draws) < config.isolated_digits)
     exact = isolated | kinds.framed
-    placement = _frame_exactly(component_keys, placement, exact)
+    placement = _frame_exactly(draws, placement, exact)
 
     subject = jnp.where(kinds.shape[:, None, None], shapes, digits)
-    subject = _erase_faint_edges(component_keys, subject, isolated)
+    subject = _erase_faint_edges(draws, subject, isolated)
     if negatives.framed is not None:
-        framed = _sample_pictures(next(component_keys), negatives.framed, n)
+        framed = _sample_pictures(next(draws), negatives.framed)
         subject = jnp.where(kinds.framed[:, None, None], framed, subject)
-    windows = warp_pictures(subject, placement, random_warp(next(keys), placement, config))
+    windows = warp_pictures(subject, placement, random_warp(warp_key, placement, config))
     windows = jnp.where(kinds.blank[:, None, None], 0.0, windows)
-    textures = sample_textures(keys, clutter, noise, placement)
+    textures = sample_textures(draws, clutter, noise, placement)
     windows = jnp.where(kinds.texture[:, None, None], textures, windows)
-    alone = isolated | (kinds.framed & jax.random.bernoulli(next(component_keys), ALONE, (n,)))
-    windows = _add_neighbours(keys, windows, digits, shapes, alone, config)
-    windows = _add_grey(keys, windows, kinds.blank)
+    alone = isolated | (kinds.framed & (next(draws) < ALONE))
+    windows = _add_neighbours(draws, windows, digits, shapes, alone, config)
+    windows = _add_grey(draws, windows, kinds.blank)
 
     confidence = jnp.select(
         [kinds.jittered, kinds.digit], [target_confidence(placement, config), 1.0], 0.0
@@ -144,34 +144,28 @@ def target_confidence(placement: Placement, config: TrainConfig) -> Float[Array,
     )
 
 
-def _sample_kinds(key: Key[Array, ""], n: int, config: TrainConfig) -> _Kinds:
+def _sample_kinds(uniform: Float[Array, " n"], config: TrainConfig) -> _Kinds:
     """Draws the kind of each window by the shares of the configuration."""
     shares = jnp.array((*config.negative_shares(), config.jittered_crops))
-    uniform = jax.random.uniform(key, (n, 1))
     # Not `searchsorted`, which is a loop, and on accelerators many launches.
-    kind = jnp.sum(jnp.cumsum(shares)[None] <= uniform, axis=1)
+    kind = jnp.sum(jnp.cumsum(shares)[None] <= uniform[:, None], axis=1)
     return _Kinds(*(kind == k for k in range(len(_Kinds._fields))))
 
 
-def _sample_placement(keys: Keys, kinds: _Kinds, config: TrainConfig) -> Placement:
+def _sample_placement(draws: Draws, kinds: _Kinds, config: TrainConfig) -> Placement:
     """Draws where each subject goes, and its size and blur, according to the window's kind."""
-    n = kinds.digit.shape[0]
-    digit_scale = log_uniform(next(keys), n, 1 / config.scale, config.scale)
-    jitter_scale = log_uniform(next(keys), n, *JITTER_SCALE)
-    small = log_uniform(next(keys), n, *TOO_SMALL)
-    large = log_uniform(next(keys), n, *TOO_LARGE)
-    any_scale = log_uniform(next(keys), n, *ANY_SIZE)
-    wrong_scale = jnp.where(jax.random.bernoulli(next(keys), 0.4, (n,)), small, large)
+    digit_scale = log_uniform(next(draws), 1 / config.scale, config.scale)
+    jitter_scale = log_uniform(next(draws), *JITTER_SCALE)
+    small, large = (log_uniform(next(draws), *sizes) for sizes in (TOO_SMALL, TOO_LARGE))
+    any_scale = log_uniform(next(draws), *ANY_SIZE)
+    wrong_scale = jnp.where(next(draws) < SMALL_SHARE, small, large)
 
-    centred = jax.random.uniform(next(keys), (n, 2), minval=-1.0) * config.translate_px
-    far = random_offset_on_square(
-        next(keys), n, *(jnp.full(n, distance) for distance in OFF_CENTRE_PX)
-    )
-    jitter = random_offset_on_square(next(keys), n, jnp.zeros(n), jnp.full(n, JITTER_PX))
-    anywhere = jax.random.uniform(next(keys), (n, 2), minval=-10.0, maxval=10.0)
+    centred = random_offset(draws, float(config.translate_px))
+    far = random_offset_on_square(draws, *OFF_CENTRE_PX)
+    jitter = random_offset_on_square(draws, 0.0, JITTER_PX)
+    anywhere = random_offset(draws, ANYWHERE_PX)
 
-    free_shape = kinds.shape & jax.random.bernoulli(next(keys), 1 - CENTRED_SHAPES, (n,))
-    free = kinds.texture | free_shape
+    free = kinds.texture | (kinds.shape & (next(draws) > CENTRED_SHAPES))
     is_anywhere = (free | (kinds.wrong_size & (wrong_scale > 1)))[:, None]
     return Placement(
         jnp.select(
@@ -184,31 +178,29 @@ def _sample_placement(keys: Keys, kinds: _Kinds, config: TrainConfig) -> Placeme
             [far, jitter, anywhere],
             centred,
         ),
-        random_blur(next(keys), n),
+        random_blur(draws),
     )
 
 
-def _frame_exactly(keys: Keys, placement: Placement, exact: Bool[Array, " n"]) -> Placement:
+def _frame_exactly(draws: Draws, placement: Placement, exact: Bool[Array, " n"]) -> Placement:
     """Puts some of the subjects nearly where `frame_digit` puts a component, and as large."""
-    n = exact.shape[0]
-    scale = log_uniform(next(keys), n, 1 / FRAMED_SCALE, FRAMED_SCALE)
-    offset = jax.random.uniform(next(keys), (n, 2), minval=-FRAMED_PX, maxval=FRAMED_PX)
+    scale = log_uniform(next(draws), 1 / FRAMED_SCALE, FRAMED_SCALE)
+    offset = random_offset(draws, FRAMED_PX)
     return placement._replace(
         scale=jnp.where(exact, scale, placement.scale),
         offset=jnp.where(exact[:, None], offset, placement.offset),
     )
 
 
-def _erase_faint_edges(keys: Keys, digits: Images, isolated: Bool[Array, " n"]) -> Images:
+def _erase_faint_edges(draws: Draws, digits: Images, isolated: Bool[Array, " n"]) -> Images:
     """Erases what is fainter than a random grey from half of the isolated digits."""
-    n = isolated.shape[0]
-    erased = isolated & jax.random.bernoulli(next(keys), shape=(n,))
-    grey = jnp.where(erased, MAX_ERASED * jax.random.uniform(next(keys), (n,)), 0.0)
+    erased = isolated & (next(draws) < 0.5)
+    grey = jnp.where(erased, MAX_ERASED * next(draws), 0.0)
     return jnp.where(digits < grey[:, None, None], 0.0, digits)
 
 
 def _add_neighbours(
-    keys: Keys,
+    draws: Draws,
     windows: Images,
     digits: Images,
     shapes: Images,
@@ -216,46 +208,43 @@ def _add_neighbours(
     config: TrainConfig,
 ) -> Images:
     """Adds up to `MAX_NEIGHBOURS` digits and drawings around each subject that is not alone."""
-    n = windows.shape[0]
     # Some windows are crowded and some empty: for uniform u, the mean of u^(1/m − 1) is m.
     mean = config.neighbours / MAX_NEIGHBOURS
-    crowding = jax.random.uniform(next(keys), (n,)) ** (1 / mean - 1 if mean else jnp.inf)
+    crowding = next(draws) ** (1 / mean - 1 if mean else jnp.inf)
     for number in range(1, MAX_NEIGHBOURS + 1):
-        uniform = jax.random.uniform(next(keys), (n,))
+        uniform = next(draws)
         is_shape = (uniform < 0.15)[:, None, None]
         other_digits, other_shapes = (jnp.roll(p, number, axis=0) for p in (digits, shapes))
         neighbour = jnp.where(is_shape, other_shapes, other_digits)
-        size = log_uniform(next(keys), n, *NEIGHBOUR_SIZE)
-        size = jnp.where(uniform > 0.5, log_uniform(next(keys), n, 0.7, 1.4), size)
+        size = log_uniform(next(draws), *NEIGHBOUR_SIZE)
+        size = jnp.where(uniform > 0.5, log_uniform(next(draws), 0.7, 1.4), size)
         offset = random_offset_on_square(
-            next(keys), n, NEIGHBOUR_PX * jnp.minimum(size, 1 / size), 14.0 + 12.0 * size
+            draws, NEIGHBOUR_PX * jnp.minimum(size, 1 / size), 14.0 + 12.0 * size
         )
-        present = (jax.random.bernoulli(next(keys), crowding) & ~alone)[:, None, None]
-        placement = Placement(size, offset, random_blur(next(keys), n))
+        present = ((next(draws) < crowding) & ~alone)[:, None, None]
+        placement = Placement(size, offset, random_blur(draws))
         windows += jnp.where(present, place_pictures(neighbour, placement), 0.0)
     return windows
 
 
-def _add_grey(keys: Keys, windows: Images, blank: Bool[Array, " n"]) -> Images:
+def _add_grey(draws: Draws, windows: Images, blank: Bool[Array, " n"]) -> Images:
     """Adds a uniform grey to 70 % of the blank windows, whose neighbours stay visible."""
-    n = windows.shape[0]
-    grey = jax.random.uniform(next(keys), (n,))
-    grey = jnp.where(blank & jax.random.bernoulli(next(keys), 0.7, (n,)), grey, 0.0)
+    is_grey = blank & (next(draws) < GREY_SHARE)
+    grey = jnp.where(is_grey, next(draws), 0.0)
     return windows + grey[:, None, None]
 
 
 def _sample_pictures(
-    key: Key[Array, ""], pictures: UInt8[Array | np.ndarray, "m 28 28"], n: int
+    uniform: Float[Array, " n"], pictures: UInt8[Array | np.ndarray, "m 28 28"]
 ) -> Images:
-    """Draws n of the pictures uniformly, with replacement, as float32 in 0–1."""
-    rows: Int[Array, " n"] = jax.random.randint(key, (n,), 0, len(pictures))
+    """Draws one of the pictures for each window, with replacement, as float32 in 0–1."""
+    rows = jnp.minimum((uniform * len(pictures)).astype(jnp.int32), len(pictures) - 1)
     return uint8_to_float(jnp.asarray(pictures)[rows])
 
 
-def _mirror_randomly(key: Key[Array, ""], pictures: Images) -> Images:
+def _mirror_randomly(draws: Draws, pictures: Images) -> Images:
     """Mirrors pictures along the axes and the diagonal, each with probability one half."""
-    n = pictures.shape[0]
-    flip_y, flip_x, swap = jax.random.bernoulli(key, shape=(3, n, 1, 1))
+    flip_y, flip_x, swap = ((next(draws) < 0.5)[:, None, None] for _ in range(3))
     pictures = jnp.where(flip_y, pictures[:, ::-1], pictures)
     pictures = jnp.where(flip_x, pictures[:, :, ::-1], pictures)
     return jnp.where(swap, pictures.transpose(0, 2, 1), pictures)

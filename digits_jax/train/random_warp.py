@@ -1,5 +1,7 @@
 """Random geometry of training windows: warps, offsets, sizes and blur."""
 
+from collections.abc import Iterator
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
@@ -7,6 +9,10 @@ from jaxtyping import Array, Float, Key
 from digits_jax.models.cnn import INPUT_SIDE
 from digits_jax.train.config import TrainConfig
 from digits_jax.train.warp import Placement, Warp, pixel_centres, source_coordinates
+
+# Uniform numbers in 0–1, one for each window; each choice takes the next. All are drawn at once,
+# since a program with a generator for each of fifty choices takes seconds to compile.
+Draws = Iterator[Float[Array, " n"]]
 
 MAX_BLUR_PX = 2.6  # as of a digit of 15 px a side, enlarged to 28
 KNOTS = 5  # of the displacement field along each axis; it is linear between them
@@ -33,7 +39,8 @@ def random_warp(key: Key[Array, ""], placement: Placement, config: TrainConfig) 
     tangent, shear = jax.random.uniform(keys[0], (2, n, 1, 1), minval=-1.0) * jnp.array(
         [jnp.tan(jnp.deg2rad(config.rotation_deg)), config.shear]
     ).reshape(2, 1, 1, 1)
-    aspect = log_uniform(keys[1], n, 1 / config.aspect, config.aspect)[:, None, None]
+    aspect = log_uniform(jax.random.uniform(keys[1], (n,)), 1 / config.aspect, config.aspect)
+    aspect = aspect[:, None, None]
     sigma = jax.random.uniform(keys[2], (n, 1, 1)) * config.elastic_sigma_px
     knots = jax.random.normal(keys[3], (2, n, KNOTS, KNOTS))
     distance = (
@@ -49,39 +56,58 @@ def random_warp(key: Key[Array, ""], placement: Placement, config: TrainConfig) 
     )
 
 
-def random_blur(key: Key[Array, ""], n: int) -> Float[Array, " n"]:
-    """Draws `Placement.blur` for n pictures, in px: log-uniform in 1–2.6 for 40 %, else 1 (sharp).
+def random_blur(draws: Draws) -> Float[Array, " n"]:
+    """Draws `Placement.blur`, in px: log-uniform in 1–2.6 for 40 %, else 1 (sharp).
 
     A digit of fewer than 28 px a side is blurred like this when it is enlarged to 28.
+
+    Args:
+      draws: the source of all randomness; two are taken.
     """
-    keys = jax.random.split(key)
-    blurred = jax.random.bernoulli(keys[0], 0.4, (n,))
-    return jnp.where(blurred, log_uniform(keys[1], n, 1.0, MAX_BLUR_PX), 1.0)
+    is_blurred = next(draws) < 0.4
+    return jnp.where(is_blurred, log_uniform(next(draws), 1.0, MAX_BLUR_PX), 1.0)
 
 
-def log_uniform(key: Key[Array, ""], n: int, low: float, high: float) -> Float[Array, " n"]:
-    """Draws n numbers whose logarithms are uniform between those of low and high."""
-    return jnp.exp(jax.random.uniform(key, (n,), minval=jnp.log(low), maxval=jnp.log(high)))
+def log_uniform(uniform: Float[Array, " n"], low: float, high: float) -> Float[Array, " n"]:
+    """Turns uniform numbers in 0–1 into ones that are uniform on a log axis from low to high."""
+    return jnp.exp(between(uniform, jnp.log(low), jnp.log(high)))
+
+
+def between(
+    uniform: Float[Array, "..."],
+    low: Float[Array, "..."] | float,
+    high: Float[Array, "..."] | float,
+) -> Float[Array, "..."]:
+    """Turns uniform numbers in 0–1 into uniform numbers from low to high."""
+    return low + (high - low) * uniform
+
+
+def random_offset(draws: Draws, limit: Float[Array, " n"] | float) -> Float[Array, "n 2"]:
+    """Draws points in squares around the centre, as (y, x) in px.
+
+    Args:
+      draws: the source of all randomness; two are taken.
+      limit: half the side of the squares, px.
+    """
+    return jnp.stack([between(next(draws), -limit, limit) for _ in range(2)], axis=-1)
 
 
 def random_offset_on_square(
-    key: Key[Array, ""], n: int, low: Float[Array, " n"], high: Float[Array, " n"]
+    draws: Draws, low: Float[Array, " n"] | float, high: Float[Array, " n"] | float
 ) -> Float[Array, "n 2"]:
-    """Draws n points on the outlines of squares around the centre.
+    """Draws points on the outlines of squares around the centre.
 
     Args:
-      key: the source of all randomness.
-      n: the number of points.
+      draws: the source of all randomness; four are taken.
       low: the least half side of each square, px.
       high: the largest half side of each square, px. The half side is uniform in between.
 
     Returns:
       The points as (y, x) from the centre, px.
     """
-    keys = jax.random.split(key, 4)
-    half_side = low + (high - low) * jax.random.uniform(keys[0], (n,))
-    across = jnp.where(jax.random.bernoulli(keys[1], shape=(n,)), half_side, -half_side)
-    along = half_side * jax.random.uniform(keys[2], (n,), minval=-1.0)
+    half_side = between(next(draws), low, high)
+    across = jnp.where(next(draws) < 0.5, half_side, -half_side)
+    along = between(next(draws), -half_side, half_side)
     point = jnp.stack([across, along], axis=-1)
-    on_top_or_bottom = jax.random.bernoulli(keys[3], shape=(n,))  # else on the left or right side
+    on_top_or_bottom = next(draws) < 0.5  # else on the left or right side
     return jnp.where(on_top_or_bottom[:, None], point, point[:, ::-1])
