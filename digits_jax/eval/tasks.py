@@ -98,8 +98,7 @@ def make_tasks(
     params = jax.device_put(params, replicated)
     task = partial(Task, precision=precision.name.lower(), devices=devices)
     paper = CONFIGS["paper"]
-    # All layers are trained, so that every call does the same work.
-    standard = dataclasses.replace(CONFIGS["standard"], freeze_conv1_at=1.0, freeze_conv2_at=1.0)
+    standard = CONFIGS["standard"]
     for batch_size in batch_sizes:
         if batch_size % devices:
             continue

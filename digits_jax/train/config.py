@@ -45,9 +45,8 @@ class TrainConfig:
     """How a network is trained. Two runs with equal configuration and seed give equal results.
 
     A finished run can be continued with more steps. It then follows the learning rates of the
-    longer run from there on, and trains layers again that the longer run has not yet frozen. With
-    the one-cycle schedule the result differs from that of a run which had all the steps from the
-    beginning.
+    longer run from there on, so that with the one-cycle schedule the result differs from that of a
+    run which had all the steps from the beginning.
 
     The comment above a field is its text in `digits-jax train --help`.
     """
@@ -121,13 +120,10 @@ class TrainConfig:
     # This share of the digits that are not in other hands (0 to 1) is MNIST's beside those of
     # --digits, so that the network does not forget them. Without --digits it changes nothing.
     mnist_share: float = 0.0
-    # Layer 1, the first convolution, is frozen after this share of the steps (0 to 1): it follows a
-    # schedule of that length, and then stays as it is. Steps take less time from there on.
-    freeze_conv1_at: float = 1.0
-    # Layer 4, the second convolution, is frozen after this share of the steps (at least that of
-    # layer 1, to 1). With 0 for both, the dense layers alone are trained: a run forgets less of
-    # what it starts from, and learns less.
-    freeze_conv2_at: float = 1.0
+    # The convolutions learn from this share of each batch (0 to 1), and the dense layers from all
+    # of it, which takes less time. With 0, the dense layers alone are trained: a run forgets less
+    # of what it starts from, and learns less.
+    convolution_share: float = 1.0
     # The targets are mixed with this share (0 up to, but not including, 1) of the uniform
     # distribution over the classes.
     label_smoothing: float = 0.0
@@ -155,15 +151,9 @@ class TrainConfig:
             ("other_hands", 0, 1, ""),
             ("isolated_digits", 0, 1, ""),
             ("mnist_share", 0, 1, ""),
-            ("freeze_conv1_at", 0, 1, ""),
-            ("freeze_conv2_at", 0, 1, ""),
+            ("convolution_share", 0, 1, ""),
         ):
             check_range(name, getattr(self, name), low, high, unit=unit, error=ConfigError)
-        if self.freeze_conv2_at < self.freeze_conv1_at:
-            raise ConfigError(
-                "expected freeze_conv2_at to be at least freeze_conv1_at, since layer 1 is frozen "
-                f"first; got {self.freeze_conv2_at:g} and {self.freeze_conv1_at:g}"
-            )
         if not 0 <= self.label_smoothing < 1:
             raise ConfigError(
                 f"expected label_smoothing to be at least 0 and below 1; got {self.label_smoothing}"

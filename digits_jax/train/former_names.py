@@ -14,8 +14,7 @@ NEW_FIELDS = (
     "label_smoothing",
     "train_on_validation",
     "mnist_share",
-    "freeze_conv1_at",
-    "freeze_conv2_at",
+    "convolution_share",
 )
 
 

@@ -1,13 +1,10 @@
 """The learning-rate schedule and the optimizer of a training configuration."""
 
-import dataclasses
-from functools import partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
 from digits_jax.train.config import TrainConfig
 from digits_jax.train.muon import scale_by_fast_muon
@@ -28,49 +25,13 @@ def learning_rate_schedule(config: TrainConfig) -> optax.Schedule:
     return optax.cosine_onecycle_schedule(config.steps, config.learning_rate)
 
 
-def freezing_steps(config: TrainConfig) -> dict[str, int]:
-    """Returns the step from which each layer is frozen, for those that are frozen before the end.
-
-    The layers are in the order in which they are frozen.
-    """
-    shares = {"conv1": config.freeze_conv1_at, "conv2": config.freeze_conv2_at}
-    return {layer: round(share * config.steps) for layer, share in shares.items() if share < 1}
-
-
 def make_optimizer(config: TrainConfig) -> optax.GradientTransformation:
     """Returns the optimizer with its learning-rate schedule.
 
     For sgd that is θ := θ − α·∇L; adam rescales the gradient by its moments (Kingma and Ba, 2015).
-    A layer that is frozen before the end follows a schedule of its own length until then, and gets
-    updates of 0 afterwards (after FreezeOut; Brock, Lim, Ritchie and Weston, 2017).
     """
     make = {"adam": optax.adam, "sgd": optax.sgd, "muon": _muon}[config.optimizer]
-    optimizer = make(learning_rate_schedule(config))
-    ends = freezing_steps(config)
-    if not ends:
-        return optimizer
-    shortened = {
-        layer: optax.scale_by_schedule(partial(_shorter_over_whole_rate, config, end))
-        for layer, end in ends.items()
-    }
-    return optax.chain(
-        optimizer,
-        optax.partition(
-            {**shortened, "whole": optax.identity()},
-            lambda params: {layer: layer if layer in ends else "whole" for layer in params},
-        ),
-    )
-
-
-def _shorter_over_whole_rate(
-    config: TrainConfig, end: int, step: Int[Array, ""]
-) -> Float[Array, ""]:
-    """Returns the learning rate of a run of `end` steps ÷ that of the whole run; then 0."""
-    whole = learning_rate_schedule(config)
-    if end == 0:  # no schedule is that short
-        return jnp.zeros(())
-    shorter = learning_rate_schedule(dataclasses.replace(config, steps=end))
-    return jnp.where(step < end, shorter(step) / whole(step), 0.0)
+    return make(learning_rate_schedule(config))
 
 
 def _muon(learning_rate: optax.Schedule) -> optax.GradientTransformation:

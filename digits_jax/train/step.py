@@ -1,5 +1,6 @@
 """One training step as pure functions: loss, gradient, update."""
 
+import math
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -17,7 +18,9 @@ from digits_jax.train.augment import augment
 from digits_jax.train.batch import Batch
 from digits_jax.train.config import TrainConfig
 from digits_jax.train.negatives.draw import NegativePictures
-from digits_jax.train.schedule import freezing_steps, make_optimizer
+from digits_jax.train.schedule import make_optimizer
+
+CONVOLUTIONS = ("conv1", "conv2")  # layers 1 and 4
 
 
 class TrainState(NamedTuple):
@@ -92,37 +95,14 @@ def apply_gradients(
     Returns:
       The state after the update, and the metrics of this step.
     """
-    (loss, accuracy), grads = _differentiate(state, batch, config, mesh)
+    options = (config.compute_dtype, config.label_smoothing, config.convolution_share)
+    (loss, accuracy), grads = jax.value_and_grad(loss_and_accuracy, has_aux=True)(
+        state.params, batch, mesh, *options
+    )
     updates, opt_state = make_optimizer(config).update(grads, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
     bad_step = jnp.where(jnp.isfinite(loss), -1, state.step)
     return TrainState(state.step + 1, params, opt_state), Metrics(loss, accuracy, bad_step)
-
-
-def _differentiate(
-    state: TrainState, batch: Batch, config: TrainConfig, mesh: Mesh
-) -> tuple[tuple[Array, Array], Params]:
-    """Returns the loss, the accuracy and the gradient, which is 0 for layers that are frozen.
-
-    There is a branch for each number of frozen layers, because a gradient that nobody needs can
-    only be left out when the program is compiled. The updates of a frozen layer are 0 from the same
-    step on (`make_optimizer`), whatever its momentum.
-    """
-    options = (config.compute_dtype, config.label_smoothing)
-
-    def with_frozen(layers: list[str], params: Params, batch: Batch) -> Any:
-        frozen = {layer: params[layer] for layer in layers}
-        trained = {layer: params[layer] for layer in params if layer not in frozen}
-        (loss, accuracy), grads = jax.value_and_grad(
-            lambda trained: loss_and_accuracy({**trained, **frozen}, batch, mesh, *options),
-            has_aux=True,
-        )(trained)
-        return (loss, accuracy), {**grads, **jax.tree.map(jnp.zeros_like, frozen)}
-
-    ends = freezing_steps(config)
-    branches = [partial(with_frozen, list(ends)[:count]) for count in range(len(ends) + 1)]
-    number_frozen = jnp.sum(state.step >= jnp.array(list(ends.values()), jnp.int32))
-    return lax.switch(number_frozen, branches, state.params, batch)
 
 
 def loss_and_accuracy(
@@ -131,6 +111,7 @@ def loss_and_accuracy(
     mesh: Mesh,
     compute_dtype: DTypeLike = jnp.float32,
     label_smoothing: float = 0.0,
+    convolution_share: float = 1.0,
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
     """Returns the mean cross-entropy and the share of digits classified correctly.
 
@@ -141,7 +122,8 @@ def loss_and_accuracy(
     (Szegedy et al., 2016). The accuracy counts digits only.
 
     Each device of the mesh takes its part of the batch. Differentiate from outside: the gradient is
-    then that of the mean over the whole batch, whatever the number of devices.
+    then that of the mean over the whole batch, whatever the number of devices; for the
+    convolutions it is that of the terms of some windows alone, if `convolution_share` is below 1.
 
     Args:
       params: the network's parameters.
@@ -149,6 +131,8 @@ def loss_and_accuracy(
       mesh: the devices that share the batch.
       compute_dtype: the type to which the large layers round the inputs of their matrix products.
       label_smoothing: ε, 0–1.
+      convolution_share: the share of each device's windows, 0–1 and rounded up, whose loss gives a
+        gradient to the convolutions. It changes no value, only the gradient.
 
     Returns:
       The loss in nats, and the accuracy, 0–1; an accuracy of 0 if the batch holds no digit.
@@ -157,7 +141,7 @@ def loss_and_accuracy(
     # Unchecked, the transpose sums the devices' gradients of the replicated parameters.
     @partial(jax.shard_map, mesh=mesh, in_specs=(P(), P("data")), out_specs=P(), check_vma=False)
     def mean_over_devices(params: Params, batch: Batch) -> tuple[Array, Array]:
-        logits = classify(params, batch.images, compute_dtype=compute_dtype)
+        logits = _classify_batch(params, batch.images, convolution_share, compute_dtype)
         labels = batch.labels.astype(jnp.int32)
         confidence = (1 - label_smoothing) * batch.target_confidence[:, None]
         targets = confidence * jax.nn.one_hot(labels, NUM_CLASSES) + (1 - confidence) / NUM_CLASSES
@@ -169,3 +153,21 @@ def loss_and_accuracy(
         return lax.pmean(loss, "data"), correct / jnp.maximum(digits, 1.0)
 
     return mean_over_devices(params, batch)
+
+
+def _classify_batch(
+    params: Params, images: Float[Array, "n 28 28 1"], share: float, compute_dtype: DTypeLike
+) -> Float[Array, "n 10"]:
+    """Computes the logits; the convolutions get a gradient from the first windows alone.
+
+    Their gradients are two thirds of a step's work, and they have few parameters, whose gradient
+    fewer windows tell well enough. Windows are in random order, so that the first are any.
+    """
+    count = math.ceil(share * len(images))
+    constant = {
+        layer: lax.stop_gradient(values) if layer in CONVOLUTIONS else values
+        for layer, values in params.items()
+    }
+    parts = [(params, images[:count]), (constant, images[count:])]
+    logits = [classify(*part, compute_dtype=compute_dtype) for part in parts if len(part[1])]
+    return jnp.concatenate(logits)

@@ -50,7 +50,7 @@ PICTURES_A_DIGIT = 100
 LEAN = 0.6  # px that the top of a digit lies to the left for each px of height
 CHANGES: dict[str, dict[str, Any]] = {
     "no digits of MNIST beside": {"mnist_share": 0.0},
-    "dense layers alone": {"freeze_conv1_at": 0.0, "freeze_conv2_at": 0.0},
+    "dense layers alone": {"convolution_share": 0.0},
     "a third of the rate": {"learning_rate": CONFIGS["finetune"].learning_rate / 3},
 }
 SCENES = ("native", "page")

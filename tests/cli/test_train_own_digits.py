@@ -52,10 +52,10 @@ def test_sources_and_weights_are_passed_on(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(train_module, "load_mnist", lambda *_: None)
     monkeypatch.setattr(train_module, "train", train)
     command = ["train", "--digits", "mine", "emnist:a.gz", "--init", "released"]
-    assert exit_status(*command, "--freeze-conv1-at", "0") == 7
+    assert exit_status(*command, "--convolution-share", "0") == 7
     assert passed["digits"] == ("mine", "emnist:a.gz")
     assert passed["init"] == "released"
-    assert passed["config"].freeze_conv1_at == 0
+    assert passed["config"].convolution_share == 0
     assert passed["config"].steps == CONFIGS["finetune"].steps
     assert passed["workdir"] == Path("runs/finetune")
 

@@ -93,8 +93,7 @@ def test_a_run_stopped_by_a_signal_saves_and_continues_later(
 @pytest.mark.slow
 def test_several_steps_a_call_evaluate_and_end_as_one_a_call(tmp_path: Path) -> None:
     """The program of accelerators on the CPU, with gradient descent: Adam amplifies rounding."""
-    freezing = {"freeze_conv1_at": 0.3, "freeze_conv2_at": 0.6}  # in the midst of a call
-    config = dataclasses.replace(SHORT, optimizer="sgd", learning_rate=0.01, **freezing)  # type: ignore[arg-type]
+    config = dataclasses.replace(SHORT, optimizer="sgd", learning_rate=0.01, convolution_share=0.5)
     mnist = first_digits()
     expected = train(config, tmp_path / "one", seed=1, mnist=mnist, max_steps_per_call=1)
     params = train(config, tmp_path / "three", seed=1, mnist=mnist, max_steps_per_call=3)

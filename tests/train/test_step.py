@@ -7,14 +7,16 @@ import jax
 import jax.extend
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
+from jaxtyping import Array
 from training_cases import SGD, mesh_of
 
 from digits_jax.data.mnist import Dataset
 from digits_jax.eval.flops import count_flops
-from digits_jax.models.cnn import Params, init
+from digits_jax.models.cnn import Params, classify, init
 from digits_jax.train.batch import Batch, sample_batch
 from digits_jax.train.config import TrainConfig
 from digits_jax.train.named_configs import CONFIGS
@@ -177,48 +179,44 @@ def test_muon_s_updates_are_the_gradients_made_orthogonal(train_digits: Dataset)
         np.testing.assert_allclose(update[large], -1e-3 * np.sign(gradient[large]), atol=2e-6)
 
 
-def test_frozen_layers_are_kept_and_the_others_follow_the_whole_gradient(
+@pytest.mark.parametrize(("share", "windows"), [(0.0, 0), (0.25, 2), (0.3, 3), (1.0, 8)])
+def test_convolutions_learn_from_the_first_windows_of_each_device(
+    train_digits: Dataset, share: float, windows: int
+) -> None:
+    """Two devices have eight windows each; the mean is over all sixteen."""
+    mesh, params = mesh_of(2), initial_state(SGD, jax.random.key(0)).params
+    batch = sample_batch(jax.random.key(1), train_digits, 16)
+    mean_loss = partial(loss_and_accuracy, mesh=mesh, convolution_share=share)
+    differentiate = jax.jit(jax.value_and_grad(mean_loss, has_aux=True))
+    (loss, accuracy), grads = differentiate(params, batch)
+
+    def sum_of_losses(params: Params, rows: list[int]) -> Array:
+        logits = classify(params, batch.images[jnp.array(rows)])
+        labels = batch.labels[jnp.array(rows)].astype(jnp.int32)
+        return optax.softmax_cross_entropy_with_integer_labels(logits, labels).sum() / 16
+
+    whole, of_all = jax.value_and_grad(sum_of_losses)(params, [*range(16)])
+    rows = [*range(windows), *range(8, 8 + windows)]
+    of_some = (
+        jax.grad(sum_of_losses)(params, rows) if rows else jax.tree.map(jnp.zeros_like, params)
+    )
+    assert loss == pytest.approx(float(whole), rel=1e-5)
+    assert 0 < accuracy < 1
+    for layer, values in grads.items():
+        expected = of_some if layer.startswith("conv") else of_all
+        for name, value in values.items():
+            np.testing.assert_allclose(value, expected[layer][name], atol=1e-6)
+
+
+def test_steps_whose_convolutions_learn_from_fewer_windows_do_less_work(
     train_digits: Dataset,
 ) -> None:
-    config = dataclasses.replace(
-        SGD, translate_px=0, steps=4, freeze_conv1_at=0.25, freeze_conv2_at=0.5
-    )
-    mesh = mesh_of(2)
-    step = jax.jit(partial(apply_gradients, config=config, mesh=mesh))
-    gradient = jax.jit(lambda p, b: jax.value_and_grad(loss_and_accuracy, has_aux=True)(p, b, mesh))
-    state = initial_state(config, jax.random.key(0))
     batch = sample_batch(jax.random.key(1), train_digits, 16)
-    state, batch = jax.device_put((state, batch), NamedSharding(mesh, P()))
-    for number, frozen in enumerate([set(), {"conv1"}, {"conv1", "conv2"}, {"conv1", "conv2"}]):
-        before, ((loss, accuracy), grads) = state.params, gradient(state.params, batch)
-        state, metrics = step(state, batch)
-        assert metrics.loss == pytest.approx(float(loss), rel=1e-5)
-        assert metrics.accuracy == accuracy
-        assert state.step == number + 1
-        for layer in before:
-            for name in before[layer]:
-                old, new = np.asarray(before[layer][name]), np.asarray(state.params[layer][name])
-                if layer in frozen:
-                    np.testing.assert_array_equal(new, old)
-                else:
-                    np.testing.assert_allclose(new, old - 0.1 * grads[layer][name], atol=1e-6)
-                    assert (new != old).any()
-
-
-def test_steps_with_frozen_layers_do_less_work(train_digits: Dataset) -> None:
-    """The branches are for no frozen layer, for layer 1, and for layers 1 and 4."""
-    config = dataclasses.replace(SGD, freeze_conv1_at=0.4, freeze_conv2_at=0.8)
-    state = initial_state(config, jax.random.key(0))
-    batch = sample_batch(jax.random.key(1), train_digits, 16)
-    step = jax.make_jaxpr(partial(apply_gradients, config=config, mesh=mesh_of(1)))(state, batch)
-    (switch,) = [
-        equation.params["branches"]
-        for equation in step.eqns
-        if len(equation.params.get("branches", ())) == 3
-    ]
-    flops = [
-        count_flops(jax.extend.core.jaxpr_as_fun(branch), *branch.in_avals) for branch in switch
-    ]
-    assert flops[0] > flops[1] > flops[2]
+    flops = []
+    for share in (1.0, 0.5, 0.0):
+        config = dataclasses.replace(SGD, convolution_share=share)
+        step = partial(apply_gradients, config=config, mesh=mesh_of(1))
+        flops.append(count_flops(step, initial_state(config, jax.random.key(0)), batch))
     # Layer 4 costs 20 of a window's 28 MFLOP in the forward pass, and twice as much backward.
     assert flops[2] / flops[0] == pytest.approx((28 + 13) / (28 + 13 + 40 + 2), abs=0.03)
+    assert flops[1] == pytest.approx((flops[0] + flops[2]) / 2, rel=0.01)

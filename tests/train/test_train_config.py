@@ -47,8 +47,7 @@ def test_warps_need_no_composition(field: str) -> None:
         ({"other_hands": 1.1}, "other_hands to be 0 to 1"),
         ({"mnist_share": 1.1}, "mnist_share to be 0 to 1"),
         ({"isolated_digits": -0.1}, "isolated_digits to be 0 to 1"),
-        ({"freeze_conv1_at": 1.1}, "freeze_conv1_at to be 0 to 1"),
-        ({"freeze_conv1_at": 0.5, "freeze_conv2_at": 0.4}, "first; got 0.4 and 0.5"),
+        ({"convolution_share": 1.1}, "convolution_share to be 0 to 1"),
         ({"label_smoothing": 1.0}, "label_smoothing to be at least 0 and below 1; got 1.0"),
         ({"label_smoothing": -0.1}, "label_smoothing to be at least 0 and below 1"),
         ({"label_smoothing": float("nan")}, "label_smoothing to be at least 0 and below 1"),
@@ -83,7 +82,7 @@ def test_former_names_are_those_of_version_0_1_and_convert_both_ways() -> None:
         *("batch_size", "steps", "optimizer", "learning_rate", "schedule", "shift"),
         *("evaluate_every", "factors", "scale", "turn", "slant", "stretch", "bend", "neighbours"),
         *("off_centre", "wrong_size", "shapes", "textures", "blank", "negative_framed"),
-        *("near_misses", "other_hands", "isolated_digits", "freeze_conv1_at", "freeze_conv2_at"),
+        *("near_misses", "other_hands", "isolated_digits", "convolution_share"),
     ]
     assert (former["turn"], former["shift"], former["near_misses"]) == (10.0, 3, 0.13)
     assert from_former_names(former) == config

@@ -48,8 +48,7 @@ FIELDS_0_1 = {
     "jittered_crops": 0.2,
     "other_hands": 0.0,
     "isolated_digits": 0.0,
-    "freeze_conv1_at": 1.0,
-    "freeze_conv2_at": 1.0,
+    "convolution_share": 1.0,
 }
 
 
