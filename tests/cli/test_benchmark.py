@@ -42,7 +42,7 @@ def test_benchmark_measures_every_task_on_one_device_and_on_two(tmp_path: Path) 
         assert row["platform"] == "cpu"
         if row["task"] == "classify":
             assert row["gflop"] == pytest.approx(6 * digit_flop / 1e9, abs=1e-3)
-        # Three products for each, but one for the convolutions of the half that they do not learn from.
+        # Three products for each, but for the convolutions of half of them one.
         if row["size"] == "standard, batch 512":
             flop = 3 * 512 * digit_flop - 2 * 256 * convolution_flop + muon_flop
             assert row["gflop"] == pytest.approx(flop / 1e9, rel=1e-3)
