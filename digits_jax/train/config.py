@@ -120,9 +120,9 @@ class TrainConfig:
     # This share of the digits that are not in other hands (0 to 1) is MNIST's beside those of
     # --digits, so that the network does not forget them. Without --digits it changes nothing.
     mnist_share: float = 0.0
-    # The convolutions learn from this share of each batch (0 to 1), and the dense layers from all
-    # of it, which takes less time. With 0, the dense layers alone are trained: a run forgets less
-    # of what it starts from, and learns less.
+    # The convolutions learn from this share of each batch (0 to 1); the dense layers always learn
+    # from all of it. A smaller share takes less time. With 0, the dense layers alone are trained: a
+    # run forgets less of what it starts from, and learns less.
     convolution_share: float = 1.0
     # The targets are mixed with this share (0 up to, but not including, 1) of the uniform
     # distribution over the classes.

@@ -122,8 +122,10 @@ def loss_and_accuracy(
     (Szegedy et al., 2016). The accuracy counts digits only.
 
     Each device of the mesh takes its part of the batch. Differentiate from outside: the gradient is
-    then that of the mean over the whole batch, whatever the number of devices; for the
-    convolutions it is that of the terms of some windows alone, if `convolution_share` is below 1.
+    then that of the mean over the whole batch, whatever the number of devices. If
+    `convolution_share` is below 1, the gradient of the convolutions has the terms of some windows
+    alone, still divided by the size of the batch. So it is smaller, which adam and muon make up
+    for, and sgd does not.
 
     Args:
       params: the network's parameters.
@@ -160,8 +162,8 @@ def _classify_batch(
 ) -> Float[Array, "n 10"]:
     """Computes the logits; the convolutions get a gradient from the first windows alone.
 
-    Their gradients are two thirds of a step's work, and they have few parameters, whose gradient
-    fewer windows tell well enough. Windows are in random order, so that the first are any.
+    Their gradients are two thirds of a step's work. They have few parameters, so that fewer windows
+    estimate their gradient well enough. Windows are in random order: the first are a random sample.
     """
     count = math.ceil(share * len(images))
     constant = {
