@@ -5,14 +5,19 @@ The candidates of a cluster are visited by descending priority,
     priority = ln(p / (1 − p)) + ink_weight · ln(ink),
 
 with p the score and ink the number of pixels that the candidate explains. So an 8 goes before the
-0 in its loop, although the network is as sure of both. The log-odds of each one are then lowered by
-how much its box overlaps that of one selected before (soft-NMS; Bodla et al., 2017):
+0 in its loop, although the network is as sure of both. Where a candidate overlaps those that were
+visited before, its log-odds are lowered (soft-NMS; Bodla et al., 2017):
 
     ln(s / (1 − s)) = slope · ln(p / (1 − p)) + offset
-                      + (iou_slope · ln(p / (1 − p)) + iou_offset) · IoU + explained_offset · x
+                      + (iou_slope · ln(p / (1 − p)) + iou_offset) · o
+                      + same_class_offset · o′ + explained_offset · x
 
-with x the share of its ink that those selected before explain: a part of a digit overlaps the whole
-digit's box only a little, but all of its ink is explained.
+    o = max s_j · IoU_j,    x = mean over its ink of 1 − Π (1 − s_j)
+
+with s_j the scores of those visited before, o′ the same as o over those of its class, and the
+product over those which explain the pixel. So x is the share of its ink that is explained already:
+a part of a digit overlaps the whole digit's box only a little, but all of its ink is explained. One
+that is probably no digit, with a low s_j, says little about others.
 
 Where most ink is no digit, in photographs, drawings and text, what looks like a digit seldom is
 one. So the log-odds of the final score are lowered by the clutter c around the candidate,
@@ -29,8 +34,7 @@ final score is added
     support_offset + support_slope · min(m / full_margin, 1) · ln(1 + n)
 
 with m its margin and n = Σ min(r / similar_ink, 1)² (1 − u) over the other clusters, r being the
-smaller ink of the two ÷ the larger one; n is 0 if its IoU with what was selected before, or the
-share of its ink that this explains, is over max_overlap.
+smaller ink of the two ÷ the larger one; n is 0 if o or x is over max_overlap.
 """
 
 import math
@@ -53,8 +57,9 @@ class Visit(NamedTuple):
     """What soft-NMS found when it visited a candidate."""
 
     candidate: int
-    iou: float  # with the box of a candidate that was selected before; the largest
-    explained: float  # the share of its ink that those selected before explain, 0–1
+    overlap: float  # o: with the boxes of those selected before, 0–1
+    same_class_overlap: float  # o′: with those of its class, 0–1
+    explained: float  # x: the share of its ink that those selected before explain, 0–1
     log_odds: float  # of the score, lowered by the overlap
     selected: bool
 
@@ -75,7 +80,7 @@ def select(clusters: Sequence[Cluster], config: SelectionConfig) -> list[Candida
                 candidate = cluster.candidates[visit.candidate]
                 log_odds = visit.log_odds + config.clutter_offset * clutter**2
                 if candidate.kind == "component":
-                    is_whole = max(visit.iou, visit.explained) <= config.max_overlap
+                    is_whole = max(visit.overlap, visit.explained) <= config.max_overlap
                     log_odds += config.support_offset
                     sureness = min(candidate.margin / config.full_margin, 1)
                     supported = math.log1p(support) * is_whole
@@ -115,22 +120,27 @@ def soft_nms(cluster: Cluster, config: SelectionConfig) -> list[Visit]:
     if not candidates:
         return []
     boxes = np.array([candidate.box for candidate in candidates])
-    ink = np.array([np.count_nonzero(candidate.mask) for candidate in candidates])
-    scores = np.array([candidate.score for candidate in candidates])
-    odds = log_odds(scores)
-    overlaps = box_iou(boxes, boxes) if len(candidates) > 1 else np.zeros((1, 1))
+    labels = np.array([candidate.label for candidate in candidates])
+    odds = log_odds(np.array([candidate.score for candidate in candidates]))
+    ink = np.array([_ink_px(candidate) for candidate in candidates])
+    ious = box_iou(boxes, boxes)
+    scores = np.zeros(len(candidates))  # of those selected so far
     visits: list[Visit] = []
-    selected: list[int] = []
     for k in np.argsort(-(odds + config.ink_weight * np.log(ink)), kind="stable").tolist():
-        iou = float(overlaps[k, selected].max(initial=0.0))
-        explained = 1 - _new_ink(candidates[k], [candidates[j] for j in selected]) / ink[k]
+        overlaps = scores * ious[k]
+        overlap = float(overlaps.max())
+        same_class_overlap = float(overlaps[labels == labels[k]].max())
+        others = np.flatnonzero(overlaps)
+        explained = _explained_share(candidates[k], [candidates[j] for j in others], scores[others])
         final = config.slope * odds[k] + config.offset
-        final += (config.iou_slope * odds[k] + config.iou_offset) * iou
+        final += (config.iou_slope * odds[k] + config.iou_offset) * overlap
+        final += config.same_class_offset * same_class_overlap
         final += config.explained_offset * explained
-        is_selected = _sigmoid(final) >= config.min_score
-        visits.append(Visit(k, iou, explained, float(final), is_selected))
-        if visits[-1].selected:
-            selected.append(k)
+        score = _sigmoid(final)
+        is_selected = score >= config.min_score
+        visits.append(Visit(k, overlap, same_class_overlap, explained, float(final), is_selected))
+        if is_selected:
+            scores[k] = score
     return visits
 
 
@@ -144,12 +154,15 @@ def _ink_px(candidate: Candidate) -> int:
     return int(np.count_nonzero(candidate.mask))
 
 
-def _new_ink(candidate: Candidate, others: Sequence[Candidate]) -> int:
-    """Returns how many pixels of ink a candidate explains that no other one does."""
-    new = candidate.mask.copy()
-    for other in others:
-        remove_ink(new, candidate.box, other)
-    return int(np.count_nonzero(new))
+def _explained_share(
+    candidate: Candidate, others: Sequence[Candidate], scores: Float[np.ndarray, " n"]
+) -> float:
+    """Returns the share of a candidate's ink that others explain, each with its score."""
+    unexplained = np.ones(candidate.mask.shape)
+    for other, score in zip(others, scores.tolist(), strict=True):
+        own, its = _intersection(candidate.box, other.box)
+        unexplained[own] *= 1 - score * other.mask[its]
+    return 1 - float(unexplained[candidate.mask].mean())
 
 
 def _sigmoid(log_odds: float) -> float:
@@ -158,9 +171,13 @@ def _sigmoid(log_odds: float) -> float:
 
 def remove_ink(mask: Bool[np.ndarray, "h w"], box: Box, other: Candidate) -> None:
     """Removes from a mask, in place, the ink that another candidate explains."""
-    x0, y0 = max(box[0], other.box[0]), max(box[1], other.box[1])
-    x1, y1 = min(box[2], other.box[2]), min(box[3], other.box[3])
-    if x0 < x1 and y0 < y1:
-        left, top = other.box[:2]
-        own = np.s_[y0 - box[1] : y1 - box[1], x0 - box[0] : x1 - box[0]]
-        mask[own] &= ~other.mask[y0 - top : y1 - top, x0 - left : x1 - left]
+    own, its = _intersection(box, other.box)
+    mask[own] &= ~other.mask[its]
+
+
+def _intersection(box: Box, other: Box) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+    """Returns where two boxes intersect: rows and columns of the one, and of the other."""
+    x0, y0 = max(box[0], other[0]), max(box[1], other[1])
+    x1, y1 = max(min(box[2], other[2]), x0), max(min(box[3], other[3]), y0)
+    own, its = (np.s_[y0 - top : y1 - top, x0 - left : x1 - left] for left, top, *_ in (box, other))
+    return own, its

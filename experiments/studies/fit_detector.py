@@ -213,10 +213,11 @@ def fit_soft_nms(examples: Sequence[Example], config: DetectorConfig) -> Detecto
             for visit in soft_nms(cluster, config.selection):
                 new = set(np.flatnonzero(right[visit.candidate]).tolist()) - found
                 odd = odds[visit.candidate]
-                features.append((odd, 1.0, visit.iou, visit.iou * odd, visit.explained))
+                overlaps = (visit.overlap, visit.overlap * odd, visit.same_class_overlap)
+                features.append((odd, 1.0, *overlaps, visit.explained))
                 truths.append(bool(new))
                 found |= set(sorted(new)[:1])
-    names = ("slope", "offset", "iou_offset", "iou_slope", "explained_offset")
+    names = ("slope", "offset", "iou_offset", "iou_slope", "same_class_offset", "explained_offset")
     fitted = _logistic_regression(np.array(features), np.array(truths))
     selection = dataclasses.replace(config.selection, **dict(zip(names, fitted, strict=True)))
     return dataclasses.replace(config, selection=selection)

@@ -19,6 +19,7 @@ CONFIG = SelectionConfig(
     offset=0.0,
     iou_offset=-6.0,
     iou_slope=0.0,
+    same_class_offset=0.0,
     explained_offset=0.0,
     clutter_offset=-8.0,
     support_offset=0.0,
@@ -65,7 +66,7 @@ def test_an_8_goes_before_the_loops_that_are_parts_of_it() -> None:
     second = candidate((20, 40), (0, 20), 0.9, mask=lower)
     scores = scores_of(first, second, eight)
     assert list(scores) == [2, 0, 1]
-    part = from_odds(9 * math.exp(-6 * 0.5))
+    part = from_odds(9 * math.exp(-6 * 0.9 * 0.5))
     assert scores == pytest.approx({2: 0.9, 0: part, 1: part})
     # 1.5 · ln 2 = 1.04 in the odds: a loop of 0.97 is preferred.
     assert priority(0.96, 256) < priority(0.9, 512) < priority(0.97, 256)
@@ -79,22 +80,24 @@ def test_each_of_a_pair_goes_before_a_doubtful_reading_of_both_as_one() -> None:
     assert priority(0.9, 200) == pytest.approx(10.14, abs=0.01)
     assert priority(0.8, 200) == pytest.approx(9.33, abs=0.01)
     assert priority(0.5, 400) == pytest.approx(8.99, abs=0.01)
-    assert scores_of(both, LEFT, RIGHT) == pytest.approx({1: 0.9, 2: 0.8})  # both: odds of e to −3
+    doubtful = from_odds(math.exp(-6 * 0.9 * 0.5))
+    assert scores_of(both, LEFT, RIGHT) == pytest.approx({1: 0.9, 2: 0.8, 0: doubtful})
     assert priority(0.8, 400) == pytest.approx(10.37, abs=0.01)
     scores = scores_of(both._replace(score=0.8), LEFT, RIGHT)
-    lowered = {k: from_odds(odds * math.exp(-3)) for k, odds in ((1, 9), (2, 4))}
+    lowered = {k: from_odds(odds * math.exp(-6 * 0.8 * 0.5)) for k, odds in ((1, 9), (2, 4))}
     assert scores == pytest.approx({0: 0.8, **lowered})
 
 
 def test_the_largest_overlap_counts() -> None:
-    """The third overlaps the first by a third and the second by three fifths."""
+    """The third has an IoU of 10 ÷ 30 with the first, and of 17 ÷ 23 with the second."""
     boxes = ((0, 20), (13, 33), (10, 30), (60, 80))
     first, second, third, apart = (candidate((0, 20), box, 0.9) for box in boxes)
     second, third = second._replace(score=0.8), third._replace(score=0.7)
     scores = scores_of(first, second, third, apart)
-    iou_first = 7 / 33
-    assert scores[1] == pytest.approx(from_odds(4 * math.exp(-6 * iou_first)))
-    assert 2 not in scores  # IoU with the second: 17 of 23
+    of_second = from_odds(4 * math.exp(-6 * 0.9 * 7 / 33))
+    assert scores[1] == pytest.approx(of_second)
+    assert of_second * 17 / 23 > 0.9 * 10 / 30
+    assert scores[2] == pytest.approx(from_odds(7 / 3 * math.exp(-6 * of_second * 17 / 23)))
     assert scores[3] == pytest.approx(0.9)
 
 
@@ -116,13 +119,36 @@ def test_of_equals_the_first_is_selected() -> None:
 
 
 def test_the_overlap_lowers_sure_candidates_too() -> None:
-    """With iou_slope −1 and an IoU of 1, nothing of the candidate's own log-odds is left."""
+    """With iou_slope −1 and an IoU of 1, hardly anything of its own log-odds is left."""
     config = dataclasses.replace(CONFIG, iou_slope=-1.0, iou_offset=-2.0)
     same = [candidate((0, 20), (0, 20), score) for score in (0.999, 0.9)]
-    assert scores_of(*same, config=config) == pytest.approx({0: 0.999, 1: from_odds(math.exp(-2))})
+    lowered = from_odds(9 ** (1 - 0.999) * math.exp(-2 * 0.999))
+    assert scores_of(*same, config=config) == pytest.approx({0: 0.999, 1: lowered})
     half = candidate((0, 20), (10, 20), 0.9)
     scores = scores_of(same[0], half, config=config)
-    assert scores[1] == pytest.approx(from_odds(9**0.5 * math.exp(-1)))
+    expected = from_odds(9 ** (1 - 0.999 / 2) * math.exp(-2 * 0.999 / 2))
+    assert scores[1] == pytest.approx(expected)
+
+
+def test_a_second_candidate_of_the_class_is_lowered_more() -> None:
+    """A half of the digit is read as the same class, the other half as another one."""
+    config = dataclasses.replace(CONFIG, same_class_offset=-1.0)
+    digit = candidate((0, 20), (0, 20), 0.9)
+    halves = [candidate((0, 20), columns, 0.8) for columns in ((0, 10), (10, 20))]
+    another = np.roll(halves[1].probabilities, 1)
+    scores = scores_of(digit, halves[0], halves[1]._replace(probabilities=another), config=config)
+    expected = {k: from_odds(4 * math.exp(-weight * 0.9 * 0.5)) for k, weight in ((1, 7), (2, 6))}
+    assert scores == pytest.approx({0: 0.9, **expected})
+
+
+def test_what_is_probably_no_digit_hardly_lowers_scores() -> None:
+    """A large smudge, visited first, covers the digit; its score is 0.1, then 0.8."""
+    config = dataclasses.replace(CONFIG, ink_weight=10.0, explained_offset=-2.0)
+    digit = candidate((0, 20), (0, 20), 0.8)
+    for score in (0.1, 0.8):
+        smudge = candidate((0, 20), (0, 40), score)
+        expected = from_odds(4 * math.exp(-6 * score * 0.5 - 2 * score))
+        assert scores_of(smudge, digit, config=config) == pytest.approx({0: score, 1: expected})
 
 
 def test_scores_are_lower_where_the_ink_around_is_no_digit() -> None:
@@ -172,7 +198,7 @@ def test_similar_digits_around_support_a_component() -> None:
         assert select([*around, window], config)[-1].score == pytest.approx(0.9)
     both = digit._replace(candidates=[*digit.candidates, inside])
     part = next(one for one in select([large, both], config) if one.mask is inside.mask)
-    assert part.score == pytest.approx(from_odds(1.5 * math.exp(-6 * 0.5 - 0.5)))
+    assert part.score == pytest.approx(from_odds(1.5 * math.exp(-6 * 0.9 * 0.5 - 0.5)))
 
 
 def test_a_cluster_s_own_ink_is_no_clutter_around_its_digits() -> None:
@@ -191,14 +217,25 @@ def test_a_candidate_whose_ink_is_explained_has_a_lower_score() -> None:
     config = dataclasses.replace(CONFIG, iou_offset=0.0, explained_offset=-2.0)
     digit, stem = candidate((0, 40), (0, 10), 0.9), candidate((0, 40), (7, 11), 0.8)
     scores = scores_of(digit, stem, config=config)
-    assert scores == pytest.approx({0: 0.9, 1: from_odds(4 * math.exp(-2 * 0.75))})
+    assert scores == pytest.approx({0: 0.9, 1: from_odds(4 * math.exp(-2 * 0.9 * 0.75))})
+
+
+def test_ink_is_explained_by_the_probability_that_any_digit_explains_it() -> None:
+    """Of a wide one's 60 columns the first explains 0–20 and the second 10–40."""
+    config = dataclasses.replace(CONFIG, iou_offset=0.0, explained_offset=-2.0, ink_weight=0.0)
+    first, second = candidate((0, 20), (0, 20), 0.9), candidate((0, 20), (10, 40), 0.8)
+    third = candidate((0, 20), (0, 60), 0.7)
+    of_second = from_odds(4 * math.exp(-2 * 0.9 / 3))
+    explained = (10 * 0.9 + 10 * (1 - 0.1 * (1 - of_second)) + 20 * of_second) / 60
+    expected = {0: 0.9, 1: of_second, 2: from_odds(7 / 3 * math.exp(-2 * explained))}
+    assert scores_of(first, second, third, config=config) == pytest.approx(expected)
 
 
 def test_ink_that_two_candidates_explain_counts_once() -> None:
-    """The second adds a half of its 400 px, with a score of odds 4 · e to −2."""
+    """Of the second's 400 px, a half is explained with 0.9."""
     first, second = candidate((0, 20), (0, 20), 0.9), candidate((0, 20), (10, 30), 0.8)
     pair, apart = Cluster(1000, [first, second]), Cluster(200, [candidate((0, 9), (90, 99), 0.7)])
-    explained = 0.9 * 400 + from_odds(4 * math.exp(-6 * 200 / 600)) * 200
+    explained = 0.9 * 400 + from_odds(4 * math.exp(-6 * 0.9 * 200 / 600)) * 400 * (1 - 0.9 / 2)
     visits = [soft_nms(one, CONFIG) for one in (pair, apart)]
     _, around = surroundings(explained_ink([pair, apart], visits), CONFIG.similar_ink)
     assert around.clutter == pytest.approx([(1 - explained / 1000) / 2])
