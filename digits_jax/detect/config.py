@@ -88,35 +88,35 @@ class DetectorConfig:
     component_odds: OddsConfig = dataclasses.field(
         default_factory=partial(
             OddsConfig,
-            slope=0.58,
-            offset=0.9,
-            one_offset=-1.61,
-            faint_offset=-0.25,
-            context_slope=0.94,
-            edge_offset=-0.83,
+            slope=0.55,
+            offset=0.91,
+            one_offset=-1.6,
+            faint_offset=-0.88,
+            context_slope=1.01,
+            edge_offset=-1.0,
         )
     )
     window_odds: OddsConfig = dataclasses.field(
         default_factory=partial(
             OddsConfig,
-            slope=0.57,
-            offset=-1.43,
-            one_offset=-2.37,
-            contact_offset=0.04,
-            votes_slope=0.54,
-            faint_offset=-1.61,
-            edge_offset=-0.4,
+            slope=0.76,
+            offset=-0.85,
+            one_offset=-2.34,
+            contact_offset=-0.25,
+            votes_slope=0.38,
+            faint_offset=-2.06,
+            edge_offset=-0.51,
         )
     )
     rest_odds: OddsConfig = dataclasses.field(
         default_factory=partial(
             OddsConfig,
             slope=0.14,
-            offset=2.36,
-            one_offset=-0.42,
-            faint_offset=-1.49,
-            context_slope=2.91,
-            edge_offset=-3.24,
+            offset=1.85,
+            one_offset=-1.67,
+            faint_offset=-1.5,
+            context_slope=2.04,
+            edge_offset=-0.26,
         )
     )
     # The choice among candidates (selection.py).
