@@ -158,6 +158,8 @@ def _explained_share(
     candidate: Candidate, others: Sequence[Candidate], scores: Float[np.ndarray, " n"]
 ) -> float:
     """Returns the share of a candidate's ink that others explain, each with its score."""
+    if not others:
+        return 0.0
     unexplained = np.ones(candidate.mask.shape)
     for other, score in zip(others, scores.tolist(), strict=True):
         own, its = _intersection(candidate.box, other.box)
@@ -179,5 +181,6 @@ def _intersection(box: Box, other: Box) -> tuple[tuple[slice, slice], tuple[slic
     """Returns where two boxes intersect: rows and columns of the one, and of the other."""
     x0, y0 = max(box[0], other[0]), max(box[1], other[1])
     x1, y1 = max(min(box[2], other[2]), x0), max(min(box[3], other[3]), y0)
-    own, its = (np.s_[y0 - top : y1 - top, x0 - left : x1 - left] for left, top, *_ in (box, other))
+    own = slice(y0 - box[1], y1 - box[1]), slice(x0 - box[0], x1 - box[0])
+    its = slice(y0 - other[1], y1 - other[1]), slice(x0 - other[0], x1 - other[0])
     return own, its
