@@ -68,10 +68,10 @@ class DetectorConfig:
     # sizes 28, one scale is searched.
     max_size: float | None = None
     # Detections of at least this score are returned, 0–1; scores are calibrated by `reliability`.
-    min_score: float = 0.58
+    min_score: float = 0.52
     # The same for photographs and other images that are not ink on black, 0–1. Once their contrast
     # is normalised, they contain more that resembles a digit.
-    photo_min_score: float = 0.82
+    photo_min_score: float = 0.83
     # At most this many detections are returned, ≥ 1; None for any number.
     max_detections: int | None = None
     # How digits are searched for: in the components of ink, or in all windows (`METHODS`).
@@ -88,35 +88,35 @@ class DetectorConfig:
     component_odds: OddsConfig = dataclasses.field(
         default_factory=partial(
             OddsConfig,
-            slope=0.58,
-            offset=0.9,
-            one_offset=-1.61,
-            faint_offset=-0.25,
-            context_slope=0.94,
-            edge_offset=-0.83,
+            slope=0.55,
+            offset=0.91,
+            one_offset=-1.6,
+            faint_offset=-0.88,
+            context_slope=1.01,
+            edge_offset=-1.0,
         )
     )
     window_odds: OddsConfig = dataclasses.field(
         default_factory=partial(
             OddsConfig,
-            slope=0.57,
-            offset=-1.43,
-            one_offset=-2.37,
-            contact_offset=0.04,
-            votes_slope=0.54,
-            faint_offset=-1.61,
-            edge_offset=-0.4,
+            slope=0.76,
+            offset=-0.85,
+            one_offset=-2.34,
+            contact_offset=-0.25,
+            votes_slope=0.38,
+            faint_offset=-2.06,
+            edge_offset=-0.51,
         )
     )
     rest_odds: OddsConfig = dataclasses.field(
         default_factory=partial(
             OddsConfig,
             slope=0.14,
-            offset=2.36,
-            one_offset=-0.42,
-            faint_offset=-1.49,
-            context_slope=2.91,
-            edge_offset=-3.24,
+            offset=1.85,
+            one_offset=-1.67,
+            faint_offset=-1.5,
+            context_slope=2.04,
+            edge_offset=-0.26,
         )
     )
     # The choice among candidates (selection.py).
@@ -142,23 +142,23 @@ class DetectorConfig:
     # the search in components, on scenes of validation digits.
     reliability: tuple[tuple[float, float], ...] = (
         (0.0, 0.0),
-        (0.0153, 0.017),
-        (0.0282, 0.029),
-        (0.0524, 0.0487),
-        (0.0832, 0.0907),
-        (0.1219, 0.1623),
-        (0.1729, 0.2828),
-        (0.2458, 0.4844),
-        (0.3464, 0.6705),
-        (0.4506, 0.7747),
-        (0.55, 0.8613),
-        (0.6516, 0.8925),
-        (0.7518, 0.9218),
-        (0.8546, 0.9282),
-        (0.9271, 0.9434),
-        (0.9674, 0.9528),
-        (0.99, 0.9784),
-        (0.9996, 0.9978),
+        (0.0147, 0.0138),
+        (0.0285, 0.0235),
+        (0.0532, 0.0434),
+        (0.0837, 0.0639),
+        (0.1213, 0.1157),
+        (0.1724, 0.2285),
+        (0.2438, 0.3869),
+        (0.3486, 0.6479),
+        (0.4481, 0.786),
+        (0.5507, 0.8737),
+        (0.6512, 0.9021),
+        (0.7509, 0.9182),
+        (0.8529, 0.9224),
+        (0.9277, 0.9374),
+        (0.9681, 0.9703),
+        (0.99, 0.9854),
+        (0.9994, 0.9985),
         (1.0, 1.0),
     )
 

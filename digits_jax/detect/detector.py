@@ -166,7 +166,7 @@ def detect(
       min_size: the smallest digits' size in px: the side of the 28 px square that such a digit
         fills as MNIST's do; by default 12.
       max_size: the largest digits' size in px; by default there is no limit.
-      min_score: the lowest score of a detection, 0–1; by default 0.58. Below it the result also
+      min_score: the lowest score of a detection, 0–1; by default 0.52. Below it the result also
         contains candidates that overlap a better one and may be a second digit.
       max_detections: the most detections that are returned; by default there is no limit.
         `truncated` tells whether there were more.

@@ -37,8 +37,8 @@ class ComponentConfig:
 class TouchingConfig:
     """Coefficients of the log-odds that a component is several digits, by logistic regression."""
 
-    offset: float = -6.01
-    margin_slope: float = -0.28  # of the log-odds of its margin as one digit
+    offset: float = -5.87
+    margin_slope: float = -0.32  # of the log-odds of its margin as one digit
     crossings_slope: float = 0.4  # of the number of strokes that lines of pixels cross
     ink_slope: float = 1.29  # of the logarithm of its ink ÷ that of the image's other components
     # Windows are classified in components that are several digits with at least this probability.
@@ -107,23 +107,23 @@ class SelectionConfig:
     # The priority rises by this much per unit of ln(ink in px).
     ink_weight: float = 0.3
     # The log-odds after soft-NMS: this times those of the score, ...
-    slope: float = 1.16
+    slope: float = 1.13
     # ... plus this, ...
-    offset: float = 0.37
+    offset: float = 0.31
     # ... plus this times the IoU with the box of a candidate of higher priority, by its score, ...
-    iou_offset: float = -2.53
+    iou_offset: float = -1.38
     # ... and this times both the IoU and the log-odds, ...
-    iou_slope: float = -0.97
+    iou_slope: float = -0.89
     # ... plus this times the IoU with one of the same class, ...
-    same_class_offset: float = 0.0
+    same_class_offset: float = -1.48
     # ... and this times the share of its ink that those explain, by their scores, ...
-    explained_offset: float = -0.92
+    explained_offset: float = -1.26
     # The log-odds of the final score: those, plus this times the square of the clutter around.
     clutter_offset: float = -14.0
     # ... plus, of components, this ...
     support_offset: float = 0.0
     # ... and this times ln(1 + the number of digits of about their ink in the image), ...
-    support_slope: float = 2.0
+    support_slope: float = 1.5
     # ... in proportion to its margin up to this one, ...
     full_margin: float = 0.3
     # ... of which the smaller ink is at least this share of the larger (a 1 has less ink than an
