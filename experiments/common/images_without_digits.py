@@ -16,8 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from digits_jax.data.idx import read_idx_folder
 from digits_jax.images.box_iou import box_iou
-from digits_jax.runtime.errors import DigitsJaxError
-from digits_jax.runtime.files import cache_folder
+from experiments.common.debian_data import debian_path
 
 PHOTOGRAPHS = ("astronaut", "camera", "chelsea", "coffee", "coins", "moon", "rocket", "retina",
                "hubble_deep_field", "motorcycle_left")  # fmt: skip
@@ -78,16 +77,8 @@ def fashion_mnist_folder() -> Path:
     Raises:
       DigitsJaxError: there is neither.
     """
-    folders = [root / FASHION_MNIST_FOLDER for root in (Path("/"), cache_folder())]
-    for folder in folders:
-        if folder.is_dir():
-            return folder
-    raise DigitsJaxError(
-        f"Fashion-MNIST is not there: expected its idx files in {folders[0]} or {folders[1]}; get "
-        f"them from Debian with `apt-get install {FASHION_MNIST_PACKAGE}`, or with `apt-get "
-        f"download {FASHION_MNIST_PACKAGE} && dpkg -x {FASHION_MNIST_PACKAGE}_*.deb "
-        f"{cache_folder()}`, or leave the set {CLOTHES} out"
-    )
+    otherwise = f"leave the set {CLOTHES} out"
+    return debian_path(FASHION_MNIST_PACKAGE, FASHION_MNIST_FOLDER, otherwise)
 
 
 def compose_clothes(

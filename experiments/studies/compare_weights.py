@@ -6,6 +6,8 @@ Compares weights with the first ones that are given:
   al., 2017);
 - on the fonts of the validation split: errors on their digits, and the share of MNIST's digits that
   are kept where 1 % of their letters pass, by the margin;
+- with `--wallpapers`, in photographs of two packages of Debian, normalised: the false detections a
+  megapixel;
 - in the same scenes of validation digits, with the detector's constants of each of the weights: F1,
   how much it is above that of the first weights, and the standard error of this difference.
 
@@ -13,7 +15,8 @@ Compares weights with the first ones that are given:
 
 Command:   python -m experiments.studies.compare_weights pretrained fitted.safetensors
            `experiments.studies.fit_detector --output` writes weights with their constants.
-Hardware:  any; needs the extra [bench].
+Hardware:  any; needs the extra [bench], and with `--wallpapers` Debian's mate-backgrounds and
+           ukui-wallpapers.
 Time:      a quarter of an hour on 1 core for each of the weights.
 Result:    experiments/results/compare_weights.json
 """
@@ -26,7 +29,7 @@ import numpy as np
 import tyro
 from jaxtyping import Float
 
-from digits_jax.cli.arguments import load_model
+from digits_jax.cli.arguments import LoadedModel, load_model
 from digits_jax.data.font_glyphs import load_font_digits, load_font_letters
 from digits_jax.data.mnist import load_mnist
 from digits_jax.data.scenes import SCENE_DATASETS, Scene, compose
@@ -39,7 +42,8 @@ from digits_jax.runtime.progress import log
 from experiments.common.margins import margins, probabilities, separate
 from experiments.common.provenance import provenance, write_result
 from experiments.common.reliability import BINS, expected_calibration_error, reliability
-from experiments.studies.detection import detect_all
+from experiments.common.wallpapers import load_wallpapers
+from experiments.studies.detection import count_false_detections, detect_all
 
 RESAMPLINGS = 1000
 
@@ -58,6 +62,7 @@ def main(
     count: int = 1000,
     seed: int = 6,
     datasets: Annotated[tuple[str, ...], tyro.conf.arg(metavar="DATASET…")] = SCENE_DATASETS,
+    wallpapers: bool = False,
 ) -> None:
     """Measures each of the weights and writes what it has after each dataset.
 
@@ -67,15 +72,25 @@ def main(
         count: Number of scenes of each dataset.
         seed: Seed of the scenes.
         datasets: Datasets of scenes.
+        wallpapers: Whether false detections in photographs are counted, too.
     """
+    squares = load_wallpapers() if wallpapers else []
     weights = (reference, *others)
     models = [load_model(name) for name in weights]
     question = "Which weights are better on validation data?"
     header = {"question": question, **provenance(["scikit-learn"]), "scenes": count, "seed": seed}
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"weights": name, **classify_validation_data(model.params)}
         for name, model in zip(weights, models, strict=True)
     ]
+    if wallpapers:
+        for model, row in zip(models, rows, strict=True):
+            row["wallpapers"] = count_false_detections(
+                _detector(model, model.config.photo_min_score),
+                model.config,
+                squares,
+                normalised=True,
+            )
     for row in rows:
         print(row, flush=True)
     for dataset in datasets:
@@ -85,8 +100,7 @@ def main(
         for name, model, row in zip(weights, models, rows, strict=True):
             log(f"{dataset}, {name}")
             threshold = default_min_score(scenes[0].image, normalised=True, config=model.config)
-            config = dataclasses.replace(model.config, min_score=threshold)
-            detections = detect_all(Detector(model.params, config), images)
+            detections = detect_all(_detector(model, threshold), images)
             found.append(count_right(scenes, detections))
             difference, error = compare_f1(found[-1], found[0])
             row[dataset] = {
@@ -97,6 +111,10 @@ def main(
             print(name, dataset, row[dataset], flush=True)
         path = write_result("compare_weights", {**header, "rows": rows})
     print(path)
+
+
+def _detector(model: LoadedModel, min_score: float) -> Detector:
+    return Detector(model.params, dataclasses.replace(model.config, min_score=min_score))
 
 
 def classify_validation_data(params: Params) -> dict[str, float]:

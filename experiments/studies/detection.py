@@ -18,7 +18,7 @@ Result:    experiments/results/detection.json, from which `experiments.figures.t
 
 import dataclasses
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -152,8 +152,30 @@ def _count_false_detections(
     detector: Detector, thresholds: DetectorConfig, image_set: str
 ) -> dict[str, Any]:
     log(image_set)
-    pictures = IMAGE_SETS[image_set]()
     normalised = image_set == NORMALISED
+    pictures = IMAGE_SETS[image_set]()
+    counts = count_false_detections(detector, thresholds, pictures, normalised=normalised)
+    return {"images": image_set, **counts}
+
+
+def count_false_detections(
+    detector: Detector,
+    thresholds: DetectorConfig,
+    pictures: Sequence[np.ndarray],
+    *,
+    normalised: bool,
+) -> dict[str, float]:
+    """Counts the detections in pictures without digits.
+
+    Args:
+      detector: it returns at least what the thresholds let pass.
+      thresholds: those of ink on black, and of other pictures.
+      pictures: of any size, grey or RGB.
+      normalised: whether they are normalised first.
+
+    Returns:
+      The megapixels, and the detections a megapixel.
+    """
     images = [normalise(picture) if normalised else picture for picture in pictures]
     counts = []
     for picture, detections in zip(pictures, detect_all(detector, images), strict=True):
@@ -161,7 +183,6 @@ def _count_false_detections(
         counts.append(len(detections.from_score(min_score).labels))
     pixels = [image.shape[0] * image.shape[1] for image in images]
     return {
-        "images": image_set,
         "megapixels": round(sum(pixels) / 1e6, 2),
         "false_per_megapixel": round(false_per_megapixel(pixels, counts), 2),
     }

@@ -1,13 +1,15 @@
-"""Clothes as images without digits, from idx files like Fashion-MNIST's."""
+"""Images without digits: clothes, from idx files like Fashion-MNIST's, and wallpapers."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from digits_jax.data.idx import IDX_FILES, idx_header
 from digits_jax.runtime.errors import DigitsJaxError
 from experiments.common.images_without_digits import compose_clothes, fashion_mnist_folder
+from experiments.common.wallpapers import WALLPAPERS, load_wallpapers
 
 
 @pytest.fixture(name="folder", scope="module")
@@ -35,6 +37,24 @@ def test_missing_files_are_refused_with_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DIGITS_JAX_CACHE", str(tmp_path))
-    monkeypatch.setattr(Path, "is_dir", lambda path: False)
+    monkeypatch.setattr(Path, "exists", lambda path: False)
     with pytest.raises(DigitsJaxError, match=r"apt-get install dataset-fashion-mnist.*leave the"):
         fashion_mnist_folder()
+
+
+def test_wallpapers_are_reduced_and_cut_into_squares(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 1600×1000 px each: 1200×750 px hold eight whole squares."""
+    monkeypatch.setenv("DIGITS_JAX_CACHE", str(tmp_path))
+    paths = [tmp_path / path for paths in WALLPAPERS.values() for path in paths]
+    for level, path in enumerate(paths):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (1600, 1000), (level, 0, 255)).save(path, quality=100)
+    squares = load_wallpapers()
+    assert len(squares) == 8 * len(paths)
+    assert {square.shape for square in squares} == {(300, 300, 3)}
+    assert np.abs(squares[-1][0, 0].astype(int) - (len(paths) - 1, 0, 255)).max() <= 3
+    paths[-1].unlink()
+    with pytest.raises(DigitsJaxError, match=r"apt-get install ukui-wallpapers.*without `--wall"):
+        load_wallpapers()
