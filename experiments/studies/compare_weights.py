@@ -93,6 +93,7 @@ def main(
             )
     for row in rows:
         print(row, flush=True)
+    path = write_result("compare_weights", {**header, "rows": rows})
     for dataset in datasets:
         scenes = compose(dataset, "validation", count, seed)
         images = [normalise(scene.image) for scene in scenes]
@@ -109,7 +110,7 @@ def main(
                 "standard_error": round(error, 4),
             }
             print(name, dataset, row[dataset], flush=True)
-        path = write_result("compare_weights", {**header, "rows": rows})
+        write_result("compare_weights", {**header, "rows": rows})
     print(path)
 
 
