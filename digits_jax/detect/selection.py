@@ -5,8 +5,8 @@ The candidates of a cluster are visited by descending priority,
     priority = ln(p / (1 − p)) + ink_weight · ln(ink),
 
 with p the score and ink the number of pixels that the candidate explains. So an 8 goes before the
-0 in its loop, although the network is as sure of both. Where a candidate overlaps those that were
-visited before, its log-odds are lowered (soft-NMS; Bodla et al., 2017):
+0 in its loop, although the network is as sure of both. The log-odds of each one are then scaled, and
+lowered where it overlaps those that were selected before (soft-NMS; Bodla et al., 2017):
 
     ln(s / (1 − s)) = slope · ln(p / (1 − p)) + offset
                       + (iou_slope · ln(p / (1 − p)) + iou_offset) · o
@@ -14,7 +14,7 @@ visited before, its log-odds are lowered (soft-NMS; Bodla et al., 2017):
 
     o = max s_j · IoU_j,    x = mean over its ink of 1 − Π (1 − s_j)
 
-with s_j the scores of those visited before, o′ the same as o over those of its class, and the
+with s_j the scores of those selected before, o′ the same as o over those of its class, and the
 product over those which explain the pixel. So x is the share of its ink that is explained already:
 a part of a digit overlaps the whole digit's box only a little, but all of its ink is explained. One
 that is probably no digit, with a low s_j, says little about others.

@@ -9,7 +9,7 @@ import pytest
 from candidates import make_candidate
 
 from digits_jax.detect.candidates import Candidate, Cluster
-from digits_jax.detect.selection import explained_ink, select, soft_nms
+from digits_jax.detect.selection import explained_ink, remove_ink, select, soft_nms
 from digits_jax.detect.steps import SelectionConfig
 from digits_jax.detect.surroundings import surroundings
 
@@ -239,6 +239,25 @@ def test_ink_that_two_candidates_explain_counts_once() -> None:
     visits = [soft_nms(one, CONFIG) for one in (pair, apart)]
     _, around = surroundings(explained_ink([pair, apart], visits), CONFIG.similar_ink)
     assert around.clutter == pytest.approx([(1 - explained / 1000) / 2])
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "removed"),
+    [((15, 35), (35, 55), 75), ((5, 15), (25, 35), 50), ((0, 50), (0, 50), 400)]
+    + [((0, 9), (20, 40), 0), ((10, 30), (45, 60), 0), ((10, 30), (0, 15), 0)],
+)
+def test_ink_is_removed_where_boxes_intersect_and_nowhere_else(
+    rows: tuple[int, int], columns: tuple[int, int], removed: int
+) -> None:
+    """The mask's box is 20 ≤ x < 40, 10 ≤ y < 30."""
+    mask = np.ones((20, 20), bool)
+    remove_ink(mask, (20, 10, 40, 30), candidate(rows, columns, 0.9))
+    low, high = np.array([rows, columns]).T
+    inside = np.s_[
+        max(low[0] - 10, 0) : max(high[0] - 10, 0), max(low[1] - 20, 0) : max(high[1] - 20, 0)
+    ]
+    assert not mask[inside].any()
+    assert (~mask).sum() == removed
 
 
 def test_low_scores_are_left_out_and_sure_ones_have_finite_priorities() -> None:
