@@ -5,8 +5,8 @@ The candidates of a cluster are visited by descending priority,
     priority = ln(p / (1 − p)) + ink_weight · ln(ink),
 
 with p the score and ink the number of pixels that the candidate explains. So an 8 goes before the
-0 in its loop, although the network is as sure of both. The log-odds of each one are then scaled, and
-lowered where it overlaps those that were selected before (soft-NMS; Bodla et al., 2017):
+0 in its loop, although the network is as sure of both. The log-odds of each one are then scaled,
+and lowered where it overlaps those that were selected before (soft-NMS; Bodla et al., 2017):
 
     ln(s / (1 − s)) = slope · ln(p / (1 − p)) + offset
                       + (iou_slope · ln(p / (1 − p)) + iou_offset) · o
