@@ -243,8 +243,14 @@ def test_ink_that_two_candidates_explain_counts_once() -> None:
 
 @pytest.mark.parametrize(
     ("rows", "columns", "removed"),
-    [((15, 35), (35, 55), 75), ((5, 15), (25, 35), 50), ((0, 50), (0, 50), 400)]
-    + [((0, 9), (20, 40), 0), ((10, 30), (45, 60), 0), ((10, 30), (0, 15), 0)],
+    [
+        ((15, 35), (35, 55), 75),
+        ((5, 15), (25, 35), 50),
+        ((0, 50), (0, 50), 400),
+        ((0, 9), (20, 40), 0),
+        ((10, 30), (45, 60), 0),
+        ((10, 30), (0, 15), 0),
+    ],
 )
 def test_ink_is_removed_where_boxes_intersect_and_nowhere_else(
     rows: tuple[int, int], columns: tuple[int, int], removed: int
