@@ -4,6 +4,7 @@
 that it uses only what both of them have. It writes an empty line when the steps are done.
 """
 
+import importlib
 import sys
 
 import jax
@@ -14,15 +15,14 @@ from digits_jax.runtime.devices import data_mesh
 from digits_jax.train.multi_step import make_multi_step, steps_per_dispatch
 from digits_jax.train.step import initial_state
 
-try:
-    from digits_jax.train.named_configs import CONFIGS
-except ModuleNotFoundError:  # a package from before 2026-11-29
-    from digits_jax.train.config import CONFIGS
-
 
 def main() -> None:
     """Trains from the first step on, again for each line, until the input ends."""
-    config = CONFIGS["standard"]
+    try:
+        configs = importlib.import_module("digits_jax.train.named_configs")
+    except ModuleNotFoundError:  # a package from before 2026-11-29
+        configs = importlib.import_module("digits_jax.train.config")
+    config = configs.CONFIGS["standard"]
     mesh = data_mesh(config.batch_size)
     count = steps_per_dispatch(mesh)
     multi_step = make_multi_step(config, mesh, max_steps=count)

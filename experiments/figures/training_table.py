@@ -75,29 +75,23 @@ def render_ablation(results: Path = RESULTS) -> str:
 
 
 def render_training_time(results: Path = RESULTS) -> str:
-    """Renders how long the steps of `standard` take, beside those of its former configuration."""
+    """Renders how long `standard` trains, beside a former version of the package."""
     result = read_result("standard_time", results)
-    minutes, steps = result["minutes_of_all_steps"], result["milliseconds_a_step"]
+    names = {"standard": "today's", "former": f"former, commit {result['former_commit']}"}
     lines = [
         table_row(
-            "`standard`" if name == "standard" else f"{name} configuration",
-            f"{steps[name]:.0f}",
-            f"{minutes[name]:.1f}",
+            version,
+            f"{result['seconds_to_the_first_step'][name]:.0f}",
+            f"{result['steps'][name]:,}",
+            f"{result['milliseconds_a_step'][name]:.0f}",
+            f"{result['minutes'][name]:.1f}",
         )
-        for name in steps
+        for name, version in names.items()
     ]
     least, most = result["ratio_range"]
-    total = (
-        f"The ratio is {result['ratio_median']:.2f} ({least:.2f} to {most:.2f}). Before the first "
-        f"step {result['seconds_to_the_first_step']:.0f} seconds pass, in which the program is "
-        "compiled and pictures are drawn."
-    )
-    table = [
-        *table_header("configuration", "milliseconds a step", "minutes of all steps"),
-        *lines,
-        "",
-        total,
-    ]
+    ratio = f"The ratio of the minutes is {result['ratio_median']:.2f} ({least:.2f} to {most:.2f})."
+    columns = ("version", "seconds to the first step", "steps", "milliseconds a step", "minutes")
+    table = [*table_header(*columns), *lines, "", ratio]
     return "\n".join([*table, *source_list([provenance_of(result)])])
 
 
