@@ -1,6 +1,10 @@
 """All pictures that are drawn for a run: negatives, and digits in other hands."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
+
+import cv2
 
 from digits_jax.data.mnist import Dataset
 from digits_jax.train.config import TrainConfig
@@ -27,12 +31,24 @@ def draw_pictures(digits: Dataset, config: TrainConfig) -> DrawnPictures:
       digits: MNIST's training digits.
       config: the shares of the kinds of window and of other hands.
     """
-    hands = draw_other_hands(digits) if config.other_hands else None
-    if not config.composes:
-        return DrawnPictures(None, hands)
-    if config.negative_framed:
-        return DrawnPictures(draw_negatives(digits, hands), hands)
-    return DrawnPictures(draw_negatives(), hands)
+    with _one_opencv_thread():
+        hands = draw_other_hands(digits) if config.other_hands else None
+        if not config.composes:
+            return DrawnPictures(None, hands)
+        if config.negative_framed:
+            return DrawnPictures(draw_negatives(digits, hands), hands)
+        return DrawnPictures(draw_negatives(), hands)
+
+
+@contextmanager
+def _one_opencv_thread() -> Iterator[None]:
+    """Keeps OpenCV from using several threads, which take longer for pictures as small as these."""
+    count = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(count)
 
 
 def pictures_spec(config: TrainConfig) -> DrawnPictures:

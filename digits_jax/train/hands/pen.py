@@ -6,8 +6,8 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw
-from scipy import ndimage
 
+from digits_jax.images.mask_box import count_parts
 from digits_jax.images.mnist_format import MNIST_DIGIT_SIDE, frame_digit
 from digits_jax.train.hands.skeletons import SKELETONS, Skeleton, Stroke
 
@@ -111,7 +111,7 @@ def _draw_strokes(paths: list[Float[np.ndarray, "_ 2"]], pen: float) -> UInt8[np
     canvas = Image.new("L", (int(size[0]), int(size[1])))
     draw = ImageDraw.Draw(canvas)
     for path in paths:
-        points = [(float(x), float(y)) for x, y in path - corner]
+        points = [(x, y) for x, y in (path - corner).tolist()]
         draw.line(points, fill=255, width=width, joint="curve")
         for x, y in (points[0], points[-1]):
             radius = (width - 1) / 2
@@ -121,5 +121,4 @@ def _draw_strokes(paths: list[Float[np.ndarray, "_ 2"]], pen: float) -> UInt8[np
 
 def _count_holes(drawing: UInt8[np.ndarray, "_ _"]) -> int:
     """Returns the number of holes of some size; the paper around the digit is not one."""
-    labels, _ = ndimage.label(drawing < 128)
-    return int((np.bincount(labels.ravel())[1:] >= SMALLEST_HOLE).sum()) - 1
+    return count_parts(drawing < 128, SMALLEST_HOLE) - 1

@@ -1,5 +1,6 @@
 """Digits of few pixels, as small print, distant cameras and coarse scanners show them."""
 
+import cv2
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
@@ -30,7 +31,7 @@ def lower_resolution(
         Image.Resampling.BOX,
     )
     # A border of one pixel lets the edges blur outwards.
-    padded = Image.fromarray(np.pad(np.asarray(small), 1))
+    padded = Image.fromarray(cv2.copyMakeBorder(np.asarray(small), 1, 1, 1, 1, cv2.BORDER_CONSTANT))
     scale = ENLARGED_SIDE / max(small.size)
     size = (round(padded.width * scale), round(padded.height * scale))
     return frame_digit(np.asarray(padded.resize(size, METHODS[rng.integers(len(METHODS))])))

@@ -1,11 +1,11 @@
 """Digits with thinner or thicker strokes, by grey morphology."""
 
+import cv2
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
-from scipy import ndimage
 
-from digits_jax.images.mask_box import mask_to_box
+from digits_jax.images.mask_box import count_parts, mask_to_box
 from digits_jax.images.mnist_format import MNIST_SIDE, frame_digit
 
 ZOOM = 3  # strokes are changed in digits of three times the size
@@ -28,12 +28,12 @@ def change_stroke_width(
       rng: the source of all randomness.
     """
     side = ZOOM * (MNIST_SIDE + 4)
-    padded = Image.fromarray(np.pad(digit, 2))
+    padded = Image.fromarray(cv2.copyMakeBorder(digit, 2, 2, 2, 2, cv2.BORDER_CONSTANT))
     large = np.asarray(padded.resize((side, side), Image.Resampling.BICUBIC))
-    change = ndimage.maximum_filter if rng.random() < 0.5 else ndimage.minimum_filter
+    change = cv2.dilate if rng.random() < 0.5 else cv2.erode
     topology, sides = _count_parts_and_holes(large), _sides(large)
     for reach in range(int(rng.integers(1, MAX_REACH + 1)), 0, -1):
-        changed = change(large, 2 * reach + 1)
+        changed = change(large, np.ones((2 * reach + 1,) * 2, np.uint8))
         keeps_size = (_sides(changed) + 2 * reach >= MIN_SIDE * sides).all()
         if keeps_size and _count_parts_and_holes(changed) == topology:
             return frame_digit(changed)
@@ -47,6 +47,4 @@ def _sides(image: UInt8[np.ndarray, "_ _"]) -> np.ndarray:
 
 def _count_parts_and_holes(image: UInt8[np.ndarray, "_ _"]) -> tuple[int, int]:
     ink = image > INK
-    counts = [np.bincount(ndimage.label(mask)[0].ravel())[1:] for mask in (ink, ~ink)]
-    parts, holes = (int((count >= TINY).sum()) for count in counts)
-    return parts, holes
+    return count_parts(ink, TINY), count_parts(~ink, TINY)

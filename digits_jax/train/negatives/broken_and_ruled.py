@@ -3,8 +3,8 @@
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageDraw
-from scipy import ndimage
 
+from digits_jax.images.mask_box import count_parts
 from digits_jax.train.negatives.components import (
     INK,
     crop_to_ink,
@@ -108,4 +108,4 @@ def _draw_lines(
 
 
 def _has_hole(mask: np.ndarray) -> bool:
-    return int(ndimage.label(~np.pad(mask, 1))[1]) > 1
+    return count_parts(~np.pad(mask, 1)) > 1

@@ -16,7 +16,7 @@ from digits_jax.train.negatives.photo_clutter import CLUTTER_COUNT, draw_clutter
 
 # The packages whose fonts, photographs and functions make the pictures. With other versions the
 # pictures may be others, which is why `run.json` holds their hash.
-PACKAGES = ("matplotlib", "PyWavelets", "pillow", "numpy", "scipy")
+PACKAGES = ("matplotlib", "PyWavelets", "pillow", "numpy", "scipy", "opencv-python-headless")
 
 
 class NegativePictures(NamedTuple):
