@@ -89,9 +89,10 @@ def render_training_time(results: Path = RESULTS) -> str:
         for name, version in names.items()
     ]
     least, most = result["ratio_range"]
+    median = result["ratio_median"]
     ratio = (
-        f"The ratio of the minutes is {result['ratio_median']:.2f} ({least:.2f} to {most:.2f}): "
-        f"where the former version takes 26 minutes, today's takes {26 * result['ratio_median']:.0f}."
+        f"The ratio of the minutes is {median:.2f} ({least:.2f} to {most:.2f}): where the former "
+        f"version takes 26 minutes, today's takes {26 * median:.0f}."
     )
     columns = ("version", "seconds to the first step", "steps", "milliseconds a step", "minutes")
     table = [*table_header(*columns), *lines, "", ratio]
