@@ -84,10 +84,16 @@ def extract_package(commit: str, folder: Path) -> None:
 
 
 def seconds_to_first_step(source: Path) -> float:
-    """Returns how long a process takes that starts, makes its first step and ends."""
+    """Returns how long a process takes that starts, makes its first step and ends.
+
+    Raises:
+      RuntimeError: the process has failed.
+    """
     begun = time.perf_counter()
     with start_worker(source) as worker:
         worker.communicate("\n")
+    if worker.returncode:
+        raise RuntimeError(f"the training with the package in {source} has failed; see above")
     return time.perf_counter() - begun
 
 
@@ -95,7 +101,7 @@ def train(source: Path) -> Call:
     """Returns a call that makes as many steps as a dispatch has, always from the first.
 
     Raises (the call):
-      RuntimeError: the process of that version has ended.
+      RuntimeError: the process has failed.
     """
     worker = start_worker(source)
     requests, answers = worker.stdin, worker.stdout
@@ -105,7 +111,7 @@ def train(source: Path) -> Call:
     def call() -> None:
         print(file=requests, flush=True)
         if not answers.readline():
-            raise RuntimeError(f"the training with the package in {source} has ended; see above")
+            raise RuntimeError(f"the training with the package in {source} has failed; see above")
 
     return call
 
