@@ -77,7 +77,7 @@ def render_ablation(results: Path = RESULTS) -> str:
 def render_training_time(results: Path = RESULTS) -> str:
     """Renders how long `standard` trains, beside a former version of the package."""
     result = read_result("standard_time", results)
-    names = {"standard": "today's", "former": f"former, commit {result['former_commit']}"}
+    names = {"standard": "present", "former": f"former, commit {result['former_commit']}"}
     lines = [
         table_row(
             version,
@@ -92,7 +92,7 @@ def render_training_time(results: Path = RESULTS) -> str:
     median = result["ratio_median"]
     ratio = (
         f"The ratio of the minutes is {median:.2f} ({least:.2f} to {most:.2f}): where the former "
-        f"version takes 26 minutes, today's takes {26 * median:.0f}."
+        f"version takes 26 minutes, the present one takes {26 * median:.0f}."
     )
     columns = ("version", "seconds to the first step", "steps", "milliseconds a step", "minutes")
     table = [*table_header(*columns), *lines, "", ratio]

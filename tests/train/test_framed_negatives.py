@@ -47,6 +47,17 @@ def test_the_largest_component_is_connected_at_corners_and_erases_the_rest() -> 
     assert np.ptp(np.nonzero(picture), axis=1).tolist() == [19, 6]  # 11×4 px at 20 px
 
 
+def test_a_framed_component_has_its_faint_edge_and_nothing_else_of_its_box() -> None:
+    image = np.zeros((40, 40), np.uint8)
+    image[5:25, 10:12] = 255  # an L of 60 px, which is framed at its own size
+    image[23:25, 12:22] = 255
+    image[5:23, 12] = 60  # 18 px of its edge, fainter than ink
+    image[8:11, 17:20] = 200  # another component in its box
+    mask = largest_component(image)
+    counts = [np.count_nonzero(frame_component(image, mask, margin)) for margin in (0, 1)]
+    assert counts == [60, 78]
+
+
 def test_a_component_of_28_or_of_26_px_is_framed_as_well() -> None:
     for side in (26, 28):
         image = np.zeros((50, 50), np.uint8)
